@@ -1,0 +1,177 @@
+//! A dataset: n images of one shape, read by index, with or without labels.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use crate::DataError;
+use crate::mapped::Bytes;
+use crate::stamp::hex_sha256;
+
+/// Shape of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageShape {
+    /// Planes of colour; 1 for grey images.
+    pub channels: usize,
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+}
+
+impl ImageShape {
+    /// Numbers in one image.
+    pub fn features(self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// `[channels, height, width]`, as stored in configs.
+    pub fn to_array(self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+}
+
+impl fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+/// A part of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// What weights are fitted to.
+    Train,
+    /// Held out of the training images, for choosing and stopping.
+    Validation,
+    /// The dataset's own test images.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        })
+    }
+}
+
+impl FromStr for Split {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        [Self::Train, Self::Validation, Self::Test]
+            .into_iter()
+            .find(|split| split.to_string() == name)
+            .ok_or_else(|| DataError::UnknownSplit(name.into()))
+    }
+}
+
+/// Images of one shape, mapped from a file or in memory.
+#[derive(Debug)]
+pub struct Dataset {
+    name: String,
+    shape: ImageShape,
+    images: Bytes,
+    labels: Option<Bytes>,
+    sha256: OnceLock<String>,
+}
+
+impl Dataset {
+    /// Takes images (and labels) that are in memory: image after image, channel by channel, row by row.
+    pub fn from_memory(
+        name: &str,
+        shape: ImageShape,
+        images: Vec<u8>,
+        labels: Option<Vec<u8>>,
+    ) -> Result<Self, DataError> {
+        let wrong = |expected, found| DataError::WrongLength {
+            name: name.into(),
+            expected,
+            found,
+        };
+        let features = shape.features();
+        if features == 0 || images.is_empty() || !images.len().is_multiple_of(features) {
+            return Err(wrong(
+                format!("images of {shape}, {features} bytes each"),
+                images.len(),
+            ));
+        }
+        let count = images.len() / features;
+        match &labels {
+            Some(labels) if labels.len() != count => {
+                return Err(wrong(format!("{count} labels of a byte"), labels.len()));
+            }
+            _ => {}
+        }
+        Ok(Self::new(
+            name,
+            shape,
+            Bytes::owned(images),
+            labels.map(Bytes::owned),
+        ))
+    }
+
+    /// The caller has checked that the lengths agree.
+    pub(crate) fn new(name: &str, shape: ImageShape, images: Bytes, labels: Option<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            shape,
+            images,
+            labels,
+            sha256: OnceLock::new(),
+        }
+    }
+
+    /// The catalog name or the path it was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Shape of each image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// Numbers in one image.
+    pub fn features(&self) -> usize {
+        self.shape.features()
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.images.len() / self.features()
+    }
+
+    /// Never true: a dataset holds at least one image.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// The pixels of image `index`, [`features`](Self::features) of them.
+    ///
+    /// # Panics
+    ///
+    /// Where `index` is not below [`len`](Self::len).
+    pub fn image(&self, index: usize) -> &[u8] {
+        let features = self.features();
+        &self.images[index * features..][..features]
+    }
+
+    /// The label of image `index`, where there are labels.
+    pub fn label(&self, index: usize) -> Option<u8> {
+        self.labels()?.get(index).copied()
+    }
+
+    /// All labels, in the order of the images.
+    pub fn labels(&self) -> Option<&[u8]> {
+        self.labels.as_deref()
+    }
+
+    /// SHA-256 of the pixels of all images, in hexadecimal: computed when first asked for.
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| hex_sha256(&self.images))
+    }
+}

@@ -1,0 +1,162 @@
+//! What can go wrong with data, each with the path, what was expected, what was found and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::dataset::ImageShape;
+use crate::idx::IdxFault;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The operating system refused; fs-err's messages name the path.
+    #[error(transparent)]
+    File(#[from] io::Error),
+
+    /// The operating system refused, where its own message has no path.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The refusal.
+        reason: io::Error,
+    },
+
+    /// A file is not the IDX file it should be.
+    #[error("{}: {fault}", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: IdxFault,
+    },
+
+    /// A `.gz` file can't be unpacked.
+    #[error("{}: expected gzip data, but it can't be unpacked: {reason}\nhint: the file is damaged or incomplete; fetch or copy it again", path.display())]
+    Gzip {
+        /// The packed file.
+        path: PathBuf,
+        /// The decoder's message.
+        reason: String,
+    },
+
+    /// Images and labels don't belong together.
+    #[error("{} holds {labels} labels, expected one for each of the {images} images of {}", labels_path.display(), images_path.display())]
+    CountsDisagree {
+        /// The images file.
+        images_path: PathBuf,
+        /// How many images it holds.
+        images: usize,
+        /// The labels file.
+        labels_path: PathBuf,
+        /// How many labels it holds.
+        labels: usize,
+    },
+
+    /// Training and test images differ in shape.
+    #[error(
+        "{name}: the training images are {train}, the test images {test}; expected the same shape"
+    )]
+    ShapesDisagree {
+        /// The dataset.
+        name: String,
+        /// Shape of the training images.
+        train: ImageShape,
+        /// Shape of the test images.
+        test: ImageShape,
+    },
+
+    /// Bytes in memory don't make whole images, or not as many as there are labels.
+    #[error("{name}: expected {expected}, found {found} bytes")]
+    WrongLength {
+        /// The dataset.
+        name: String,
+        /// What was expected.
+        expected: String,
+        /// Bytes found.
+        found: usize,
+    },
+
+    /// A catalog file is not the published one.
+    #[error("{}: expected SHA-256 {expected}, found {found}\nhint: delete the file and run `hourglass data fetch {dataset}`", path.display())]
+    WrongChecksum {
+        /// The file.
+        path: PathBuf,
+        /// The catalog's SHA-256.
+        expected: &'static str,
+        /// The file's SHA-256.
+        found: String,
+        /// The catalog name.
+        dataset: &'static str,
+    },
+
+    /// A catalog dataset is not on this machine.
+    #[error("{dataset} is not on this machine: expected {}\nhint: run `hourglass data fetch {dataset}`, or name another directory by --data-dir or HOURGLASS_DATA", path.display())]
+    NotFetched {
+        /// The catalog name.
+        dataset: &'static str,
+        /// The first file that is missing.
+        path: PathBuf,
+    },
+
+    /// The name is neither in the catalog nor a path.
+    #[error("no dataset named `{name}`, and no such directory{}\nhint: give one of {known}, or the path of a directory that holds train-images-idx3-ubyte and the like (plain or .gz)", suggestion.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default())]
+    UnknownDataset {
+        /// What was asked for.
+        name: String,
+        /// A catalog name much like it.
+        suggestion: Option<&'static str>,
+        /// The catalog's names.
+        known: String,
+    },
+
+    /// A path was given that holds no IDX images.
+    #[error("{}: expected a directory that holds {expected} (plain or .gz, or with a dot before idx3), found {found}", path.display())]
+    NoImages {
+        /// The path.
+        path: PathBuf,
+        /// The file expected.
+        expected: &'static str,
+        /// What is there instead.
+        found: &'static str,
+    },
+
+    /// A split was asked for that the dataset doesn't have.
+    #[error(
+        "{dataset} has no test images: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images\nhint: add the file, or use another split"
+    )]
+    NoTestSplit {
+        /// The dataset.
+        dataset: String,
+    },
+
+    /// Not the name of a split.
+    #[error("unknown split `{0}`: expected train, validation or test")]
+    UnknownSplit(String),
+
+    /// A choice of images that leaves nothing, or makes no sense.
+    #[error("{setting}: expected {expected}, found {found}")]
+    BadSubset {
+        /// The setting's name in a recipe.
+        setting: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+
+    /// There is no place for data.
+    #[error(
+        "no directory for data: this user has no cache directory\nhint: name one by --data-dir or HOURGLASS_DATA"
+    )]
+    NoDataDirectory,
+
+    /// No mirror gave the file.
+    #[error("{file} could not be fetched:\n{}\nhint: run it again to go on from where a download stopped; behind a firewall set HOURGLASS_MIRROR to the URL of a copy, or use scripts/fetch-data.sh, which knows other sources", attempts.join("\n"))]
+    FetchFailed {
+        /// The file.
+        file: String,
+        /// A line for each attempt: the URL and the reason.
+        attempts: Vec<String>,
+    },
+}

@@ -1,0 +1,193 @@
+//! Finding and opening a dataset, by its catalog name or by its directory.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::GzDecoder;
+
+use crate::catalog::{self, Content, Entry, FILE_NAMES};
+use crate::idx::{self, Header, Kind};
+use crate::mapped::Bytes;
+use crate::{DataError, Dataset, Locations, stamp, unpack};
+
+/// A dataset's training images and, where it has them, its test images.
+#[derive(Clone, Debug)]
+pub struct Splits {
+    train: Arc<Dataset>,
+    test: Option<Arc<Dataset>>,
+}
+
+impl Splits {
+    /// Refuses images of two shapes.
+    pub fn new(train: Dataset, test: Option<Dataset>) -> Result<Self, DataError> {
+        match &test {
+            Some(test) if test.shape() != train.shape() => Err(DataError::ShapesDisagree {
+                name: train.name().into(),
+                train: train.shape(),
+                test: test.shape(),
+            }),
+            _ => Ok(Self {
+                train: train.into(),
+                test: test.map(Arc::new),
+            }),
+        }
+    }
+
+    /// The training images.
+    pub fn train(&self) -> &Arc<Dataset> {
+        &self.train
+    }
+
+    /// The test images, or an error that says which file is missing.
+    pub fn test(&self) -> Result<&Arc<Dataset>, DataError> {
+        self.test.as_ref().ok_or_else(|| DataError::NoTestSplit {
+            dataset: self.train.name().into(),
+        })
+    }
+
+    /// Whether there are test images.
+    pub fn has_test(&self) -> bool {
+        self.test.is_some()
+    }
+}
+
+/// Opens a dataset of the catalog, or the IDX files in a directory. A catalog name goes before a directory of that name.
+pub fn open(name_or_path: &str, locations: &Locations) -> Result<Splits, DataError> {
+    match catalog::find(name_or_path) {
+        Some(entry) => match &entry.content {
+            Content::Embedded(packed) => open_embedded(entry, packed),
+            Content::Mirrors(_) => open_fetched(entry, locations),
+        },
+        None => open_path(name_or_path, locations),
+    }
+}
+
+/// Where one file's bytes are, and what to call them in errors.
+type Opened = (PathBuf, Bytes);
+
+fn open_embedded(entry: &Entry, packed: &[&'static [u8]; 4]) -> Result<Splits, DataError> {
+    let mut opened = [const { None }; 4];
+    for ((slot, file), packed) in opened.iter_mut().zip(&entry.files).zip(packed) {
+        let path = Path::new(entry.name).join(file.name);
+        let mut bytes = Vec::with_capacity(file.bytes as usize);
+        GzDecoder::new(*packed)
+            .read_to_end(&mut bytes)
+            .map_err(|error| DataError::Gzip {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        *slot = Some((path, Bytes::owned(bytes)));
+    }
+    assemble(entry.name, opened, Path::new(entry.name))
+}
+
+fn open_fetched(entry: &'static Entry, locations: &Locations) -> Result<Splits, DataError> {
+    let directory = entry.directory(locations)?;
+    let mut opened = [const { None }; 4];
+    for (slot, file) in opened.iter_mut().zip(&entry.files) {
+        let path = find_file(&directory, file.name).ok_or_else(|| DataError::NotFetched {
+            dataset: entry.name,
+            path: directory.join(file.name),
+        })?;
+        let plain = unpacked(&path, locations)?;
+        let found = stamp::sha256_of_file(&plain)?;
+        if found != file.sha256 {
+            return Err(DataError::WrongChecksum {
+                path,
+                expected: file.sha256,
+                found,
+                dataset: entry.name,
+            });
+        }
+        *slot = Some((path, Bytes::map(&plain)?));
+    }
+    assemble(entry.name, opened, &directory)
+}
+
+fn open_path(name: &str, locations: &Locations) -> Result<Splits, DataError> {
+    let directory = Path::new(name);
+    if !directory.exists() {
+        let known = catalog::ENTRIES
+            .iter()
+            .map(|entry| entry.name)
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err(DataError::UnknownDataset {
+            name: name.into(),
+            suggestion: catalog::closest(name),
+            known,
+        });
+    }
+    let mut opened = [const { None }; 4];
+    for (slot, file) in opened.iter_mut().zip(FILE_NAMES) {
+        if let Some(path) = find_file(directory, file) {
+            let plain = unpacked(&path, locations)?;
+            *slot = Some((path, Bytes::map(&plain)?));
+        }
+    }
+    assemble(name, opened, directory)
+}
+
+/// The file of this official name in `directory`: plain or packed, spelt with a hyphen or, as in some copies, with a dot.
+pub(crate) fn find_file(directory: &Path, name: &str) -> Option<PathBuf> {
+    let dotted = name.replace("-idx", ".idx");
+    [
+        name.into(),
+        dotted.clone(),
+        format!("{name}.gz"),
+        format!("{dotted}.gz"),
+    ]
+    .into_iter()
+    .map(|name: String| directory.join(name))
+    .find(|path| path.is_file())
+}
+
+/// The unpacked file of `path`: itself, or its copy in the data directory.
+fn unpacked(path: &Path, locations: &Locations) -> Result<PathBuf, DataError> {
+    match path.extension().is_some_and(|extension| extension == "gz") {
+        true => unpack::unpack_once(path, &locations.data_directory()?.join("unpacked")),
+        false => Ok(path.into()),
+    }
+}
+
+/// Makes the splits of four files in the order of [`FILE_NAMES`], of which only the training images must be there.
+fn assemble(name: &str, files: [Option<Opened>; 4], directory: &Path) -> Result<Splits, DataError> {
+    let [train_images, train_labels, test_images, test_labels] = files;
+    let train_images = train_images.ok_or_else(|| DataError::NoImages {
+        path: directory.into(),
+        expected: FILE_NAMES[0],
+        found: if directory.is_dir() {
+            "no such file in it"
+        } else {
+            "a file"
+        },
+    })?;
+    let train = dataset(name, train_images, train_labels)?;
+    let test = test_images
+        .map(|images| dataset(name, images, test_labels))
+        .transpose()?;
+    Splits::new(train, test)
+}
+
+fn dataset(name: &str, images: Opened, labels: Option<Opened>) -> Result<Dataset, DataError> {
+    let (images_path, bytes) = images;
+    let (header, images) = idx::read(bytes, Kind::Images, &images_path)?;
+    let labels = match labels {
+        None => None,
+        Some((labels_path, bytes)) => {
+            let (Header { count: labels, .. }, bytes) =
+                idx::read(bytes, Kind::Labels, &labels_path)?;
+            if labels != header.count {
+                return Err(DataError::CountsDisagree {
+                    images_path,
+                    images: header.count,
+                    labels_path,
+                    labels,
+                });
+            }
+            Some(bytes)
+        }
+    };
+    Ok(Dataset::new(name, header.shape, images, labels))
+}

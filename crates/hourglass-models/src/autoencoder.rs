@@ -1,0 +1,110 @@
+//! What every family of autoencoders can do.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::losses::Likelihood;
+use crate::step::StepContext;
+
+/// An autoencoder: an encoder h = f(x) and a decoder that gives the parameters of p(x|h).
+pub trait Autoencoder<B: Backend>: Module<B> {
+    /// Codes of images; the mean code where the encoder is stochastic.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, code]`
+    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2>;
+
+    /// Parameters of p(x|h): means or logits, as [`Autoencoder::likelihood`] says.
+    ///
+    /// # Shapes
+    /// - codes: `[batch, code]`
+    /// - output: `[batch, features]`
+    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2>;
+
+    /// The objective on a batch, with the noise and the schedules of `step`.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B>;
+
+    /// The distribution whose parameters the decoder gives.
+    fn likelihood(&self) -> Likelihood;
+
+    /// What the encoder sees in place of the images, where that differs.
+    ///
+    /// # Shapes
+    /// - images, output: `[batch, features]`
+    fn corrupt(&self, _images: Tensor<B, 2>, _step: &StepContext) -> Option<Tensor<B, 2>> {
+        None
+    }
+
+    /// Codes drawn from the prior, for families that have one.
+    ///
+    /// # Shapes
+    /// - output: `[count, code]`
+    fn sample_prior(
+        &self,
+        _count: usize,
+        _step: &StepContext,
+        _device: &B::Device,
+    ) -> Option<Tensor<B, 2>> {
+        None
+    }
+
+    /// The norm ||dh/dx||_F of the encoder's Jacobian for each image, for families that control it.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch]`
+    fn jacobian_norm(&self, _images: Tensor<B, 2>, _step: &StepContext) -> Option<Tensor<B, 1>> {
+        None
+    }
+
+    /// What is asked of the activity of the code's units, for families that ask for something.
+    fn sparsity(&self) -> Option<Sparsity> {
+        None
+    }
+
+    /// The mean of p(x|h) at the code of each image.
+    ///
+    /// # Shapes
+    /// - images, output: `[batch, features]`
+    fn reconstruct(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.likelihood().mean(self.decode(self.encode(images)))
+    }
+}
+
+/// The value of an objective on a batch.
+#[derive(Debug, Clone)]
+pub struct Loss<B: Backend> {
+    /// What is differentiated, `[1]`.
+    pub total: Tensor<B, 1>,
+    /// The parts by name, `[1]` each, for the logs. A term says what it is, whatever its weight in the total.
+    pub terms: Vec<(&'static str, Tensor<B, 1>)>,
+}
+
+impl<B: Backend> Loss<B> {
+    /// An objective that is its reconstruction term alone.
+    pub(crate) fn of_reconstruction(name: &'static str, value: Tensor<B, 1>) -> Self {
+        Self {
+            total: value.clone(),
+            terms: vec![(name, value)],
+        }
+    }
+
+    /// Adds `weight * value` to the total and logs `value` itself.
+    pub(crate) fn plus(mut self, name: &'static str, value: Tensor<B, 1>, weight: f64) -> Self {
+        self.total = self.total + value.clone() * weight;
+        self.terms.push((name, value));
+        self
+    }
+}
+
+/// What a sparse family asks of the activity of its code.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sparsity {
+    /// The mean activation asked of every unit, where one is asked.
+    pub target_activation: Option<f64>,
+}

@@ -1,0 +1,146 @@
+//! The registry: the only place that lists the families.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::autoencoder::{Autoencoder, Loss, Sparsity};
+use crate::config::{ConfigError, FamilyConfig, ImageShape};
+use crate::losses::Likelihood;
+use crate::networks::{Network, NetworkConfig};
+use crate::step::StepContext;
+
+/// Makes, from a list of families, the settings and the model that can be any one of them.
+macro_rules! families {
+    ($($module:ident, $name:literal: $model:ident, $config:ident;)+) => {
+        $(
+            mod $module;
+            pub use $module::*;
+        )+
+
+        /// The settings of a model of any family.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "family", rename_all = "kebab-case")]
+        pub enum ModelConfig {
+            $(
+                #[doc = concat!("See [`", stringify!($config), "`].")]
+                $model($config),
+            )+
+        }
+
+        impl ModelConfig {
+            /// The names of the families.
+            pub const FAMILIES: &[&str] = &[$($name),+];
+
+            /// The family's name.
+            pub fn family(&self) -> &'static str {
+                match self {
+                    $(Self::$model(_) => $name,)+
+                }
+            }
+
+            /// The settings of the network.
+            pub fn network(&self) -> &NetworkConfig {
+                match self {
+                    $(Self::$model(config) => config.network(),)+
+                }
+            }
+
+            /// Checks that a model for images of this shape can be built.
+            ///
+            /// # Errors
+            /// Names the first setting that cannot be used, with what was expected and found.
+            pub fn validate(&self, shape: ImageShape) -> Result<(), ConfigError> {
+                match self {
+                    $(Self::$model(config) => {
+                        config.network().validate(shape, config.encoder_outputs())?;
+                        config.validate_objective()
+                    })+
+                }
+            }
+
+            /// Builds the model with weights drawn from `seed`, the same on every backend.
+            ///
+            /// # Errors
+            /// See [`ModelConfig::validate`].
+            pub fn init<B: Backend>(
+                &self,
+                shape: ImageShape,
+                seed: u64,
+                device: &B::Device,
+            ) -> Result<Model<B>, ConfigError> {
+                self.validate(shape)?;
+                Ok(match self {
+                    $(Self::$model(config) => Model::$model(config.init(shape, seed, device)),)+
+                })
+            }
+        }
+
+        /// A model of any family.
+        #[derive(Module, Debug)]
+        #[expect(clippy::large_enum_variant, reason = "there is one model at a time")]
+        pub enum Model<B: Backend> {
+            $(
+                #[doc = concat!("See [`", stringify!($config), "`].")]
+                $model($model<B>),
+            )+
+        }
+
+        impl<B: Backend> Model<B> {
+            /// The encoder and the decoder.
+            pub fn network(&self) -> &Network<B> {
+                match self {
+                    $(Self::$model(model) => &model.network,)+
+                }
+            }
+        }
+
+        impl<B: Backend> Autoencoder<B> for Model<B> {
+            fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
+                match self { $(Self::$model(model) => model.encode(images),)+ }
+            }
+
+            fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
+                match self { $(Self::$model(model) => model.decode(codes),)+ }
+            }
+
+            fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {
+                match self { $(Self::$model(model) => model.loss(images, step),)+ }
+            }
+
+            fn likelihood(&self) -> Likelihood {
+                match self { $(Self::$model(model) => model.likelihood(),)+ }
+            }
+
+            fn corrupt(&self, images: Tensor<B, 2>, step: &StepContext) -> Option<Tensor<B, 2>> {
+                match self { $(Self::$model(model) => model.corrupt(images, step),)+ }
+            }
+
+            fn sample_prior(
+                &self,
+                count: usize,
+                step: &StepContext,
+                device: &B::Device,
+            ) -> Option<Tensor<B, 2>> {
+                match self { $(Self::$model(model) => model.sample_prior(count, step, device),)+ }
+            }
+
+            fn jacobian_norm(&self, images: Tensor<B, 2>, step: &StepContext) -> Option<Tensor<B, 1>> {
+                match self { $(Self::$model(model) => model.jacobian_norm(images, step),)+ }
+            }
+
+            fn sparsity(&self) -> Option<Sparsity> {
+                match self { $(Self::$model(model) => model.sparsity(),)+ }
+            }
+        }
+    };
+}
+
+families! {
+    undercomplete, "undercomplete": Undercomplete, UndercompleteConfig;
+    sparse, "sparse": Sparse, SparseConfig;
+    denoising, "denoising": Denoising, DenoisingConfig;
+    contractive, "contractive": Contractive, ContractiveConfig;
+    variational, "variational": Variational, VariationalConfig;
+}

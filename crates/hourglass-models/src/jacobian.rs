@@ -1,0 +1,105 @@
+//! The squared Frobenius norm of an encoder's Jacobian, ||dh/dx||_F^2, an image (Rifai et al. 2011).
+//!
+//! Burn has no second derivatives, so the Jacobian is written out as tensor algebra: from the code's side, a row vector
+//! is pulled back through the layers, G <- G W^T through a linear layer and G <- G * f'(a) through an activation, and
+//! ordinary reverse mode differentiates the result.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::networks::{Activation, Layer, inputs, linear_transposed};
+
+/// The exact squared norm, for encoders of linear layers and activations.
+///
+/// One linear layer has the closed form sum_j f'(a_j)^2 sum_i W_ij^2. Deeper ones cost as much as `code` backward
+/// passes.
+///
+/// # Shapes
+/// - images: `[batch, features]`
+/// - output: `[batch]`
+pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tensor<B, 1> {
+    let inputs = inputs(encoder, images);
+    let (stack, slopes) = match encoder {
+        [stack @ .., Layer::Activation(elementwise)] => {
+            let activation = elementwise.activation;
+            let slopes = activation.derivative(inputs[stack.len()].clone());
+            (stack, Some(slopes))
+        }
+        stack => (stack, None),
+    };
+    let [below @ .., last] = stack else {
+        unreachable!("an encoder has a linear layer");
+    };
+    let weight = linear_transposed(last); // [code, inputs of the last layer]
+    let batch = inputs[0].dims()[0];
+    let [code, width] = weight.dims();
+    let slopes = slopes.unwrap_or_else(|| Tensor::ones([batch, code], &weight.device()));
+
+    if below.is_empty() {
+        let column_norms = (weight.clone() * weight).sum_dim(1); // [code, 1]
+        return (slopes.clone() * slopes).matmul(column_norms).flatten(0, 1);
+    }
+    let rows = slopes.unsqueeze_dim::<3>(2) * weight.unsqueeze::<3>(); // [batch, code, width]
+    let rows = rows.reshape([batch * code, width]);
+    squared_norms(pull_back(below, &inputs, rows, code), code)
+}
+
+/// An unbiased estimate of the squared norm for any encoder: the mean of ||J^T v||^2 over random signs v, of which
+/// rows `b * samples` to `(b + 1) * samples` belong to image b.
+///
+/// # Shapes
+/// - images: `[batch, features]`
+/// - signs: `[batch * samples, code]`
+/// - output: `[batch]`
+pub(crate) fn estimate<B: Backend>(
+    encoder: &[Layer<B>],
+    images: Tensor<B, 2>,
+    signs: Tensor<B, 2>,
+    samples: usize,
+) -> Tensor<B, 1> {
+    let inputs = inputs(encoder, images);
+    squared_norms(pull_back(encoder, &inputs, signs, samples), samples) / samples as f64
+}
+
+/// Pulls row vectors back through a stack: `per_image` rows for each image.
+///
+/// # Shapes
+/// - rows: `[batch * per_image, outputs of the stack]`
+/// - output: `[batch * per_image, inputs of the stack]`
+fn pull_back<B: Backend>(
+    stack: &[Layer<B>],
+    inputs: &[Tensor<B, 2>],
+    rows: Tensor<B, 2>,
+    per_image: usize,
+) -> Tensor<B, 2> {
+    let layers = stack.iter().zip(inputs).rev();
+    layers.fold(rows, |rows, (layer, input)| match layer {
+        Layer::Linear(_) => rows.matmul(linear_transposed(layer)),
+        Layer::Conv(convolution) => convolution.pull_back(rows),
+        Layer::Activation(elementwise) => {
+            scale_rows(rows, elementwise.activation, input.clone(), per_image)
+        }
+        Layer::Reshape(_) => rows,
+        Layer::Tied(_) | Layer::ConvTranspose(_) => {
+            unreachable!("layers of decoders only: {layer:?}")
+        }
+    })
+}
+
+fn scale_rows<B: Backend>(
+    rows: Tensor<B, 2>,
+    activation: Activation,
+    input: Tensor<B, 2>,
+    per_image: usize,
+) -> Tensor<B, 2> {
+    let [batch, width] = input.dims();
+    let slopes = activation.derivative(input).unsqueeze_dim::<3>(1); // [batch, 1, width]
+    (rows.reshape([batch, per_image, width]) * slopes).reshape([batch * per_image, width])
+}
+
+/// Sums of squares over the rows of each image, `[batch]`.
+fn squared_norms<B: Backend>(rows: Tensor<B, 2>, per_image: usize) -> Tensor<B, 1> {
+    let [count, width] = rows.dims();
+    let rows = rows.reshape([count / per_image, per_image * width]);
+    (rows.clone() * rows).sum_dim(1).flatten(0, 1)
+}

@@ -1,0 +1,44 @@
+//! Autoencoder families as Burn modules, generic over `B: Backend`.
+//!
+//! Every family is two stacks of layers, an encoder and a decoder, and an objective. [`ModelConfig`] describes a model,
+//! [`ModelConfig::init`] builds it, and [`Autoencoder`] is what can be done with it:
+//!
+//! ```
+//! use burn::backend::NdArray;
+//! use burn::tensor::Tensor;
+//! use hourglass_models::{Autoencoder, ModelConfig};
+//!
+//! let config: ModelConfig = serde_json::from_str(
+//!     r#"{"family": "undercomplete", "network": {"kind": "mlp", "hidden": [64], "code": 8}}"#,
+//! )?;
+//! let device = Default::default();
+//! let model = config.init::<NdArray>([1, 28, 28], 0, &device)?;
+//! let images = Tensor::zeros([2, 784], &device);
+//! assert_eq!(model.encode(images).dims(), [2, 8]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Conventions: images are `[batch, features]` in `[0, 1]`; a loss is summed over the features and averaged over the
+//! batch; all noise of a step comes from [`StepContext`], so that every backend sees the same.
+
+mod autoencoder;
+mod config;
+mod corruption;
+mod families;
+mod gradients;
+mod jacobian;
+mod losses;
+mod networks;
+mod state_dict;
+mod step;
+mod top_k;
+
+pub use autoencoder::{Autoencoder, Loss, Sparsity};
+pub use config::{ConfigError, FamilyConfig, ImageShape};
+pub use corruption::Corruption;
+pub use families::*;
+pub use gradients::gradient_model;
+pub use losses::Likelihood;
+pub use networks::{Activation, ConvConfig, Layer, MlpConfig, Network, NetworkConfig};
+pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
+pub use step::{Mode, StepContext, Stream};

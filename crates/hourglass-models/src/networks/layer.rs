@@ -1,0 +1,153 @@
+//! The layers of a stack. Values stay `[batch, features]` between layers; convolutions reshape inside.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn::tensor::module::{conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+
+use super::Activation;
+use crate::config::ImageShape;
+
+/// A layer of an encoder or a decoder.
+#[derive(Module, Debug)]
+pub enum Layer<B: Backend> {
+    /// x W + b
+    Linear(Linear<B>),
+    /// x W^T + b, with the weight of a layer of the encoder.
+    Tied(TiedLinear<B>),
+    /// A convolution that halves height and width.
+    Conv(Convolution<B>),
+    /// A transposed convolution that doubles height and width.
+    ConvTranspose(Convolution<B>),
+    /// An elementwise activation.
+    Activation(Elementwise),
+    /// The place of `Flatten` or `Unflatten` in the PyTorch stack; nothing to do here.
+    Reshape(Reshape),
+}
+
+/// A layer that is an activation.
+#[derive(Module, Debug, Clone, Copy)]
+pub struct Elementwise {
+    /// f
+    pub activation: Activation,
+}
+
+/// The place of a PyTorch layer that only reshapes.
+#[derive(Module, Debug, Clone, Copy)]
+pub struct Reshape;
+
+/// A decoder's layer that uses the encoder's weights.
+#[derive(Module, Debug)]
+pub struct TiedLinear<B: Backend> {
+    /// `[outputs]`
+    pub bias: Param<Tensor<B, 1>>,
+    /// The position in the encoder of the linear layer whose weight is used, transposed.
+    #[module(skip)]
+    pub source: usize,
+}
+
+/// The parameters of a 4 x 4 convolution with stride 2 and padding 1, plain or transposed.
+#[derive(Module, Debug)]
+pub struct Convolution<B: Backend> {
+    /// `[outputs, inputs, 4, 4]`, or `[inputs, outputs, 4, 4]` where transposed
+    pub weight: Param<Tensor<B, 4>>,
+    /// `[outputs]`
+    pub bias: Param<Tensor<B, 1>>,
+    /// The shape of the input, `[channels, height, width]`.
+    #[module(skip)]
+    pub input: ImageShape,
+}
+
+impl<B: Backend> Convolution<B> {
+    fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let x = unflatten(x, self.input);
+        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+        conv2d(x, self.weight.val(), Some(self.bias.val()), options).flatten(1, 3)
+    }
+
+    fn forward_transposed(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let bias = Some(self.bias.val());
+        transposed(unflatten(x, self.input), self.weight.val(), bias).flatten(1, 3)
+    }
+
+    /// The product of a row vector for each output with the (plain) convolution's Jacobian.
+    ///
+    /// # Shapes
+    /// - rows: `[n, outputs * height/2 * width/2]`
+    /// - output: `[n, inputs * height * width]`
+    pub(crate) fn pull_back(&self, rows: Tensor<B, 2>) -> Tensor<B, 2> {
+        let [outputs, ..] = self.weight.dims();
+        let [_, height, width] = self.input;
+        let rows = unflatten(rows, [outputs, height / 2, width / 2]);
+        transposed(rows, self.weight.val(), None).flatten(1, 3)
+    }
+}
+
+fn transposed<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, 4> {
+    let options = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
+    conv_transpose2d(x, weight, bias, options)
+}
+
+fn unflatten<B: Backend>(x: Tensor<B, 2>, [channels, height, width]: ImageShape) -> Tensor<B, 4> {
+    let [batch, _] = x.dims();
+    x.reshape([batch, channels, height, width])
+}
+
+/// The value of a stack; `encoder` holds the weights that tied layers use.
+///
+/// # Shapes
+/// - x: `[batch, inputs of the stack]`
+/// - output: `[batch, outputs of the stack]`
+pub(crate) fn forward<B: Backend>(
+    stack: &[Layer<B>],
+    x: Tensor<B, 2>,
+    encoder: &[Layer<B>],
+) -> Tensor<B, 2> {
+    stack.iter().fold(x, |x, layer| step(layer, x, encoder))
+}
+
+/// The input of each layer of an encoder, in order.
+pub(crate) fn inputs<B: Backend>(stack: &[Layer<B>], x: Tensor<B, 2>) -> Vec<Tensor<B, 2>> {
+    stack
+        .iter()
+        .scan(x, |x, layer| {
+            let input = x.clone();
+            *x = step(layer, input.clone(), &[]);
+            Some(input)
+        })
+        .collect()
+}
+
+fn step<B: Backend>(layer: &Layer<B>, x: Tensor<B, 2>, encoder: &[Layer<B>]) -> Tensor<B, 2> {
+    match layer {
+        Layer::Linear(linear) => linear.forward(x),
+        Layer::Tied(tied) => {
+            x.matmul(linear_transposed(&encoder[tied.source])) + tied.bias.val().unsqueeze()
+        }
+        Layer::Conv(convolution) => convolution.forward(x),
+        Layer::ConvTranspose(convolution) => convolution.forward_transposed(x),
+        Layer::Activation(elementwise) => elementwise.activation.forward(x),
+        Layer::Reshape(_) => x,
+    }
+}
+
+/// The transposed weight of a linear layer, `[outputs, inputs]`.
+pub(crate) fn linear_transposed<B: Backend>(layer: &Layer<B>) -> Tensor<B, 2> {
+    match layer {
+        Layer::Linear(linear) => linear.weight.val().transpose(),
+        other => unreachable!("a linear layer was expected, not {other:?}"),
+    }
+}
+
+/// Appends an activation to a stack that has a layer for it to act on; `linear` takes no place, as in PyTorch.
+pub(super) fn push_activation<B: Backend>(stack: &mut Vec<Layer<B>>, activation: Activation) {
+    if !stack.is_empty() && activation != Activation::Linear {
+        stack.push(Layer::Activation(Elementwise { activation }));
+    }
+}

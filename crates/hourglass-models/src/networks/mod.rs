@@ -1,0 +1,121 @@
+//! Networks: an encoder and a decoder, each a stack of layers.
+
+mod activation;
+mod conv;
+mod layer;
+mod mlp;
+mod weights;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+pub use activation::Activation;
+pub use conv::ConvConfig;
+pub use layer::Layer;
+pub use mlp::MlpConfig;
+
+pub(crate) use layer::{forward, inputs, linear_transposed};
+
+use crate::config::{ConfigError, ImageShape, require};
+use weights::Weights;
+
+/// The most parameters that a network may ask for, 4 GiB of them: more is taken for a mistake.
+const MAX_PARAMETERS: usize = 1 << 30;
+
+/// The shape of a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum NetworkConfig {
+    /// Fully connected layers.
+    Mlp(MlpConfig),
+    /// Convolutions that halve the image, then one fully connected layer.
+    Conv(ConvConfig),
+}
+
+impl NetworkConfig {
+    /// The code's size.
+    pub fn code(&self) -> usize {
+        match self {
+            Self::Mlp(config) => config.code,
+            Self::Conv(config) => config.code,
+        }
+    }
+
+    /// The activation of the code.
+    pub fn code_activation(&self) -> Activation {
+        match self {
+            Self::Mlp(config) => config.code_activation,
+            Self::Conv(config) => config.code_activation,
+        }
+    }
+
+    pub(crate) fn validate(
+        &self,
+        shape: ImageShape,
+        encoder_outputs: usize,
+    ) -> Result<(), ConfigError> {
+        require(
+            self.code() > 0,
+            "network.code",
+            "a code of at least 1 unit",
+            self.code(),
+        )?;
+        let widths = match self {
+            Self::Mlp(config) => config.widths(shape, encoder_outputs)?,
+            Self::Conv(config) => config.widths(shape, encoder_outputs)?,
+        };
+        let parameters = widths.windows(2).try_fold(0_usize, |total, pair| {
+            total.checked_add(pair[0].checked_mul(pair[1])?.checked_mul(2)?)
+        });
+        require(
+            parameters.is_some_and(|count| count <= MAX_PARAMETERS),
+            "network",
+            "at most 2^30 parameters",
+            parameters.map_or("more than can be counted".to_owned(), |count| {
+                format!("about {count}")
+            }),
+        )
+    }
+
+    /// Builds the network; the settings must be valid.
+    pub(crate) fn init<B: Backend>(
+        &self,
+        shape: ImageShape,
+        encoder_outputs: usize,
+        seed: u64,
+        device: &B::Device,
+    ) -> Network<B> {
+        let mut weights = Weights::new(seed, device);
+        match self {
+            Self::Mlp(config) => config.init(shape, encoder_outputs, &mut weights),
+            Self::Conv(config) => config.init(shape, encoder_outputs, &mut weights),
+        }
+    }
+}
+
+/// An encoder and a decoder, each equal to a `torch.nn.Sequential` of the same layers in the same places.
+#[derive(Module, Debug)]
+pub struct Network<B: Backend> {
+    /// From images to codes.
+    pub encoder: Vec<Layer<B>>,
+    /// From codes to the parameters of p(x|h).
+    pub decoder: Vec<Layer<B>>,
+}
+
+impl<B: Backend> Network<B> {
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, encoder outputs]`
+    pub fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
+        forward(&self.encoder, images, &[])
+    }
+
+    /// # Shapes
+    /// - codes: `[batch, code]`
+    /// - output: `[batch, features]`
+    pub fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
+        forward(&self.decoder, codes, &self.encoder)
+    }
+}

@@ -1,0 +1,201 @@
+//! What holds for every registered family.
+
+use burn::backend::{Autodiff, Flex, NdArray};
+use burn::module::{AutodiffModule, Module};
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
+use burn::tensor::{Distribution, Tensor, TensorData};
+use hourglass_models::{
+    Autoencoder, Model, ModelConfig, StepContext, gradient_model, load_state_dict, state_dict,
+};
+
+type Inner = NdArray;
+type B = Autodiff<Inner>;
+
+const SHAPE: [usize; 3] = [1, 4, 4];
+const FEATURES: usize = 16;
+const CODE: usize = 5;
+
+/// Every family with its default objective, on a fully connected network.
+fn configs() -> Vec<ModelConfig> {
+    let parse = |family: &&str| {
+        let network = r#"{"kind": "mlp", "hidden": [12], "code": 5, "activation": "tanh"}"#;
+        let config = format!(r#"{{"family": "{family}", "network": {network}}}"#);
+        serde_json::from_str(&config).unwrap_or_else(|error| panic!("{family}: {error}"))
+    };
+    ModelConfig::FAMILIES.iter().map(parse).collect()
+}
+
+fn model(config: &ModelConfig) -> Model<B> {
+    config
+        .init(SHAPE, 3, &Default::default())
+        .expect("a valid config")
+}
+
+fn images(count: usize) -> Tensor<Inner, 2> {
+    // A fixed pattern: rows of waves of different lengths.
+    let values: Vec<f32> = (0..count * FEATURES)
+        .map(|i| 0.5 + 0.5 * ((i % FEATURES) as f32 * (1.0 + (i / FEATURES) as f32 * 0.37)).sin())
+        .collect();
+    Tensor::from_data(
+        TensorData::new(values, [count, FEATURES]),
+        &Default::default(),
+    )
+}
+
+fn autodiff(images: Tensor<Inner, 2>) -> Tensor<B, 2> {
+    Tensor::from_inner(images)
+}
+
+#[test]
+fn shapes_are_as_stated_and_values_finite() {
+    for config in configs() {
+        let model = model(&config).valid();
+        let codes = model.encode(images(7));
+        assert_eq!(codes.dims(), [7, CODE], "{}", config.family());
+        let parameters = model.decode(codes);
+        assert_eq!(parameters.dims(), [7, FEATURES], "{}", config.family());
+        let reconstructions = model.reconstruct(images(7));
+        assert!(
+            reconstructions.sum().into_scalar().is_finite(),
+            "{}",
+            config.family()
+        );
+    }
+}
+
+#[test]
+fn the_loss_falls_and_gradients_reach_every_parameter() {
+    for config in configs() {
+        let mut model = model(&config);
+        let mut optimizer = AdamConfig::new().init();
+        let total = |model: &Model<B>, step| {
+            model.loss(autodiff(images(8)), &StepContext::train(1, step, 200))
+        };
+        let before = total(&model, 0).total.into_scalar();
+        for step in 0..200 {
+            let loss = total(&model, step);
+            assert!(!loss.terms.is_empty());
+            let gradients = GradientsParams::from_grads(loss.total.backward(), &model);
+            if step == 0 {
+                for (name, data) in
+                    state_dict(&gradient_model(&model, &gradients)).expect("gradients")
+                {
+                    let reached = data.iter::<f32>().any(|value| value != 0.0);
+                    assert!(reached, "{}: no gradient reaches {name}", config.family());
+                }
+            }
+            model = optimizer.step(1e-2, model, gradients);
+        }
+        let after = total(&model, 0).total.into_scalar();
+        assert!(
+            after < 0.95 * before,
+            "{}: {before} to {after}",
+            config.family()
+        );
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model_on_every_backend() {
+    for config in configs() {
+        let ndarray = config
+            .init::<NdArray>(SHAPE, 3, &Default::default())
+            .expect("valid");
+        let flex = config
+            .init::<Flex>(SHAPE, 3, &Default::default())
+            .expect("valid");
+        let other = config
+            .init::<NdArray>(SHAPE, 4, &Default::default())
+            .expect("valid");
+        let weights = state_dict(&ndarray).expect("weights");
+        assert_eq!(
+            weights,
+            state_dict(&flex).expect("weights"),
+            "{}",
+            config.family()
+        );
+        assert_ne!(
+            weights,
+            state_dict(&other).expect("weights"),
+            "{}",
+            config.family()
+        );
+    }
+}
+
+#[test]
+fn records_and_state_dicts_restore_the_model() {
+    let device = Default::default();
+    for config in configs() {
+        let trained = model(&config).valid();
+        let codes = trained.encode(images(3)).into_data();
+        let fresh = || config.init::<Inner>(SHAPE, 99, &device).expect("valid");
+
+        let weights = state_dict(&trained).expect("weights");
+        let loaded = load_state_dict(fresh(), weights).expect("fitting weights");
+        assert_eq!(
+            loaded.encode(images(3)).into_data(),
+            codes,
+            "{}",
+            config.family()
+        );
+
+        let recorder = BinBytesRecorder::<FullPrecisionSettings>::default();
+        let bytes = recorder
+            .record(trained.into_record(), ())
+            .expect("a record");
+        let record = recorder.load(bytes, &device).expect("the same record");
+        let loaded = fresh().load_record(record);
+        assert_eq!(
+            loaded.encode(images(3)).into_data(),
+            codes,
+            "{}",
+            config.family()
+        );
+    }
+}
+
+#[test]
+fn configs_survive_a_round_trip() {
+    for config in configs() {
+        let json = serde_json::to_string(&config).expect("json");
+        assert_eq!(
+            serde_json::from_str::<ModelConfig>(&json).expect("json"),
+            config
+        );
+        let toml = toml::to_string(&config).expect("toml");
+        assert_eq!(toml::from_str::<ModelConfig>(&toml).expect("toml"), config);
+    }
+}
+
+#[test]
+fn an_unused_setting_is_an_error() {
+    for family in ModelConfig::FAMILIES {
+        for (network, objective) in [
+            (r#""kind": "mlp", "code": 5, "dropout": 0.5"#, ""),
+            (r#""kind": "conv", "code": 5, "tied": true"#, ""),
+            (
+                r#""kind": "mlp", "code": 5"#,
+                r#", "objective": {"penalty": "l1", "nonsense": 1}"#,
+            ),
+        ] {
+            let json = format!(r#"{{"family": "{family}", "network": {{{network}}}{objective}}}"#);
+            let error = serde_json::from_str::<ModelConfig>(&json).expect_err(&json);
+            assert!(error.to_string().contains("unknown field"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn sampling_noise_does_not_touch_the_global_generator() {
+    let device = Default::default();
+    let draw = || Tensor::<Inner, 1>::random([4], Distribution::Default, &device).into_data();
+    <Inner as burn::tensor::backend::Backend>::seed(&device, 5);
+    let expected = draw();
+    <Inner as burn::tensor::backend::Backend>::seed(&device, 5);
+    for config in configs() {
+        model(&config).loss(autodiff(images(2)), &StepContext::train(0, 0, 1));
+    }
+    assert_eq!(draw(), expected);
+}
