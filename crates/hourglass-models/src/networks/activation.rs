@@ -32,7 +32,7 @@ impl Activation {
     pub fn forward<B: Backend, const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
         match self {
             Self::Relu => activation::relu(x),
-            Self::Gelu => activation::gelu(x),
+            Self::Gelu => x.clone() * normal_distribution(x),
             Self::Elu => activation::relu(x.clone()) + x.clamp_max(0.0).exp() - 1.0,
             Self::Tanh => x.tanh(),
             Self::Sigmoid => sigmoid(x),
@@ -45,9 +45,8 @@ impl Activation {
         match self {
             Self::Relu => x.greater_elem(0.0).float(),
             Self::Gelu => {
-                let distribution = (x.clone() * 0.5_f64.sqrt()).erf() * 0.5 + 0.5;
                 let density = (x.clone() * x.clone() * -0.5).exp() / (2.0 * PI).sqrt();
-                distribution + x * density
+                normal_distribution(x.clone()) + x * density
             }
             Self::Elu => x.clamp_max(0.0).exp(),
             Self::Tanh => {
@@ -61,6 +60,11 @@ impl Activation {
             Self::Linear => x.ones_like(),
         }
     }
+}
+
+/// Phi(x). Burn's own `gelu` is exact too, but its gradient is that of the tanh approximation.
+fn normal_distribution<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    (x * 0.5_f64.sqrt()).erf() * 0.5 + 0.5
 }
 
 #[cfg(test)]

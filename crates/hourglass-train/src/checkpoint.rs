@@ -1,0 +1,175 @@
+//! Checkpoints: one file with everything that a run needs to go on as if it had never stopped.
+//!
+//! Layout: the magic bytes, the length of the state as a little-endian u64, the state in JSON, the model's record, the
+//! optimiser's, the best model's (the state has their lengths), and the CRC-32 of all that in 4 bytes.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::files::write_atomically;
+
+const MAGIC: &[u8; 8] = b"HGLASS\x00\x01";
+
+/// Where a run stands, without its weights.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The resolved recipe, in TOML.
+    pub recipe: String,
+    /// SHA-256 of the training images.
+    pub dataset: String,
+    /// Steps done.
+    pub step: u64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// Length of metrics.jsonl in bytes.
+    pub metrics_bytes: u64,
+    /// Sums of the terms over the images of the epoch so far, by name.
+    pub sums: Vec<(String, f64)>,
+    /// Images in those sums.
+    pub summed_images: u64,
+    /// The best value that early stopping has seen, and its step.
+    pub best: Option<(f64, u64)>,
+    /// Evaluations since.
+    pub evaluations_since_best: u64,
+}
+
+/// A checkpoint, read or to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Where the run stands.
+    pub state: State,
+    /// The model's record.
+    pub model: Vec<u8>,
+    /// The optimiser's record.
+    pub optimizer: Vec<u8>,
+    /// The record of the best model so far, where the run stops early; else empty.
+    pub best_model: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    state: State,
+    lengths: [usize; 3],
+}
+
+/// A checkpoint that can't be written or read.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The file can't be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The file is not a whole checkpoint.
+    #[error(
+        "{path}: expected a checkpoint of this version of hourglass, found {found}; \
+         delete it to start the run over, or restore a copy"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: &'static str,
+    },
+}
+
+impl Checkpoint {
+    /// Replaces the file by this checkpoint, at once.
+    ///
+    /// # Errors
+    /// Names the path; the checkpoint that was there is still there.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let blobs = [&self.model, &self.optimizer, &self.best_model];
+        let header = Header {
+            state: self.state.clone(),
+            lengths: blobs.map(Vec::len),
+        };
+        let header = serde_json::to_vec(&header).map_err(std::io::Error::from)?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((header.len() as u64).to_le_bytes());
+        bytes.extend(header);
+        blobs.iter().for_each(|blob| bytes.extend_from_slice(blob));
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        Ok(write_atomically(path, &bytes)?)
+    }
+
+    /// Reads a checkpoint, or nothing where there is none.
+    ///
+    /// # Errors
+    /// Names the path, and what is wrong with the file.
+    pub fn read(path: &Path) -> Result<Option<Self>, CheckpointError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = fs::read(path)?;
+        let damaged = |found| CheckpointError::Damaged {
+            path: path.to_owned(),
+            found,
+        };
+        if !bytes.starts_with(MAGIC) {
+            return Err(damaged("other content"));
+        }
+        let (content, checksum) = bytes
+            .split_last_chunk::<4>()
+            .ok_or_else(|| damaged("a truncated file"))?;
+        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+            return Err(damaged("a wrong checksum"));
+        }
+        Self::parse(&content[MAGIC.len()..])
+            .map(Some)
+            .ok_or_else(|| damaged("other settings"))
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (length, bytes) = bytes.split_first_chunk::<8>()?;
+        let (header, bytes) =
+            bytes.split_at_checked(u64::from_le_bytes(*length).try_into().ok()?)?;
+        let Header { state, lengths } = serde_json::from_slice(header).ok()?;
+        let (model, bytes) = bytes.split_at_checked(lengths[0])?;
+        let (optimizer, best_model) = bytes.split_at_checked(lengths[1])?;
+        (best_model.len() == lengths[2]).then(|| Self {
+            state,
+            model: model.to_vec(),
+            optimizer: optimizer.to_vec(),
+            best_model: best_model.to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_reads_back_and_damage_is_found() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("checkpoint");
+        assert_eq!(Checkpoint::read(&path).expect("no checkpoint"), None);
+        let checkpoint = Checkpoint {
+            state: State {
+                step: 7,
+                sums: vec![("loss".into(), 0.1 + 0.2)],
+                ..State::default()
+            },
+            model: vec![1, 2, 3],
+            optimizer: vec![4; 100],
+            best_model: Vec::new(),
+        };
+        checkpoint.write(&path).expect("written");
+        assert_eq!(Checkpoint::read(&path).expect("read"), Some(checkpoint));
+
+        let bytes = std::fs::read(&path).expect("read");
+        for damage in [bytes[..bytes.len() - 1].to_vec(), b"text".to_vec(), {
+            let mut flipped = bytes.clone();
+            flipped[60] ^= 1;
+            flipped
+        }] {
+            std::fs::write(&path, damage).expect("written");
+            assert!(matches!(
+                Checkpoint::read(&path),
+                Err(CheckpointError::Damaged { .. })
+            ));
+        }
+    }
+}

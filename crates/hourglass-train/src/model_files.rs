@@ -1,0 +1,234 @@
+//! Finished models: `config.json` and `model.safetensors`.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, TensorData};
+use fs_err as fs;
+use hourglass_models::{
+    ConfigError, ImageShape, Model, ModelConfig, StateDict, StateDictError, load_state_dict,
+    state_dict,
+};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::files::write_atomically;
+
+/// The name of the settings in a model's directory.
+pub const CONFIG_FILE: &str = "config.json";
+/// The name of the weights in a model's directory.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// The version of `config.json` that this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// `config.json`: everything that is needed to build the model and to read its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// The version of this file.
+    pub format: u32,
+    /// The family, the network and the objective, with the weights of its terms.
+    pub model: ModelConfig,
+    /// `[channels, height, width]`
+    pub shape: ImageShape,
+    /// The range of the images' values.
+    pub data_range: [f64; 2],
+    /// The units of every number named in logs and reports.
+    pub units: String,
+    /// The training data.
+    pub data: DataIdentity,
+}
+
+/// Which images a model was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataIdentity {
+    /// The catalog's name, or the path.
+    pub name: String,
+    /// SHA-256 of the training images' bytes.
+    pub sha256: String,
+}
+
+impl ModelFile {
+    /// A description of a model that was trained on `data`.
+    pub fn new(model: ModelConfig, shape: ImageShape, data: DataIdentity) -> Self {
+        Self {
+            format: FORMAT,
+            model,
+            shape,
+            data_range: [0.0, 1.0],
+            units: "losses are summed over the features and averaged over the images; squared_error has no unit; \
+                    cross_entropy (Bernoulli on grey pixels) is in nats but not a likelihood; names that end in _nats \
+                    and negative_elbo (always at beta 1) are in nats"
+                .into(),
+            data,
+        }
+    }
+}
+
+/// A model's files that can't be written or read.
+#[derive(Debug, Error)]
+pub enum ModelFileError {
+    /// A file can't be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// There is no model in the directory.
+    #[error(
+        "{path}: expected a directory with {CONFIG_FILE} and {WEIGHTS_FILE}, found {found}; \
+         train a model first, such as with `hourglass train variational`"
+    )]
+    NoModel {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// A file has other content than expected.
+    #[error("{path}: {message}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The settings describe no model that can be built.
+    #[error("{path}: {error}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        error: ConfigError,
+    },
+    /// The weights do not fit the model.
+    #[error("{path}: {error}")]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        error: StateDictError,
+    },
+}
+
+/// Writes the settings and then the weights.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_model<B: Backend>(
+    directory: &Path,
+    description: &ModelFile,
+    model: &Model<B>,
+) -> Result<(), ModelFileError> {
+    let config = serde_json::to_vec_pretty(description).map_err(std::io::Error::from)?;
+    write_atomically(&directory.join(CONFIG_FILE), &config)?;
+    save_weights(&directory.join(WEIGHTS_FILE), model)
+}
+
+/// Writes the weights in PyTorch's names and layouts. The bytes are a function of the weights alone.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_weights<B: Backend>(path: &Path, model: &Model<B>) -> Result<(), ModelFileError> {
+    let weights = state_dict(model).map_err(|error| weights_error(path, error))?;
+    let weights: Vec<(String, TensorData)> = weights
+        .into_iter()
+        .map(|(name, data)| (name, data.convert::<f32>()))
+        .collect();
+    let content = |message: String| ModelFileError::Content {
+        path: path.to_owned(),
+        message,
+    };
+    let views = weights.iter().map(|(name, data)| {
+        let view = TensorView::new(Dtype::F32, data.shape.to_vec(), data.as_bytes())
+            .map_err(|error| content(error.to_string()))?;
+        Ok((name, view))
+    });
+    let views: Vec<_> = views.collect::<Result<_, ModelFileError>>()?;
+    let bytes = safetensors::serialize(views, None).map_err(|error| content(error.to_string()))?;
+    Ok(write_atomically(path, &bytes)?)
+}
+
+/// Reads a model's settings.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn load_description(directory: &Path) -> Result<ModelFile, ModelFileError> {
+    let path = directory.join(CONFIG_FILE);
+    let found = match (directory.is_dir(), path.exists()) {
+        (false, _) => Some("no directory"),
+        (true, false) => Some("a directory without a finished model"),
+        (true, true) => None,
+    };
+    if let Some(found) = found {
+        return Err(ModelFileError::NoModel {
+            path: directory.to_owned(),
+            found,
+        });
+    }
+    let content = |message| ModelFileError::Content {
+        path: path.clone(),
+        message,
+    };
+    let text = fs::read(&path)?;
+    let description: ModelFile =
+        serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
+    if description.format != FORMAT {
+        let found = description.format;
+        return Err(content(format!(
+            "expected format {FORMAT}, found {found}: use the version of hourglass that wrote it"
+        )));
+    }
+    Ok(description)
+}
+
+/// Reads a finished model.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn load_model<B: Backend>(
+    directory: &Path,
+    device: &B::Device,
+) -> Result<(ModelFile, Model<B>), ModelFileError> {
+    let description = load_description(directory)?;
+    let model = description.model.init::<B>(description.shape, 0, device);
+    let model = model.map_err(|error| ModelFileError::Config {
+        path: directory.join(CONFIG_FILE),
+        error,
+    })?;
+    let path = directory.join(WEIGHTS_FILE);
+    let weights = read_weights(&path)?;
+    let model = load_state_dict(model, weights).map_err(|error| weights_error(&path, error))?;
+    Ok((description, model))
+}
+
+fn weights_error(path: &Path, error: StateDictError) -> ModelFileError {
+    ModelFileError::Weights {
+        path: path.to_owned(),
+        error,
+    }
+}
+
+fn read_weights(path: &Path) -> Result<StateDict, ModelFileError> {
+    let bytes = fs::read(path)?;
+    let content = |message| ModelFileError::Content {
+        path: path.to_owned(),
+        message,
+    };
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| content(format!("expected a safetensors file, found {error}")))?;
+    file.iter()
+        .map(|(name, view)| {
+            if view.dtype() != Dtype::F32 {
+                let found = view.dtype();
+                return Err(content(format!(
+                    "tensor `{name}`: expected float32, found {found:?}"
+                )));
+            }
+            let data =
+                TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), DType::F32);
+            Ok((name.to_owned(), data))
+        })
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! What a finished run leaves: the model, its numbers and its pictures.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::backend::Backend;
+use fs_err as fs;
+use hourglass_data::Subset;
+use hourglass_models::{Autoencoder, Model, StepContext};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::evaluation::{Evaluation, images_of};
+use crate::figures::{Curve, FigureError, curves, image_grid};
+use crate::files::write_atomically;
+use crate::model_files::{ModelFile, ModelFileError, save_model};
+use crate::run_directory::{RunDirectory, read_metrics};
+
+/// Images in `reconstructions.png`, and a row of them.
+const RECONSTRUCTIONS: usize = 32;
+const COLUMNS: usize = 16;
+/// Images in `samples.png`, and a row of them.
+const SAMPLES: usize = 64;
+const SAMPLE_COLUMNS: usize = 8;
+/// Screen pixels for a pixel of an image.
+const SCALE: usize = 2;
+
+/// The final numbers of a run.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// What is known of the run beside its numbers: backend, adapter, versions, seconds and so on, by name.
+    pub facts: Map<String, Value>,
+    /// The name of the split that was measured.
+    pub split: String,
+    /// The numbers.
+    pub evaluation: Evaluation,
+}
+
+/// Results that can't be written.
+#[derive(Debug, Error)]
+pub enum ResultsError {
+    /// A file can't be written or read.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The model can't be written.
+    #[error("{0}")]
+    Model(#[from] ModelFileError),
+    /// A picture can't be drawn.
+    #[error("{0}")]
+    Figure(#[from] FigureError),
+}
+
+/// Writes the model, the pictures, and last `summary.json`.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn write_results<B: Backend>(
+    run: &RunDirectory,
+    description: &ModelFile,
+    model: &Model<B>,
+    split: &Subset,
+    summary: &Summary,
+    device: &B::Device,
+) -> Result<(), ResultsError> {
+    save_model(run.path(), description, model)?;
+    let figures = run.figures();
+    fs::create_dir_all(&figures)?;
+    let picture = reconstructions(description, model, split, device)?;
+    write_atomically(&figures.join("reconstructions.png"), &picture)?;
+    let text = metrics_curves(run)?;
+    write_atomically(&figures.join("curves.svg"), text.as_bytes())?;
+    if let Some(picture) = samples(description, model, device)? {
+        write_atomically(&figures.join("samples.png"), &picture)?;
+    }
+    let mut content = summary.facts.clone();
+    content.insert(summary.split.clone(), json!(summary.evaluation.to_json()));
+    let mut text = serde_json::to_string_pretty(&content).map_err(std::io::Error::from)?;
+    text.push('\n');
+    Ok(write_atomically(&run.summary(), text.as_bytes())?)
+}
+
+/// The first images of a split above their reconstructions; corrupted ones between, where the family corrupts.
+fn reconstructions<B: Backend>(
+    description: &ModelFile,
+    model: &Model<B>,
+    split: &Subset,
+    device: &B::Device,
+) -> Result<Vec<u8>, ResultsError> {
+    let count = RECONSTRUCTIONS.min(split.len());
+    let size = std::num::NonZeroUsize::new(count.max(1)).unwrap_or(std::num::NonZeroUsize::MIN);
+    let Some(batch) = hourglass_data::Batches::sequential(split, size).next() else {
+        return Err(std::io::Error::other("there are no images to draw").into());
+    };
+    let images = images_of::<B>(&batch, device);
+    let corrupted = model.corrupt(images.clone(), &StepContext::evaluate(0, 0));
+    let reconstructed = model.reconstruct(corrupted.clone().unwrap_or_else(|| images.clone()));
+    let rows: Vec<Vec<f32>> = [Some(images), corrupted, Some(reconstructed)]
+        .into_iter()
+        .flatten()
+        .map(|images| images.into_data().iter::<f32>().collect())
+        .collect();
+    Ok(image_grid(&rows, description.shape, COLUMNS, SCALE)?)
+}
+
+/// Means of p(x|h) at codes drawn from the prior, for families that have one.
+fn samples<B: Backend>(
+    description: &ModelFile,
+    model: &Model<B>,
+    device: &B::Device,
+) -> Result<Option<Vec<u8>>, ResultsError> {
+    let context = StepContext::evaluate(0, 0);
+    let Some(codes) = model.sample_prior(SAMPLES, &context, device) else {
+        return Ok(None);
+    };
+    let images = model.likelihood().mean(model.decode(codes));
+    let row = images.into_data().iter::<f32>().collect();
+    Ok(Some(image_grid(
+        &[row],
+        description.shape,
+        SAMPLE_COLUMNS,
+        SCALE,
+    )?))
+}
+
+fn metrics_curves(run: &RunDirectory) -> Result<String, ResultsError> {
+    let mut series: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
+    for line in read_metrics(&run.metrics())? {
+        for (term, value) in &line.terms {
+            let points = series
+                .entry((term.clone(), line.split.clone()))
+                .or_default();
+            points.push((line.step as f64, value.as_f64().unwrap_or(f64::NAN)));
+        }
+    }
+    let series: Vec<Curve> = series
+        .into_iter()
+        .map(|((term, split), points)| Curve {
+            name: format!("{split} {term}"),
+            points,
+        })
+        .collect();
+    Ok(curves(&series, "Training")?)
+}
