@@ -1,2 +1,54 @@
-//! x
-fn main() {}
+//! Train, measure and use autoencoders on any GPU or on the CPU.
+
+mod adapters;
+mod backend;
+mod cli;
+mod commands;
+mod progress;
+mod recipes;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A mistake in how the program was called: exit code 2, as for those that clap finds.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if error.is::<UsageError>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Train(arguments) => return commands::train::run(&arguments),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments)?,
+        Command::Export(arguments) => commands::export::run(&arguments)?,
+        Command::Data { command } => commands::data::run(&command)?,
+        Command::Devices(arguments) => commands::devices::run(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

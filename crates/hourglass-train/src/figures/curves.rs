@@ -70,7 +70,7 @@ pub fn curves(series: &[Curve], title: &str) -> Result<String, FigureError> {
     let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (header, body) = root.split_vertically(HEADER);
-    draw_header(&header, title, &splits)?;
+    draw_header(&header, title, &lines, &splits)?;
     for (term, area) in terms.iter().zip(body.split_evenly((rows, columns))) {
         let lines: Vec<&Line> = lines.iter().filter(|line| line.term == *term).collect();
         draw_panel(&area, term, &lines, &splits)?;
@@ -153,8 +153,13 @@ fn color(split: &str, splits: &[&str]) -> RGBColor {
     index.map_or(TEXT, |index| PALETTE[index % PALETTE.len()])
 }
 
-/// The title, and under it the splits with their colours.
-fn draw_header(area: &Area<'_>, title: &str, splits: &[&str]) -> Result<(), FigureError> {
+/// The title, and under it the splits that have lines, with their colours.
+fn draw_header(
+    area: &Area<'_>,
+    title: &str,
+    lines: &[Line<'_>],
+    splits: &[&str],
+) -> Result<(), FigureError> {
     let pixels = |count: i32| count * UNITS as i32;
     area.draw_text(
         &printable(title),
@@ -163,7 +168,8 @@ fn draw_header(area: &Area<'_>, title: &str, splits: &[&str]) -> Result<(), Figu
     )?;
     let style = text(13, TEXT).pos(Pos::new(HPos::Left, VPos::Center));
     let [mut x, y] = [MARGIN, pixels(48)];
-    for split in splits {
+    let has_lines = |split: &&&str| lines.iter().any(|line| line.split == **split);
+    for split in splits.iter().filter(has_lines) {
         let color = color(split, splits);
         area.draw(&PathElement::new(
             [(x, y), (x + pixels(22), y)],
@@ -191,7 +197,8 @@ fn draw_panel(
     } else {
         ""
     };
-    let labels = (12 + 7 * values.label_length() as u32) * UNITS;
+    // Panels line up unless a label is longer than usual.
+    let labels = (12 + 7 * values.label_length().max(5) as u32) * UNITS;
     let left = MARGIN + labels as i32;
     let caption = printable(&format!("{term}{scale}"));
     area.draw_text(&caption, &bold(text(13, TEXT)), (left, 6 * UNITS as i32))?;
@@ -338,10 +345,7 @@ mod tests {
     #[test]
     fn what_cannot_be_drawn_is_left_out() {
         let [nan, infinite] = [f64::NAN, f64::INFINITY];
-        assert_eq!(
-            texts(&curves(&[], "empty").unwrap()),
-            ["empty", "train", "validation", "no data"]
-        );
+        assert_eq!(texts(&curves(&[], "empty").unwrap()), ["empty", "no data"]);
         let cases: [&[(f64, f64)]; 8] = [
             &[],
             &[(nan, 1.0), (1.0, nan), (2.0, infinite), (3.0, 1e300)],

@@ -1,0 +1,180 @@
+//! `hourglass data`
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use hourglass_data::catalog::{self, Content};
+use hourglass_data::{Dataset, FetchEvent};
+use serde_json::{Value, json};
+
+use crate::UsageError;
+use crate::cli::LocationArguments;
+use crate::progress;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// List the catalog
+    #[command(after_help = "Example:\n  hourglass data list")]
+    List {
+        #[command(flatten)]
+        locations: LocationArguments,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a data set, check it and keep it
+    #[command(
+        after_help = "Examples:\n  hourglass data fetch mnist\n  HOURGLASS_MIRROR=http://localhost:8000 hourglass data fetch mnist"
+    )]
+    Fetch {
+        /// A name of the catalog
+        name: String,
+        #[command(flatten)]
+        locations: LocationArguments,
+    },
+    /// Describe a data set
+    #[command(
+        after_help = "Examples:\n  hourglass data info mnist-mini\n  hourglass data info path/to/idx-files"
+    )]
+    Info {
+        /// A name of the catalog, or a directory of IDX files
+        data: String,
+        #[command(flatten)]
+        locations: LocationArguments,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(crate) fn run(command: &DataCommand) -> Result<()> {
+    match command {
+        DataCommand::List { locations, json } => list(locations, *json),
+        DataCommand::Fetch { name, locations } => fetch(name, locations),
+        DataCommand::Info {
+            data,
+            locations,
+            json,
+        } => info(data, locations, *json),
+    }
+}
+
+fn list(locations: &LocationArguments, as_json: bool) -> Result<()> {
+    let locations = locations.locations();
+    let entries: Vec<Value> = catalog::ENTRIES
+        .iter()
+        .map(|entry| {
+            let embedded = matches!(entry.content, Content::Embedded { .. });
+            json!({
+                "name": entry.name,
+                "description": entry.description,
+                "licence": entry.licence,
+                "source": entry.source,
+                "here": entry.is_here(&locations),
+                "embedded": embedded,
+            })
+        })
+        .collect();
+    if as_json {
+        println!("{:#}", json!(entries));
+        return Ok(());
+    }
+    for entry in &entries {
+        let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        let state = match (&entry["embedded"], &entry["here"]) {
+            (Value::Bool(true), _) => "in the program".to_owned(),
+            (_, Value::Bool(true)) => "here".to_owned(),
+            _ => format!("not here: hourglass data fetch {}", text("name")),
+        };
+        println!("{:<14} {} [{state}]", text("name"), text("description"));
+        println!("{:<14} {}; {}", "", text("licence"), text("source"));
+    }
+    Ok(())
+}
+
+fn fetch(name: &str, locations: &LocationArguments) -> Result<()> {
+    let Some(entry) = catalog::find(name) else {
+        let names: Vec<_> = catalog::ENTRIES.iter().map(|entry| entry.name).collect();
+        bail!(UsageError(format!(
+            "expected one of {}, found {name}",
+            names.join(", ")
+        )));
+    };
+    let locations = locations.locations();
+    let bar = progress::bar(0, "bytes");
+    bar.enable_steady_tick(Duration::from_millis(200));
+    hourglass_data::fetch(entry, &locations, &mut |event| match event {
+        FetchEvent::Present { file } => bar.suspend(|| eprintln!("{file}: already here")),
+        FetchEvent::Progress { file, done, total } => {
+            bar.set_message(file.to_owned());
+            bar.set_length(total.unwrap_or(done));
+            bar.set_position(done);
+        }
+        FetchEvent::MirrorFailed { url, reason } => bar.suspend(|| eprintln!("{url}: {reason}")),
+        FetchEvent::Fetched { file } => bar.suspend(|| eprintln!("{file}: fetched and checked")),
+    })?;
+    bar.finish_and_clear();
+    println!("{name}: in {}", entry.directory(&locations)?.display());
+    Ok(())
+}
+
+fn info(data: &str, locations: &LocationArguments, as_json: bool) -> Result<()> {
+    let splits = super::open_data(data, &locations.locations())?;
+    let mut described = vec![("train", describe(splits.train()))];
+    if splits.has_test() {
+        described.push(("test", describe(splits.test()?)));
+    }
+    if as_json {
+        let map: serde_json::Map<String, Value> = described
+            .into_iter()
+            .map(|(split, value)| (split.to_owned(), value))
+            .collect();
+        println!("{:#}", json!(map));
+        return Ok(());
+    }
+    for (split, value) in described {
+        println!(
+            "{split}: {} images, {}",
+            value["images"],
+            value["shape"].as_str().unwrap_or_default()
+        );
+        match value["labels"].as_array() {
+            Some(counts) => println!(
+                "  images a label: {}",
+                counts
+                    .iter()
+                    .map(Value::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            ),
+            None => println!("  no labels"),
+        }
+        println!(
+            "  SHA-256 of the images {}",
+            value["sha256"].as_str().unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
+fn describe(dataset: &Dataset) -> Value {
+    let counts = dataset.labels().map(|labels| {
+        let classes = labels
+            .iter()
+            .copied()
+            .max()
+            .map_or(0, |label| usize::from(label) + 1);
+        let mut counts = vec![0_u64; classes];
+        labels
+            .iter()
+            .for_each(|&label| counts[usize::from(label)] += 1);
+        counts
+    });
+    json!({
+        "images": dataset.len(),
+        "shape": dataset.shape().to_string(),
+        "labels": counts,
+        "sha256": dataset.sha256(),
+    })
+}

@@ -1,0 +1,309 @@
+//! `hourglass train`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use burn::tensor::backend::AutodiffBackend;
+use burn::train::Interrupter;
+use hourglass_data::{Splits, Subset};
+use hourglass_train::{
+    DataIdentity, Ending, Job, ModelFile, Outcome, Recipe, RunDirectory, Summary, batch_sizes,
+    evaluate, shape_of, train, write_results,
+};
+use serde_json::{Map, Value, json};
+
+use super::{evaluation_text, open_data, recipe_of, training_images};
+use crate::UsageError;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::{DeviceArguments, LocationArguments};
+use crate::progress::{Phases, Training};
+use crate::recipes;
+
+/// Train a model and write a run directory
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  hourglass train --resume --out runs/sparse-1\n\nRecipes in the program: undercomplete, sparse, denoising, contractive, variational, sparse-l1, sparse-kl, linear, conv"
+)]
+pub(crate) struct Arguments {
+    /// A family, another recipe in the program, or a recipe.toml [default with --resume: the run's own]
+    recipe: Option<String>,
+    /// A name of the catalog, or a directory of IDX files [default: mnist-mini, which is in the program]
+    #[arg(long)]
+    data: Option<String>,
+    /// Passes over the images, in place of the recipe's steps
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
+    /// The seed of weights, order and noise
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The run directory [default: runs/<family>-<n>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Set any key of the recipe; repeatable
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    overrides: Vec<String>,
+    /// Go on with the run in --out from its last checkpoint
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Print the final numbers as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+    #[command(flatten)]
+    locations: LocationArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let existing = if arguments.resume {
+        arguments.out.as_deref().map(RunDirectory::open)
+    } else {
+        None
+    };
+    let recipe = match &existing {
+        Some(run) => resumed_recipe(arguments, run)?,
+        None => requested_recipe(arguments)?,
+    };
+    let splits = open_data(&recipe.data.name, &arguments.locations.locations())?;
+    let (training, validation) = training_images(&splits, &recipe.data, recipe.training.seed)?;
+    recipe.validate(shape_of(&training))?;
+    let chosen = Chosen::from_arguments(&arguments.device)?;
+    let run = match existing {
+        Some(run) => run,
+        None => RunDirectory::create(arguments.out.as_deref(), recipe.model.family())?,
+    };
+    eprintln!(
+        "training {} on {} images of {}, on {}: {}; in {}",
+        recipe.model.family(),
+        training.len(),
+        recipe.data.name,
+        chosen.name(),
+        chosen.adapter(),
+        run.path().display()
+    );
+    let interrupter = Interrupter::new();
+    listen_for_interrupts(&interrupter);
+    let job = Job {
+        recipe: &recipe,
+        training: &training,
+        validation: &validation,
+        run: &run,
+    };
+    let summary = chosen.run(Run {
+        job: &job,
+        splits: &splits,
+        chosen: &chosen,
+        interrupter,
+    })?;
+    let Some(summary) = summary else {
+        eprintln!(
+            "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {}",
+            run.path().display()
+        );
+        return Ok(ExitCode::FAILURE);
+    };
+    if arguments.json {
+        let mut map = summary.facts;
+        map.insert(summary.split, json!(summary.evaluation.to_json()));
+        println!("{:#}", json!(map));
+    } else {
+        println!("{}", evaluation_text(&summary.evaluation, &summary.split));
+        println!(
+            "model, numbers and pictures are in {}",
+            run.path().display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe asked for, with the command line's settings.
+fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
+    let Some(name) = &arguments.recipe else {
+        let names: Vec<_> = recipes::names().collect();
+        bail!(UsageError(format!(
+            "expected a family or a recipe: {}, or a .toml file",
+            names.join(", ")
+        )));
+    };
+    let mut recipe = recipes::load(name, &arguments.overrides)?;
+    if let Some(epochs) = arguments.epochs {
+        recipe.training.epochs = Some(epochs);
+        recipe.training.steps = None;
+    }
+    if let Some(data) = &arguments.data {
+        recipe.data.name.clone_from(data);
+    }
+    if let Some(seed) = arguments.seed {
+        recipe.training.seed = seed;
+    }
+    Ok(recipe)
+}
+
+/// The recipe of the run to be resumed; settings of the command line must agree with it.
+fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
+    let Some(recipe) = recipe_of(run)? else {
+        bail!(
+            "{}: expected a run to resume, found no config.toml there; start a run without --resume",
+            run.path().display()
+        );
+    };
+    let asks = arguments.epochs.is_some() || arguments.data.is_some() || arguments.seed.is_some();
+    let asks = asks || arguments.recipe.is_some() || !arguments.overrides.is_empty();
+    if asks {
+        let named = Arguments {
+            recipe: arguments
+                .recipe
+                .clone()
+                .or_else(|| Some(run.recipe().display().to_string())),
+            overrides: arguments.overrides.clone(),
+            data: arguments
+                .data
+                .clone()
+                .or_else(|| Some(recipe.data.name.clone())),
+            out: None,
+            device: arguments.device.clone(),
+            locations: arguments.locations.clone(),
+            ..*arguments
+        };
+        if requested_recipe(&named)? != recipe {
+            bail!(
+                "{}: expected the settings that the run began with, found others; resume without them, or start a new \
+                 run in another --out",
+                run.recipe().display()
+            );
+        }
+    }
+    Ok(recipe)
+}
+
+/// The first Ctrl-C asks the run to stop at the next step, the second ends the program.
+fn listen_for_interrupts(interrupter: &Interrupter) {
+    let interrupter = interrupter.clone();
+    let result = ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(1);
+        }
+        eprintln!("stopping at the next step; once more to stop at once");
+        interrupter.stop(None);
+    });
+    if let Err(error) = result {
+        eprintln!("warning: Ctrl-C will end the run without a checkpoint: {error}");
+    }
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    splits: &'a Splits,
+    chosen: &'a Chosen,
+    interrupter: Interrupter,
+}
+
+impl Task for Run<'_> {
+    /// Nothing where the run was interrupted.
+    type Output = Result<Option<Summary>>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        parity: Option<ParityCheck<B>>,
+    ) -> Self::Output {
+        let job = self.job;
+        if let Some(check) = parity {
+            let model = job.recipe.model.init::<B>(
+                shape_of(job.training),
+                job.recipe.training.seed,
+                device,
+            )?;
+            eprintln!("checking loss and gradients against the CPU");
+            let error = check(
+                &model,
+                &job.recipe.model,
+                job.training,
+                &batch_sizes(job),
+                device,
+            )?;
+            eprintln!("the largest relative difference is {error:.1e}");
+        }
+        let mut progress = Training::new();
+        let outcome = train::<B>(job, device, &mut progress, &self.interrupter);
+        progress.finish();
+        let outcome = outcome?;
+        if outcome.ending == Ending::Interrupted {
+            return Ok(None);
+        }
+        self.finish(&outcome, device).map(Some)
+    }
+}
+
+impl Run<'_> {
+    /// Measures the model and writes the results.
+    fn finish<B: burn::tensor::backend::Backend>(
+        &self,
+        outcome: &Outcome<B>,
+        device: &B::Device,
+    ) -> Result<Summary> {
+        let Job {
+            recipe,
+            training,
+            validation,
+            run,
+        } = self.job;
+        let (name, split) = match (self.splits.has_test(), validation.is_empty()) {
+            (true, _) => ("test", Subset::all(self.splits.test()?)),
+            (false, false) => ("validation", (*validation).clone()),
+            (false, true) => ("train", (*training).clone()),
+        };
+        let mut phases = Phases::new();
+        let mut show = |phase: &str, done, total| phases.update(phase, done, total);
+        let evaluation = evaluate(&outcome.model, &split, training, device, &mut show);
+        phases.finish();
+        let data = DataIdentity {
+            name: recipe.data.name.clone(),
+            sha256: training.dataset().sha256().to_owned(),
+        };
+        let description = ModelFile::new(recipe.model.clone(), shape_of(training), data);
+        let facts = self.facts(outcome, &description);
+        let summary = Summary {
+            facts,
+            split: name.into(),
+            evaluation,
+        };
+        write_results(run, &description, &outcome.model, &split, &summary, device)?;
+        Ok(summary)
+    }
+
+    fn facts<B: burn::tensor::backend::Backend>(
+        &self,
+        outcome: &Outcome<B>,
+        description: &ModelFile,
+    ) -> Map<String, Value> {
+        let Job {
+            recipe, training, ..
+        } = self.job;
+        let (_, steps_per_epoch) = hourglass_train::lengths(recipe, training);
+        let epochs = outcome.steps as f64 / steps_per_epoch as f64;
+        let mut facts = Map::new();
+        let mut fact = |name: &str, value: Value| facts.insert(name.into(), value);
+        fact("family", json!(recipe.model.family()));
+        fact("data", json!(description.data));
+        fact("training_images", json!(training.len()));
+        fact("units", json!(description.units));
+        fact("steps", json!(outcome.steps));
+        fact("epochs", json!(epochs));
+        if let Ending::StoppedEarly { best_step } = outcome.ending {
+            fact("best_step", json!(best_step));
+        }
+        fact("seconds", json!(outcome.seconds));
+        fact(
+            "images_per_second",
+            json!(epochs * training.len() as f64 / outcome.seconds.max(1e-9)),
+        );
+        fact("backend", json!(self.chosen.name()));
+        fact("adapter", json!(self.chosen.adapter()));
+        fact("hourglass", json!(env!("CARGO_PKG_VERSION")));
+        fact("burn", json!("0.21.0"));
+        fact("seed", json!(recipe.training.seed));
+        facts
+    }
+}

@@ -1,0 +1,76 @@
+//! The recipes in the binary.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hourglass_train::Recipe;
+
+use crate::UsageError;
+
+macro_rules! recipes {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../models/", $name, "/recipe.toml")))),+]
+    };
+}
+
+/// Names and texts.
+const RECIPES: &[(&str, &str)] = recipes![
+    "undercomplete",
+    "sparse",
+    "denoising",
+    "contractive",
+    "variational",
+    "sparse-l1",
+    "sparse-kl",
+    "linear",
+    "conv",
+];
+
+/// The names of the recipes in the binary.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    RECIPES.iter().map(|(name, _)| *name)
+}
+
+/// A recipe by its name, or from a file.
+pub(crate) fn load(name_or_path: &str, overrides: &[String]) -> Result<Recipe> {
+    let (path, text) = match RECIPES.iter().find(|(name, _)| *name == name_or_path) {
+        Some((name, text)) => (
+            PathBuf::from(format!("models/{name}/recipe.toml")),
+            (*text).to_owned(),
+        ),
+        None => {
+            let path = Path::new(name_or_path);
+            if !path.is_file() {
+                let names: Vec<_> = names().collect();
+                bail!(UsageError(format!(
+                    "expected a family or a recipe ({}) or a .toml file, found {name_or_path}",
+                    names.join(", ")
+                )));
+            }
+            (path.to_owned(), fs_err::read_to_string(path)?)
+        }
+    };
+    match Recipe::parse(&text, &path, overrides) {
+        Err(error @ hourglass_train::RecipeError::Override { .. }) => {
+            bail!(UsageError(error.to_string()))
+        }
+        recipe => recipe.context("this recipe can't be used"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recipe_is_valid_names_no_data_and_has_its_length_in_steps() {
+        for name in names() {
+            let recipe = load(name, &[]).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            recipe
+                .validate([1, 28, 28])
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(recipe.data.name, "mnist-mini", "{name}");
+            assert!(recipe.training.steps.is_some(), "{name}");
+        }
+    }
+}
