@@ -17,11 +17,13 @@ impl Axis {
     /// An axis for training steps: linear, ticks at whole numbers.
     pub(super) fn of_steps(values: impl Iterator<Item = f64> + Clone) -> Self {
         let [low, high] = bounds(values).unwrap_or([0.0, 1.0]);
-        let [low, high] = if low == high {
-            [low - 1.0, high + 1.0]
+        // A single step gets its neighbours; beyond 1e9 those might not differ from it.
+        let around = if low == high {
+            (high.abs() * 1e-9).max(1.0)
         } else {
-            [low, high]
+            0.0
         };
+        let [low, high] = [low - around, high + around];
         let room = (high - low) * 0.02;
         Self::linear([low - room, high + room], 5, 1.0)
     }
