@@ -74,10 +74,10 @@ impl Evaluation {
     pub fn to_json(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("images".into(), json!(self.images));
-        map.insert("squared_error".into(), json!(self.squared_error));
         for (name, value) in &self.terms {
             map.insert(name.clone(), json!(value));
         }
+        map.insert("squared_error".into(), json!(self.squared_error));
         let term = |wanted: &str| self.terms.iter().find(|(name, _)| name == wanted);
         if let (Some((_, cross_entropy)), Some(_)) = (term("cross_entropy"), term("negative_elbo"))
         {

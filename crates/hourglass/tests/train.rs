@@ -1,0 +1,367 @@
+//! Every family from `train` to `export`, by the real program.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use hourglass_data::{Locations, Subset};
+use hourglass_train::{Recipe, fit_pca, pca::largest_principal_angle};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use support::{Workplace, read};
+
+/// Terms that `evaluate` gives for each recipe beside `loss`.
+const TERMS: &[(&str, &[&str])] = &[
+    ("undercomplete", &["squared_error"]),
+    ("sparse", &["squared_error", "active_units"]),
+    ("sparse-l1", &["squared_error", "l1_norm", "active_units"]),
+    (
+        "sparse-kl",
+        &[
+            "squared_error",
+            "sparsity_kl_nats",
+            "median_target_deviation",
+        ],
+    ),
+    ("denoising", &["cross_entropy", "corrupted_squared_error"]),
+    (
+        "contractive",
+        &["cross_entropy", "jacobian_squared", "jacobian_norm"],
+    ),
+    (
+        "variational",
+        &["cross_entropy", "kl_nats", "negative_elbo"],
+    ),
+    ("linear", &["squared_error"]),
+    ("conv", &["squared_error"]),
+];
+
+/// Settings that make a recipe quick; k of top-k is 25, so the code has to have more units.
+fn quick(name: &str) -> Vec<&'static str> {
+    let mut settings = vec![
+        "training.steps=30",
+        "training.batch_size=50",
+        "data.limit=300",
+    ];
+    settings.extend(match name {
+        "sparse" => &["network.code=60", "objective.start=50"][..],
+        "undercomplete" | "variational" => &["network.hidden=[16]", "network.code=8"],
+        "conv" => &["network.channels=[2, 2]", "network.code=8"],
+        "linear" => &["network.code=8"],
+        _ => &["network.code=40"],
+    });
+    settings
+        .into_iter()
+        .flat_map(|setting| ["--set", setting])
+        .collect()
+}
+
+fn train_quickly(workplace: &Workplace, name: &str) {
+    let arguments = ["train", name, "--backend", "ndarray"];
+    workplace
+        .run(&[&arguments[..], &quick(name)].concat())
+        .succeeds();
+}
+
+/// The file is a PNG with all of its chunks, to the last.
+#[track_caller]
+fn assert_is_png(path: &Path) {
+    let bytes = read(path);
+    let mut rest = bytes
+        .strip_prefix(b"\x89PNG\r\n\x1a\n")
+        .expect("a PNG's signature");
+    let mut kinds = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        // Kind, content, checksum.
+        let (chunk, after) = after.split_at(u32::from_be_bytes(*length) as usize + 8);
+        kinds.push(chunk[..4].to_vec());
+        rest = after;
+    }
+    assert_eq!(
+        kinds.first().map(Vec::as_slice),
+        Some(&b"IHDR"[..]),
+        "{}",
+        path.display()
+    );
+    assert_eq!(
+        kinds.last().map(Vec::as_slice),
+        Some(&b"IEND"[..]),
+        "{}",
+        path.display()
+    );
+}
+
+#[track_caller]
+fn assert_is_whole_run(run: &Path, name: &str) {
+    for file in ["config.toml", "metrics.jsonl", "figures/curves.svg"] {
+        assert!(!read(run.join(file)).is_empty(), "{name}: {file}");
+    }
+    let svg = String::from_utf8(read(run.join("figures/curves.svg"))).expect("text");
+    assert!(
+        svg.contains("<svg") && svg.trim_end().ends_with("</svg>"),
+        "{name}"
+    );
+    assert_is_png(&run.join("figures/reconstructions.png"));
+    let samples = run.join("figures/samples.png");
+    assert_eq!(samples.exists(), name == "variational", "{name}");
+    if samples.exists() {
+        assert_is_png(&samples);
+    }
+    let config: Value =
+        serde_json::from_slice(&read(run.join("config.json"))).expect("config.json");
+    let recipe = String::from_utf8(read(run.join("config.toml"))).expect("text");
+    let recipe = Recipe::parse(&recipe, Path::new("config.toml"), &[]).expect("config.toml");
+    assert_eq!(config["model"]["family"], recipe.model.family());
+    assert_eq!(
+        config["model"],
+        serde_json::to_value(&recipe.model).expect("settings"),
+        "{name}"
+    );
+    assert_eq!(
+        hourglass_train::read_metrics(&run.join("metrics.jsonl"))
+            .expect("metrics")
+            .last()
+            .expect("a line")
+            .step,
+        30,
+        "{name}"
+    );
+}
+
+#[test]
+fn every_recipe_trains_is_measured_again_and_exported() {
+    for (name, terms) in TERMS {
+        let workplace = Workplace::new();
+        train_quickly(&workplace, name);
+        let family = name.split('-').next().expect("a name");
+        let family = if ["linear", "conv"].contains(&family) {
+            "undercomplete"
+        } else {
+            family
+        };
+        let out = format!("runs/{family}-1");
+        let run = workplace.path(&out);
+        assert_is_whole_run(&run, name);
+
+        let measured = workplace
+            .run(&["evaluate", &out, "--json", "--backend", "ndarray"])
+            .succeeds()
+            .json();
+        let summary: Value =
+            serde_json::from_slice(&read(run.join("summary.json"))).expect("summary.json");
+        let numbers = summary["test"].as_object().expect("test numbers");
+        for (key, value) in numbers {
+            assert_eq!(&measured[key], value, "{name}: {key}");
+        }
+        assert_eq!(measured["images"], 1000, "{name}");
+        for key in terms.iter().chain(&["loss", "squared_error"]) {
+            let value = measured[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{name}: no {key} in {measured:#}"));
+            assert!(value.is_finite(), "{name}: {key} {value}");
+        }
+        let pca = &measured["pca"];
+        assert!(
+            pca["squared_error"].as_f64().is_some_and(|error| error > 0.0),
+            "{name}: {pca}"
+        );
+        assert_exports(&workplace, &out, name);
+    }
+}
+
+#[track_caller]
+fn assert_exports(workplace: &Workplace, out: &str, name: &str) {
+    let export = [
+        "export",
+        out,
+        "--format",
+        "safetensors",
+        "--out",
+        "exported.safetensors",
+    ];
+    workplace.run(&export).succeeds();
+    let bytes = read(workplace.path("exported.safetensors"));
+    assert_eq!(
+        bytes,
+        read(workplace.path(out).join("model.safetensors")),
+        "{name}"
+    );
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    // The convolutional encoder begins with the layer that unflattens.
+    let first = if name == "conv" { 1 } else { 0 };
+    for tensor in [
+        format!("encoder.{first}.weight"),
+        format!("encoder.{first}.bias"),
+        "decoder.0.weight".into(),
+    ] {
+        assert!(
+            tensors.names().contains(&tensor.as_str()),
+            "{name}: {tensor} in {:?}",
+            tensors.names()
+        );
+    }
+}
+
+#[test]
+fn export_writes_over_a_file_only_by_force() {
+    let workplace = Workplace::new();
+    workplace.train("run", &["--set", "training.steps=2"]).succeeds();
+    workplace.write("there.safetensors", "precious");
+    let export = ["export", "run", "--out", "there.safetensors"];
+    workplace
+        .run(&export)
+        .fails(1, &["there.safetensors", "expected a new file", "--force"]);
+    assert_eq!(read(workplace.path("there.safetensors")), b"precious");
+    workplace.run(&[&export[..], &["--force"]].concat()).succeeds();
+    assert_eq!(
+        read(workplace.path("there.safetensors")),
+        read(workplace.path("run/model.safetensors"))
+    );
+    let tensors = read(workplace.path("there.safetensors"));
+    let tensors = SafeTensors::deserialize(&tensors).expect("safetensors");
+    let shape = |name: &str| tensors.tensor(name).expect(name).shape().to_vec();
+    assert_eq!(shape("encoder.0.weight"), [16, 784]);
+    assert_eq!(shape("encoder.2.weight"), [4, 16]);
+    assert_eq!(shape("decoder.0.weight"), [16, 4]);
+    assert_eq!(shape("decoder.2.bias"), [784]);
+
+    workplace
+        .run(&[&export[..], &["--force", "--examples", "examples.safetensors"]].concat())
+        .succeeds();
+    let examples = read(workplace.path("examples.safetensors"));
+    let examples = SafeTensors::deserialize(&examples).expect("safetensors");
+    assert_eq!(examples.tensor("codes").expect("codes").shape(), [1000, 4]);
+}
+
+#[test]
+fn a_second_run_gets_the_next_name_and_the_seed_decides_the_bytes() {
+    let workplace = Workplace::new();
+    workplace.write("recipe.toml", support::RECIPE);
+    let train = ["train", "recipe.toml", "--backend", "ndarray"];
+    for seed in ["7", "7", "8"] {
+        workplace
+            .run(&[&train[..], &["--seed", seed]].concat())
+            .succeeds();
+    }
+    let model =
+        |number| read(workplace.path(format!("runs/undercomplete-{number}/model.safetensors")));
+    let metrics = |number| read(workplace.path(format!("runs/undercomplete-{number}/metrics.jsonl")));
+    assert_eq!(model(1), model(2));
+    assert_eq!(metrics(1), metrics(2));
+    assert_ne!(model(1), model(3));
+}
+
+#[test]
+fn epochs_and_settings_of_the_command_line_are_kept() {
+    let workplace = Workplace::new();
+    let set = ["--epochs", "2", "--set", "training.schedule=cosine"];
+    let ran = workplace.train("run", &[&set[..], &["--json"]].concat());
+    let summary = ran.succeeds().json();
+    // 450 of the 500 images are trained on, 50 at a time.
+    assert_eq!(summary["steps"], 18);
+    assert_eq!(summary["training_images"], 450);
+    assert_eq!(summary["backend"], "ndarray");
+    let text = String::from_utf8(read(workplace.path("run/config.toml"))).expect("text");
+    assert!(text.contains("schedule = \"cosine\"") && text.contains("epochs = 2"), "{text}");
+    assert!(!text.contains("steps = 60"), "{text}");
+
+    let train = workplace.run(&["evaluate", "run", "--split", "train", "--json"]);
+    assert_eq!(train.succeeds().json()["images"], 450);
+    let validation = workplace.run(&["evaluate", "run", "--split", "validation", "--json"]);
+    assert_eq!(validation.succeeds().json()["images"], 50);
+}
+
+/// A linear autoencoder's decoder spans the space of the first principal components (Baldi & Hornik 1989).
+#[test]
+fn the_linear_recipe_finds_the_subspace_of_pca() {
+    const DEGREES: f64 = 2.0;
+    let workplace = Workplace::new();
+    workplace
+        .run(&["train", "linear", "--backend", "flex", "--out", "linear"])
+        .succeeds();
+    let bytes = read(workplace.path("linear/model.safetensors"));
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let weight = tensors.tensor("decoder.0.weight").expect("the decoder");
+    let [features, code] = weight.shape() else {
+        panic!("{:?}", weight.shape())
+    };
+    assert_eq!((*features, *code), (784, 16));
+    let basis: Vec<f64> = weight
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().expect("4 bytes"))))
+        .collect();
+    let locations = Locations::new(workplace.path("data"), None);
+    let splits = hourglass_data::open("mnist-mini", &locations).expect("embedded");
+    let training = Subset::all(splits.train());
+    assert_eq!(training.len(), 5000);
+    let pca = fit_pca(&training, &mut |_, _, _| {}).expect("PCA");
+    let angle = largest_principal_angle(&basis, &pca, 16).expect("an angle");
+    println!("the largest principal angle is {angle:.3} degrees");
+    assert!(angle < DEGREES, "{angle} degrees");
+}
+
+#[test]
+fn data_and_devices_are_described() {
+    let workplace = Workplace::new();
+    let list = workplace.run(&["data", "list"]).succeeds().stdout;
+    assert!(list.contains("mnist-mini"), "{list}");
+    assert!(list.contains("hourglass data fetch mnist"), "{list}");
+    let list = workplace.run(&["data", "list", "--json"]).succeeds().json();
+    let here: Vec<_> = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| (entry["name"].as_str(), entry["here"].as_bool()))
+        .collect();
+    let expected = [("mnist-mini", true), ("mnist", false), ("fashion-mnist", false)];
+    assert_eq!(here, expected.map(|(name, here)| (Some(name), Some(here))));
+
+    let info = workplace.run(&["data", "info", "mnist-mini", "--json"]);
+    let info = info.succeeds().json();
+    assert_eq!(info["train"]["images"], 5000);
+    assert_eq!(info["test"]["images"], 1000);
+    let labels = info["test"]["labels"].as_array().expect("counts");
+    let total: u64 = labels.iter().filter_map(Value::as_u64).sum();
+    assert_eq!((labels.len(), total), (10, 1000));
+    workplace.run(&["data", "info", "mnist-mini"]).succeeds();
+
+    let devices = workplace.run(&["devices", "--json"]).succeeds().json();
+    assert_eq!(devices["build"]["flex"], true);
+    assert!(devices["adapters"].is_array());
+    let text = workplace.run(&["devices"]).succeeds().stdout;
+    assert!(text.contains("this build has"), "{text}");
+    assert_eq!(fs::read_dir(workplace.path("data")).expect("data").count(), 0);
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example() {
+    let workplace = Workplace::new();
+    let commands = [
+        vec!["train"],
+        vec!["evaluate"],
+        vec!["export"],
+        vec!["devices"],
+        vec!["data", "list"],
+        vec!["data", "fetch"],
+        vec!["data", "info"],
+    ];
+    for command in commands {
+        let help = workplace
+            .run(&[&command[..], &["--help"]].concat())
+            .succeeds()
+            .stdout;
+        let example = format!("\n  hourglass {}", command.join(" "));
+        assert!(
+            help.contains("Example") && help.contains(&example),
+            "{help}"
+        );
+    }
+    let help = workplace.run(&["--help"]).succeeds().stdout;
+    for command in ["train", "evaluate", "export", "data", "devices"] {
+        assert!(help.contains(command), "{help}");
+    }
+    let version = workplace.run(&["--version"]).succeeds().stdout;
+    assert_eq!(version.trim(), concat!("hourglass ", env!("CARGO_PKG_VERSION")));
+}
