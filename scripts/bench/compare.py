@@ -2,7 +2,7 @@
 
 The command given by --hourglass gets `--hidden H --batch B --backend NAME --steps N` and prints one JSON line
 {"step_ms": .., "loss": ..}. Prints a Markdown table. A PyTorch training goes on from round to round, while Hourglass
-starts each round afresh: the losses shown are those of the first round, after nearly the same number of steps.
+starts each round afresh: the losses shown are those of the first round, after the same number of steps.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hourglass", required=True, metavar="COMMAND", help="for example target/release/hourglass-step")
+    parser.add_argument("--hourglass", required=True, metavar="COMMAND", help="for example 'cargo bench -q --workspace --bench step --'")
     parser.add_argument("--backends", default="flex,ndarray", help="comma-separated (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)

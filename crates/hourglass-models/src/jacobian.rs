@@ -7,7 +7,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::networks::{Activation, Layer, inputs, linear_transposed};
+use crate::networks::{Activation, Layer, inputs, linear_weight};
 
 /// The exact squared norm, for encoders of linear layers and activations.
 ///
@@ -30,16 +30,17 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
     let [below @ .., last] = stack else {
         unreachable!("an encoder has a linear layer");
     };
-    let weight = linear_transposed(last); // [code, inputs of the last layer]
-    let batch = inputs[0].dims()[0];
-    let [code, width] = weight.dims();
+    let weight = linear_weight(last); // [inputs of the last layer, code]
+    let [batch, _] = inputs[0].dims();
+    let [width, code] = weight.dims();
     let slopes = slopes.unwrap_or_else(|| Tensor::ones([batch, code], &weight.device()));
 
     if below.is_empty() {
-        let column_norms = (weight.clone() * weight).sum_dim(1); // [code, 1]
-        return (slopes.clone() * slopes).matmul(column_norms).flatten(0, 1);
+        let column_norms = (weight.clone() * weight).sum_dim(0); // [1, code]
+        let squares = slopes.clone() * slopes * column_norms; // [batch, code]
+        return squares.sum_dim(1).flatten(0, 1);
     }
-    let rows = slopes.unsqueeze_dim::<3>(2) * weight.unsqueeze::<3>(); // [batch, code, width]
+    let rows = slopes.unsqueeze_dim::<3>(2) * weight.transpose().unsqueeze::<3>(); // [batch, code, width]
     let rows = rows.reshape([batch * code, width]);
     squared_norms(pull_back(below, &inputs, rows, code), code)
 }
@@ -74,7 +75,7 @@ fn pull_back<B: Backend>(
 ) -> Tensor<B, 2> {
     let layers = stack.iter().zip(inputs).rev();
     layers.fold(rows, |rows, (layer, input)| match layer {
-        Layer::Linear(_) => rows.matmul(linear_transposed(layer)),
+        Layer::Linear(_) => rows.matmul(linear_weight(layer).transpose()),
         Layer::Conv(convolution) => convolution.pull_back(rows),
         Layer::Activation(elementwise) => {
             scale_rows(rows, elementwise.activation, input.clone(), per_image)

@@ -6,7 +6,7 @@ use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, Ten
 use thiserror::Error;
 
 use crate::families::Model;
-use crate::networks::{Layer, linear_transposed};
+use crate::networks::{Layer, linear_weight};
 
 /// Weights by name, in a fixed order: `encoder.0.weight`, `encoder.0.bias`, ...
 pub type StateDict = Vec<(String, TensorData)>;
@@ -143,7 +143,7 @@ fn tied_weights<B: Backend>(model: &Model<B>) -> Vec<TiedWeight<B>> {
             Layer::Tied(tied) => Some(TiedWeight {
                 name: format!("decoder.{position}.weight"),
                 source_name: format!("encoder.{}.weight", tied.source),
-                transposed: linear_transposed(&network.encoder[tied.source]).transpose(),
+                transposed: linear_weight(&network.encoder[tied.source]),
             }),
             _ => None,
         })

@@ -59,7 +59,7 @@ struct Header {
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// The file can't be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The file is not a whole checkpoint.
     #[error(

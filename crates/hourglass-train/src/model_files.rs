@@ -6,8 +6,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use fs_err as fs;
 use hourglass_models::{
-    ConfigError, ImageShape, Model, ModelConfig, StateDict, StateDictError, load_state_dict,
-    state_dict,
+    ConfigError, ImageShape, Model, ModelConfig, NetworkConfig, StateDict, StateDictError,
+    load_state_dict, state_dict,
 };
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -73,7 +73,7 @@ impl ModelFile {
 #[derive(Debug, Error)]
 pub enum ModelFileError {
     /// A file can't be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// There is no model in the directory.
     #[error(
@@ -192,15 +192,58 @@ pub fn load_model<B: Backend>(
     device: &B::Device,
 ) -> Result<(ModelFile, Model<B>), ModelFileError> {
     let description = load_description(directory)?;
-    let model = description.model.init::<B>(description.shape, 0, device);
-    let model = model.map_err(|error| ModelFileError::Config {
+    let config_error = |error| ModelFileError::Config {
         path: directory.join(CONFIG_FILE),
         error,
-    })?;
+    };
+    let ModelFile { model, shape, .. } = &description;
+    model.validate(*shape).map_err(config_error)?;
     let path = directory.join(WEIGHTS_FILE);
     let weights = read_weights(&path)?;
+    check_size(&path, &weights, model.network(), *shape)?;
+    let model = model.init::<B>(*shape, 0, device).map_err(config_error)?;
     let model = load_state_dict(model, weights).map_err(|error| weights_error(&path, error))?;
     Ok((description, model))
+}
+
+/// Refuses weights that are too few for the network before memory for it is asked for: the settings may be damaged.
+fn check_size(
+    path: &Path,
+    weights: &StateDict,
+    network: &NetworkConfig,
+    shape: ImageShape,
+) -> Result<(), ModelFileError> {
+    let found: usize = weights.iter().map(|(_, data)| data.num_elements()).sum();
+    match least_values(network, shape) {
+        Some(expected) if found >= expected => Ok(()),
+        expected => Err(ModelFileError::Content {
+            path: path.to_owned(),
+            message: format!(
+                "expected the weights of the network in {CONFIG_FILE}, {} values or more, found {found}",
+                expected.map_or("too many to be counted".to_owned(), |count| count
+                    .to_string())
+            ),
+        }),
+    }
+}
+
+/// A lower bound of the values that a network's weights have: one for each pair of units or channels of neighbouring
+/// layers of the encoder. Nothing where there are too many to be counted.
+fn least_values(network: &NetworkConfig, [channels, height, width]: ImageShape) -> Option<usize> {
+    let (first, inner) = match network {
+        NetworkConfig::Mlp(mlp) => (
+            channels.checked_mul(height)?.checked_mul(width)?,
+            &mlp.hidden,
+        ),
+        NetworkConfig::Conv(conv) => (channels, &conv.channels),
+    };
+    let widths: Vec<usize> = std::iter::once(first)
+        .chain(inner.iter().copied())
+        .chain([network.code()])
+        .collect();
+    widths.windows(2).try_fold(0_usize, |total, pair| {
+        total.checked_add(pair[0].checked_mul(pair[1])?)
+    })
 }
 
 fn weights_error(path: &Path, error: StateDictError) -> ModelFileError {

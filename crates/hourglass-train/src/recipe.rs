@@ -159,7 +159,7 @@ fn default_term() -> String {
 #[derive(Debug, Error)]
 pub enum RecipeError {
     /// The file can't be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The text is not a recipe.
     #[error("{path}: {message}")]
@@ -178,7 +178,7 @@ pub enum RecipeError {
         detail: String,
     },
     /// A setting has a value that can't be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] ConfigError),
     /// A setting of the training or the data has a value that can't be used.
     #[error("`{key}`: expected {expected}, found {found}")]

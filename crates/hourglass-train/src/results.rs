@@ -39,13 +39,13 @@ pub struct Summary {
 #[derive(Debug, Error)]
 pub enum ResultsError {
     /// A file can't be written or read.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The model can't be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Model(#[from] ModelFileError),
     /// A picture can't be drawn.
-    #[error("{0}")]
+    #[error(transparent)]
     Figure(#[from] FigureError),
 }
 

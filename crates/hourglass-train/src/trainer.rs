@@ -60,19 +60,19 @@ pub enum TrainError {
         what: &'static str,
     },
     /// A setting of the model can't be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] ConfigError),
     /// The data can't be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Data(#[from] DataError),
     /// A checkpoint can't be written or read.
-    #[error("{0}")]
+    #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A checkpoint's weights do not fit the model.
-    #[error("the checkpoint's weights can't be read: {0}")]
+    #[error("the checkpoint's weights can't be read")]
     Record(#[from] RecorderError),
     /// A file can't be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 

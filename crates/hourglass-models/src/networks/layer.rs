@@ -128,7 +128,7 @@ fn step<B: Backend>(layer: &Layer<B>, x: Tensor<B, 2>, encoder: &[Layer<B>]) -> 
     match layer {
         Layer::Linear(linear) => linear.forward(x),
         Layer::Tied(tied) => {
-            x.matmul(linear_transposed(&encoder[tied.source])) + tied.bias.val().unsqueeze()
+            x.matmul(linear_weight(&encoder[tied.source]).transpose()) + tied.bias.val().unsqueeze()
         }
         Layer::Conv(convolution) => convolution.forward(x),
         Layer::ConvTranspose(convolution) => convolution.forward_transposed(x),
@@ -137,10 +137,10 @@ fn step<B: Backend>(layer: &Layer<B>, x: Tensor<B, 2>, encoder: &[Layer<B>]) -> 
     }
 }
 
-/// The transposed weight of a linear layer, `[outputs, inputs]`.
-pub(crate) fn linear_transposed<B: Backend>(layer: &Layer<B>) -> Tensor<B, 2> {
+/// The weight of a linear layer, `[inputs, outputs]`.
+pub(crate) fn linear_weight<B: Backend>(layer: &Layer<B>) -> Tensor<B, 2> {
     match layer {
-        Layer::Linear(linear) => linear.weight.val().transpose(),
+        Layer::Linear(linear) => linear.weight.val(),
         other => unreachable!("a linear layer was expected, not {other:?}"),
     }
 }

@@ -16,7 +16,7 @@ pub use conv::ConvConfig;
 pub use layer::Layer;
 pub use mlp::MlpConfig;
 
-pub(crate) use layer::{forward, inputs, linear_transposed};
+pub(crate) use layer::{forward, inputs, linear_weight};
 
 use crate::config::{ConfigError, ImageShape, require};
 use weights::Weights;

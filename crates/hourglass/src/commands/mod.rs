@@ -60,7 +60,11 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
         line("corrupted_squared_error", format!("{error:.2} an image"));
     }
     // The error above is the same number where it is also the family's own term.
-    for (name, value) in evaluation.terms.iter().filter(|(name, _)| name != "squared_error") {
+    for (name, value) in evaluation
+        .terms
+        .iter()
+        .filter(|(name, _)| name != "squared_error")
+    {
         line(name, format!("{value:.3}{}", unit(name)));
     }
     if let Some(activity) = evaluation.activity {

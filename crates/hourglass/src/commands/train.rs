@@ -8,8 +8,8 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use hourglass_data::{Splits, Subset};
 use hourglass_train::{
-    DataIdentity, Ending, Job, ModelFile, Outcome, Recipe, RunDirectory, Summary, batch_sizes,
-    evaluate, shape_of, train, write_results,
+    DataIdentity, Ending, Evaluation, Job, ModelFile, Outcome, Recipe, RunDirectory, Summary,
+    batch_sizes, evaluate, shape_of, train, write_results,
 };
 use serde_json::{Map, Value, json};
 
@@ -192,6 +192,17 @@ fn listen_for_interrupts(interrupter: &Interrupter) {
     }
 }
 
+/// The first number of an evaluation that is none.
+fn first_not_finite(evaluation: &Evaluation) -> Option<(&str, f64)> {
+    let terms = evaluation
+        .terms
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value));
+    terms
+        .chain([("squared_error", evaluation.squared_error)])
+        .find(|(_, value)| !value.is_finite())
+}
+
 struct Run<'a> {
     job: &'a Job<'a>,
     splits: &'a Splits,
@@ -258,6 +269,14 @@ impl Run<'_> {
         let mut show = |phase: &str, done, total| phases.update(phase, done, total);
         let evaluation = evaluate(&outcome.model, &split, training, device, &mut show);
         phases.finish();
+        // The last step's update is the only one that no further step has measured.
+        if let Some((term, value)) = first_not_finite(&evaluation) {
+            bail!(
+                "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
+                 saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
+                outcome.steps
+            );
+        }
         let data = DataIdentity {
             name: recipe.data.name.clone(),
             sha256: training.dataset().sha256().to_owned(),
