@@ -180,6 +180,16 @@ pub fn load_description(directory: &Path) -> Result<ModelFile, ModelFileError> {
             "expected format {FORMAT}, found {found}: use the version of hourglass that wrote it"
         )));
     }
+    let shape = description.shape;
+    let pixels = shape
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(size));
+    if pixels.is_none_or(|pixels| pixels == 0) {
+        return Err(content(format!(
+            "`shape`: expected [channels, height, width] with at least one pixel and not more than can be counted, \
+             found {shape:?}"
+        )));
+    }
     Ok(description)
 }
 

@@ -207,14 +207,17 @@ fn killed_and_resumed(training: &str) {
         let before = run.checkpoint();
         // Spread over the run; later kills than planned stay before its end.
         let spread = (kills as u64 * (STEPS / KILLS as u64)).min(STEPS - 2 * INTERVAL);
-        let moment = match kills % 2 {
-            0 if kills > 0 => Moment::Writing(spread),
+        let moment = match kills % 3 {
+            1 | 2 => Moment::Writing(spread),
             _ => Moment::After(spread, Duration::from_millis(7 * kills as u64)),
         };
         in_writing += usize::from(kill_at(&run, moment));
         kills += 1;
         let after = run.checkpoint();
-        assert!(after >= before, "the checkpoint of step {before} became one of {after}");
+        assert!(
+            after >= before,
+            "the checkpoint of step {before} became one of {after}"
+        );
         assert_loses_at_most_one_interval(&run, after);
     }
     run.finish();

@@ -163,7 +163,9 @@ fn every_recipe_trains_is_measured_again_and_exported() {
         }
         let pca = &measured["pca"];
         assert!(
-            pca["squared_error"].as_f64().is_some_and(|error| error > 0.0),
+            pca["squared_error"]
+                .as_f64()
+                .is_some_and(|error| error > 0.0),
             "{name}: {pca}"
         );
         assert_exports(&workplace, &out, name);
@@ -206,14 +208,18 @@ fn assert_exports(workplace: &Workplace, out: &str, name: &str) {
 #[test]
 fn export_writes_over_a_file_only_by_force() {
     let workplace = Workplace::new();
-    workplace.train("run", &["--set", "training.steps=2"]).succeeds();
+    workplace
+        .train("run", &["--set", "training.steps=2"])
+        .succeeds();
     workplace.write("there.safetensors", "precious");
     let export = ["export", "run", "--out", "there.safetensors"];
     workplace
         .run(&export)
         .fails(1, &["there.safetensors", "expected a new file", "--force"]);
     assert_eq!(read(workplace.path("there.safetensors")), b"precious");
-    workplace.run(&[&export[..], &["--force"]].concat()).succeeds();
+    workplace
+        .run(&[&export[..], &["--force"]].concat())
+        .succeeds();
     assert_eq!(
         read(workplace.path("there.safetensors")),
         read(workplace.path("run/model.safetensors"))
@@ -227,7 +233,13 @@ fn export_writes_over_a_file_only_by_force() {
     assert_eq!(shape("decoder.2.bias"), [784]);
 
     workplace
-        .run(&[&export[..], &["--force", "--examples", "examples.safetensors"]].concat())
+        .run(
+            &[
+                &export[..],
+                &["--force", "--examples", "examples.safetensors"],
+            ]
+            .concat(),
+        )
         .succeeds();
     let examples = read(workplace.path("examples.safetensors"));
     let examples = SafeTensors::deserialize(&examples).expect("safetensors");
@@ -246,7 +258,8 @@ fn a_second_run_gets_the_next_name_and_the_seed_decides_the_bytes() {
     }
     let model =
         |number| read(workplace.path(format!("runs/undercomplete-{number}/model.safetensors")));
-    let metrics = |number| read(workplace.path(format!("runs/undercomplete-{number}/metrics.jsonl")));
+    let metrics =
+        |number| read(workplace.path(format!("runs/undercomplete-{number}/metrics.jsonl")));
     assert_eq!(model(1), model(2));
     assert_eq!(metrics(1), metrics(2));
     assert_ne!(model(1), model(3));
@@ -263,7 +276,10 @@ fn epochs_and_settings_of_the_command_line_are_kept() {
     assert_eq!(summary["training_images"], 450);
     assert_eq!(summary["backend"], "ndarray");
     let text = String::from_utf8(read(workplace.path("run/config.toml"))).expect("text");
-    assert!(text.contains("schedule = \"cosine\"") && text.contains("epochs = 2"), "{text}");
+    assert!(
+        text.contains("schedule = \"cosine\"") && text.contains("epochs = 2"),
+        "{text}"
+    );
     assert!(!text.contains("steps = 60"), "{text}");
 
     let train = workplace.run(&["evaluate", "run", "--split", "train", "--json"]);
@@ -315,7 +331,11 @@ fn data_and_devices_are_described() {
         .iter()
         .map(|entry| (entry["name"].as_str(), entry["here"].as_bool()))
         .collect();
-    let expected = [("mnist-mini", true), ("mnist", false), ("fashion-mnist", false)];
+    let expected = [
+        ("mnist-mini", true),
+        ("mnist", false),
+        ("fashion-mnist", false),
+    ];
     assert_eq!(here, expected.map(|(name, here)| (Some(name), Some(here))));
 
     let info = workplace.run(&["data", "info", "mnist-mini", "--json"]);
@@ -332,7 +352,10 @@ fn data_and_devices_are_described() {
     assert!(devices["adapters"].is_array());
     let text = workplace.run(&["devices"]).succeeds().stdout;
     assert!(text.contains("this build has"), "{text}");
-    assert_eq!(fs::read_dir(workplace.path("data")).expect("data").count(), 0);
+    assert_eq!(
+        fs::read_dir(workplace.path("data")).expect("data").count(),
+        0
+    );
 }
 
 #[test]
@@ -363,5 +386,8 @@ fn the_help_of_every_command_has_an_example() {
         assert!(help.contains(command), "{help}");
     }
     let version = workplace.run(&["--version"]).succeeds().stdout;
-    assert_eq!(version.trim(), concat!("hourglass ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        version.trim(),
+        concat!("hourglass ", env!("CARGO_PKG_VERSION"))
+    );
 }
