@@ -115,7 +115,7 @@ class Reference(nn.Module):
         if self.family == "variational":
             return outputs.chunk(2, dim=1)[0]
         if self.objective.get("penalty") == "top-k":
-            return keep_largest(outputs, self.objective["evaluation_k"])
+            return keep_largest(outputs, self.objective.get("evaluation_k", self.objective["k"]))
         return outputs
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class Reference(nn.Module):
         penalty = self.objective["penalty"]
         codes = self.encoder(images)
         if penalty == "top-k":
-            codes = keep_largest(codes, self.training_k(progress) if training else self.objective["evaluation_k"])
+            codes = keep_largest(codes, self.training_k(progress) if training else self.objective.get("evaluation_k", self.objective["k"]))
             name, value = self._reconstruction(images, codes)
             return {name: value, "total": value}
         name, value = self._reconstruction(images, codes)

@@ -271,7 +271,11 @@ fn read_weights(path: &Path) -> Result<StateDict, ModelFileError> {
     };
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| content(format!("expected a safetensors file, found {error}")))?;
-    file.iter()
+    let mut tensors: Vec<_> = file.iter().collect();
+    // The file's own order is lost in reading; a fixed one makes for the same errors every time.
+    tensors.sort_by_key(|(name, _)| *name);
+    tensors
+        .into_iter()
         .map(|(name, view)| {
             if view.dtype() != Dtype::F32 {
                 let found = view.dtype();

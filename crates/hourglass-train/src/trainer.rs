@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::record::RecorderError;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -498,7 +498,18 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
             || time.elapsed().as_secs_f64() >= config.checkpoint_seconds
     }
 
+    /// Writes a checkpoint, unless the last update has broken the weights: a checkpoint is always a good one.
     fn save(&mut self) -> Result<(), TrainError> {
+        let mut finite = AllFinite(true);
+        self.trainee.visit(&mut finite);
+        if !finite.0 {
+            return Err(TrainError::NotFinite {
+                step: self.step,
+                term: "weight".into(),
+                value: f64::NAN,
+                checkpoint: self.saved.map(|(step, _)| step),
+            });
+        }
         self.metrics.sync()?;
         let (sums, images) = self.terms.sums();
         let checkpoint = Checkpoint {
@@ -520,5 +531,15 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         checkpoint.write(&self.job.run.checkpoint())?;
         self.saved = Some((self.step, Instant::now()));
         Ok(())
+    }
+}
+
+/// Whether all weights are finite numbers.
+struct AllFinite(bool);
+
+impl<B: Backend> ModuleVisitor<B> for AllFinite {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let data = param.val().into_data();
+        self.0 = self.0 && data.iter::<f32>().all(f32::is_finite);
     }
 }
