@@ -57,7 +57,7 @@ def compare(name: str, found: Tensor, expected: Tensor) -> bool:
 
 def clear_selection(model: Reference, images: Tensor) -> Tensor:
     """Which images have a k-th largest pre-activation that rounding can't exchange with the next one."""
-    k = model.objective["evaluation_k"]
+    k = model.objective.get("evaluation_k", model.objective["k"])
     if k >= model.network["code"]:
         return torch.ones(len(images), dtype=torch.bool)
     ordered = model.encoder(images).sort(dim=1, descending=True).values

@@ -58,7 +58,7 @@ pub trait Autoencoder<B: Backend>: Module<B> {
     /// # Shapes
     /// - images: `[batch, features]`
     /// - output: `[batch]`
-    fn jacobian_norm(&self, _images: Tensor<B, 2>, _step: &StepContext) -> Option<Tensor<B, 1>> {
+    fn jacobian_norm(&self, _images: Tensor<B, 2>) -> Option<Tensor<B, 1>> {
         None
     }
 

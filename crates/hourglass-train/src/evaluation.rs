@@ -243,7 +243,7 @@ fn measure<B: Backend>(
         }
         let reconstructions = model.likelihood().mean(model.decode(codes));
         error += squared_distance(&host(reconstructions), &batch.images);
-        if let Some(norm) = model.jacobian_norm(images.clone(), &context) {
+        if let Some(norm) = model.jacobian_norm(images.clone()) {
             *norms.get_or_insert(0.0) += host(norm).into_iter().map(f64::from).sum::<f64>();
         }
         let (names, values) = stacked(model.loss(images, &context));

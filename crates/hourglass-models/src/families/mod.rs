@@ -126,8 +126,8 @@ macro_rules! families {
                 match self { $(Self::$model(model) => model.sample_prior(count, step, device),)+ }
             }
 
-            fn jacobian_norm(&self, images: Tensor<B, 2>, step: &StepContext) -> Option<Tensor<B, 1>> {
-                match self { $(Self::$model(model) => model.jacobian_norm(images, step),)+ }
+            fn jacobian_norm(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 1>> {
+                match self { $(Self::$model(model) => model.jacobian_norm(images),)+ }
             }
 
             fn sparsity(&self) -> Option<Sparsity> {
