@@ -72,7 +72,7 @@ pub fn state_dict<B: Backend>(model: &Model<B>) -> Result<StateDict, StateDictEr
     for tied in tied_weights(model) {
         weights.push((tied.name, tied.transposed.into_data()));
     }
-    weights.sort_by(|(a, _), (b, _)| natural_order(a).cmp(&natural_order(b)));
+    weights.sort_by_key(|(name, _)| natural_order(name));
     Ok(weights)
 }
 

@@ -79,7 +79,6 @@ macro_rules! families {
 
         /// A model of any family.
         #[derive(Module, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "there is one model at a time")]
         pub enum Model<B: Backend> {
             $(
                 #[doc = concat!("See [`", stringify!($config), "`].")]

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// The seed of weights, order and noise
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// The run directory [default: runs/<family>-<n>]
+    /// The run directory [default: runs/FAMILY-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Set any key of the recipe; repeatable
