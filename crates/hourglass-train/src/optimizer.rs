@@ -116,7 +116,7 @@ pub(crate) fn clip_by_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
     let Some(sum) = squares.sum else {
         return gradients;
     };
-    let factor = (sum.sqrt().clamp_min(f64::MIN_POSITIVE as f32).recip() * largest).clamp_max(1.0);
+    let factor = (sum.sqrt().clamp_min(f32::MIN_POSITIVE).recip() * largest).clamp_max(1.0);
     let mut scale = Scale::<B> {
         gradients,
         factor,

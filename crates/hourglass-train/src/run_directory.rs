@@ -79,9 +79,9 @@ impl RunDirectory {
 
     /// Writes the recipe and makes the directories.
     pub(crate) fn prepare(&self, recipe: &str) -> io::Result<()> {
+        write_atomically(&self.recipe(), recipe.as_bytes())?;
         fs::create_dir_all(self.path.join("checkpoint"))?;
-        fs::create_dir_all(self.figures())?;
-        write_atomically(&self.recipe(), recipe.as_bytes())
+        fs::create_dir_all(self.figures())
     }
 }
 

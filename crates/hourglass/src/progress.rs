@@ -12,7 +12,7 @@ const QUIET: Duration = Duration::from_secs(10);
 /// A bar with a rate in units a second and the time left. It shows itself after a moment only.
 pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
     let template = format!(
-        "{{msg}} [{{bar:30}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"
+        "{{prefix}}{{msg}} [{{bar:30}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"
     );
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
     let style =
@@ -136,7 +136,7 @@ impl Observer for Training {
                 .iter()
                 .filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?)));
             let terms = terms_text(terms);
-            self.bar.set_prefix(terms);
+            self.bar.set_prefix(format!("validation {terms}; "));
         }
     }
 }

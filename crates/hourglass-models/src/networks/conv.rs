@@ -37,12 +37,12 @@ impl Default for ConvConfig {
 }
 
 impl ConvConfig {
-    /// The number of values between layers, from the image to the encoder's outputs.
-    pub(super) fn widths(
+    /// The weights of the encoder's layers as matrices: the values that an output depends on, and the outputs.
+    pub(super) fn weight_shapes(
         &self,
         shape: ImageShape,
         encoder_outputs: usize,
-    ) -> Result<Vec<usize>, ConfigError> {
+    ) -> Result<Vec<[usize; 2]>, ConfigError> {
         require(
             !self.channels.is_empty() && !self.channels.contains(&0),
             "network.channels",
@@ -61,8 +61,13 @@ impl ConvConfig {
             format!("{} convolutions", self.channels.len()),
         )?;
         let maps = self.maps(shape);
-        let sizes = maps.iter().map(|map| map.iter().product());
-        Ok(sizes.chain([encoder_outputs]).collect())
+        let kernels = maps
+            .windows(2)
+            .map(|pair| [pair[0][0].saturating_mul(KERNEL * KERNEL), pair[1][0]]);
+        let flat = maps[maps.len() - 1]
+            .iter()
+            .fold(1_usize, |size, &length| size.saturating_mul(length));
+        Ok(kernels.chain([[flat, encoder_outputs]]).collect())
     }
 
     /// The shapes of the image and of the maps after each convolution.

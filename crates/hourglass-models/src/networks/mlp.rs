@@ -37,12 +37,12 @@ impl Default for MlpConfig {
 }
 
 impl MlpConfig {
-    /// The widths from the image to the encoder's outputs.
-    pub(super) fn widths(
+    /// The shapes of the encoder's weights, `[inputs, outputs]`.
+    pub(super) fn weight_shapes(
         &self,
         shape: ImageShape,
         encoder_outputs: usize,
-    ) -> Result<Vec<usize>, ConfigError> {
+    ) -> Result<Vec<[usize; 2]>, ConfigError> {
         require(
             !self.hidden.contains(&0),
             "network.hidden",
@@ -55,7 +55,8 @@ impl MlpConfig {
             "false, since this family's encoder has more outputs than the code has units",
             true,
         )?;
-        Ok(self.layer_widths(shape, encoder_outputs))
+        let widths = self.layer_widths(shape, encoder_outputs);
+        Ok(widths.windows(2).map(|pair| [pair[0], pair[1]]).collect())
     }
 
     fn layer_widths(&self, shape: ImageShape, outputs: usize) -> Vec<usize> {

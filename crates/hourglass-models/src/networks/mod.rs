@@ -62,13 +62,16 @@ impl NetworkConfig {
             "a code of at least 1 unit",
             self.code(),
         )?;
-        let widths = match self {
-            Self::Mlp(config) => config.widths(shape, encoder_outputs)?,
-            Self::Conv(config) => config.widths(shape, encoder_outputs)?,
+        let weights = match self {
+            Self::Mlp(config) => config.weight_shapes(shape, encoder_outputs)?,
+            Self::Conv(config) => config.weight_shapes(shape, encoder_outputs)?,
         };
-        let parameters = widths.windows(2).try_fold(0_usize, |total, pair| {
-            total.checked_add(pair[0].checked_mul(pair[1])?.checked_mul(2)?)
-        });
+        // Twice, for the decoder.
+        let parameters = weights
+            .iter()
+            .try_fold(0_usize, |total, [inputs, outputs]| {
+                total.checked_add(inputs.checked_mul(*outputs)?.checked_mul(2)?)
+            });
         require(
             parameters.is_some_and(|count| count <= MAX_PARAMETERS),
             "network",

@@ -20,6 +20,9 @@ use crate::cli::{DeviceArguments, LocationArguments};
 use crate::progress::{Phases, Training};
 use crate::recipes;
 
+/// TOML, in which recipes are kept, has no larger integers.
+const WITHIN_TOML: std::ops::RangeInclusive<u64> = 0..=i64::MAX as u64;
+
 /// Train a model and write a run directory
 #[derive(Debug, clap::Args)]
 #[command(
@@ -32,10 +35,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     data: Option<String>,
     /// Passes over the images, in place of the recipe's steps
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     epochs: Option<u64>,
     /// The seed of weights, order and noise
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     seed: Option<u64>,
     /// The run directory [default: runs/FAMILY-N]
     #[arg(long, value_name = "DIR")]
@@ -98,8 +101,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     })?;
     let Some(summary) = summary else {
         eprintln!(
-            "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {}",
-            run.path().display()
+            "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {} --backend {}{}",
+            run.path().display(),
+            chosen.name(),
+            match &arguments.locations.data_dir {
+                Some(directory) => format!(" --data-dir {}", directory.display()),
+                None => String::new(),
+            }
         );
         return Ok(ExitCode::FAILURE);
     };
