@@ -4,39 +4,27 @@ use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer, Sgd, SgdConfig,
-};
+use burn::optim::{GradientsParams, Optimizer, Sgd, SgdConfig};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder, RecorderError};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use hourglass_kernels::FusedAdam;
 
 use crate::recipe::{OptimizerKind, TrainingConfig};
-
-/// PyTorch's; Burn's default is 1e-5.
-const ADAM_EPSILON: f32 = 1e-8;
 
 /// Any of the optimisers.
 #[derive(Clone)]
 pub(crate) enum AnyOptimizer<M: AutodiffModule<B>, B: AutodiffBackend> {
-    Adam(OptimizerAdaptor<Adam, M, B>),
-    AdamW(OptimizerAdaptor<AdamW, M, B>),
+    Adam(OptimizerAdaptor<FusedAdam, M, B>),
     Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, M, B>),
 }
 
 impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
     pub(crate) fn new(config: &TrainingConfig) -> Self {
-        let decay = config.weight_decay as f32;
-        let penalty = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
+        let decay = config.weight_decay;
         match config.optimizer {
-            OptimizerKind::Adam => {
-                let adam = AdamConfig::new().with_epsilon(ADAM_EPSILON);
-                Self::Adam(adam.with_weight_decay(penalty).init())
-            }
-            OptimizerKind::Adamw => {
-                let adamw = AdamWConfig::new().with_epsilon(ADAM_EPSILON);
-                Self::AdamW(adamw.with_weight_decay(decay).init())
-            }
+            OptimizerKind::Adam => Self::Adam(FusedAdam::new(decay as f32).into()),
+            OptimizerKind::Adamw => Self::Adam(FusedAdam::decoupled(decay).into()),
             OptimizerKind::Sgd => {
                 let momentum = config.momentum.filter(|&momentum| momentum > 0.0);
                 let momentum = momentum.map(|momentum| {
@@ -44,6 +32,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
                         .with_momentum(momentum)
                         .with_dampening(0.0)
                 });
+                let penalty = (decay > 0.0).then(|| WeightDecayConfig::new(decay as f32));
                 let sgd = SgdConfig::new()
                     .with_momentum(momentum)
                     .with_weight_decay(penalty);
@@ -55,7 +44,6 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
     pub(crate) fn step(&mut self, learning_rate: f64, model: M, gradients: GradientsParams) -> M {
         match self {
             Self::Adam(optimizer) => optimizer.step(learning_rate, model, gradients),
-            Self::AdamW(optimizer) => optimizer.step(learning_rate, model, gradients),
             Self::Sgd(optimizer) => optimizer.step(learning_rate, model, gradients),
         }
     }
@@ -64,7 +52,6 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, RecorderError> {
         match self {
             Self::Adam(optimizer) => record_to_bytes::<B, _>(optimizer.to_record()),
-            Self::AdamW(optimizer) => record_to_bytes::<B, _>(optimizer.to_record()),
             Self::Sgd(optimizer) => record_to_bytes::<B, _>(optimizer.to_record()),
         }
     }
@@ -73,9 +60,6 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
         Ok(match self {
             Self::Adam(optimizer) => {
                 Self::Adam(optimizer.load_record(record_from_bytes::<B, _>(bytes, device)?))
-            }
-            Self::AdamW(optimizer) => {
-                Self::AdamW(optimizer.load_record(record_from_bytes::<B, _>(bytes, device)?))
             }
             Self::Sgd(optimizer) => {
                 Self::Sgd(optimizer.load_record(record_from_bytes::<B, _>(bytes, device)?))

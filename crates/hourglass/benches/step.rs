@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
-use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
+use hourglass_kernels::FusedAdam;
 use hourglass_models::{Autoencoder, Model, ModelConfig, StepContext, Stream};
 
 #[global_allocator]
@@ -63,7 +65,7 @@ where
     let mut model = config
         .init::<B>([1, 28, 28], 0, &device)
         .expect("a valid config");
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimizer = OptimizerAdaptor::from(FusedAdam::new(0.0));
     let pixels = StepContext::train(1, 0, 1).uniform::<B>(
         Stream::Corruption,
         [arguments.batch, 784],

@@ -108,7 +108,10 @@ impl Case {
         let model = config
             .init::<B>(*shape, 0, &Default::default())
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        let mut weights: StateDict = self.with_prefix("parameter.").into_iter().collect();
+        let parameters = self.with_prefix("parameter.").into_iter();
+        let mut weights: StateDict = parameters
+            .map(|(name, data)| (name, data.convert::<B::FloatElem>()))
+            .collect();
         for (name, source) in self.tied() {
             let weight = Tensor::<B, 2>::from_data(
                 self.tensors[&format!("parameter.{source}")].clone(),
@@ -180,4 +183,49 @@ pub fn relative_error(a: &TensorData, b: &TensorData) -> f64 {
         .sum();
     let norm: f64 = b.iter::<f64>().map(|b| b * b).sum();
     (difference / norm.max(1e-30)).sqrt()
+}
+
+/// Losses and gradients agree with PyTorch.
+pub fn losses_and_gradients_agree_with_pytorch<B: Backend>() {
+    for case in cases() {
+        let model = case.model::<Autodiff<B>>();
+        let (loss, gradients) = loss_and_gradients(&case, &model);
+
+        let expected = case.with_prefix("term.");
+        let mut terms = vec![("total", loss.total)];
+        terms.extend(loss.terms);
+        assert_eq!(terms.len(), expected.len(), "{}: the same terms", case.name);
+        for (name, value) in terms {
+            let error = relative_error(&value.into_data(), &expected[name]);
+            assert!(error < 1e-5, "{}: {name} is off by {error:e}", case.name);
+        }
+
+        let expected = case.with_prefix("gradient.");
+        assert!(
+            gradients.keys().eq(expected.keys()),
+            "{}: the same parameters",
+            case.name
+        );
+        for (name, gradient) in gradients {
+            let error = relative_error(&gradient, &expected[&name]);
+            assert!(
+                error < 1e-4,
+                "{}: the gradient of {name} is off by {error:e}",
+                case.name
+            );
+        }
+    }
+}
+
+/// Codes and what the decoder makes of them agree with PyTorch.
+pub fn codes_and_reconstructions_agree_with_pytorch<B: Backend>() {
+    for case in cases() {
+        let model = case.model::<Autodiff<B>>();
+        let codes = model.encode(case.images());
+        let decoded = model.decode(codes.clone());
+        for (name, found) in [("codes", codes), ("decoded", decoded)] {
+            let error = relative_error(&found.into_data(), &case.tensors[name]);
+            assert!(error < 1e-5, "{}: {name} is off by {error:e}", case.name);
+        }
+    }
 }

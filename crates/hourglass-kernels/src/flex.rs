@@ -1,0 +1,224 @@
+//! The kernels for the flex backend: in parallel, over fixed chunks, so that results do not depend on the number of
+//! threads.
+
+use std::any::Any;
+
+use burn::optim::{AdamState, AdaptiveMomentumState};
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensorOps;
+use burn::tensor::{DType, Tensor, TensorData, TensorMetadata, TensorPrimitive};
+use burn_autodiff::Autodiff;
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::NoCheckpointing;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn_flex::{Flex, FlexTensor};
+use rayon::prelude::*;
+use wide::f32x8;
+
+use crate::adam::{BETA_1, BETA_2, EPSILON};
+
+/// Elements that a thread takes at a time: a multiple of the vector's length that fits into a core's first cache.
+const CHUNK: usize = 4096;
+const LANES: usize = 8;
+
+/// The value as another type, where the two types are one; the value itself where not.
+fn cast<From: 'static, To: 'static>(value: From) -> Result<To, From> {
+    let mut slot = Some(value);
+    let found = (&mut slot as &mut dyn Any).downcast_mut::<Option<To>>();
+    match found.and_then(Option::take) {
+        Some(value) => Ok(value),
+        None => Err(slot.expect("it was not taken")),
+    }
+}
+
+/// See [`crate::cross_entropy`]; the arguments themselves where the backend is another.
+pub(crate) fn cross_entropy<B: Backend>(
+    logits: Tensor<B, 2>,
+    images: Tensor<B, 2>,
+) -> Result<Tensor<B, 1>, (Tensor<B, 2>, Tensor<B, 2>)> {
+    let single = |tensor: &Tensor<B, 2>| tensor.dtype() == DType::F32;
+    if !(single(&logits) && single(&images)) {
+        return Err((logits, images));
+    }
+    let operands = match cast::<_, (Tensor<Flex, 2>, Tensor<Flex, 2>)>((logits, images)) {
+        Ok((logits, images)) => {
+            let (value, _) = cross_entropy_pass(&primitive(logits), &primitive(images));
+            return cast(tensor::<1>(value)).map_err(|_| unreachable!("B is flex"));
+        }
+        Err(operands) => operands,
+    };
+    let (logits, images) =
+        cast::<_, (Tensor<Autodiff<Flex>, 2>, Tensor<Autodiff<Flex>, 2>)>(operands)?;
+    let images = primitive(images.inner());
+    let logits = logits.into_primitive().tensor();
+    let value = match CrossEntropy
+        .prepare::<NoCheckpointing>([logits.node.clone()])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prep) => {
+            let (value, slope) = cross_entropy_pass(&logits.primitive, &images);
+            prep.finish(slope, value)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(cross_entropy_pass(&logits.primitive, &images).0),
+    };
+    let value = Tensor::<Autodiff<Flex>, 1>::from_primitive(TensorPrimitive::Float(value));
+    cast(value).map_err(|_| unreachable!("B is flex under automatic differentiation"))
+}
+
+#[derive(Debug)]
+struct CrossEntropy;
+
+impl Backward<Flex, 1> for CrossEntropy {
+    /// The slope of each logit.
+    type State = FlexTensor;
+
+    fn backward(
+        self,
+        ops: Ops<FlexTensor, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let slope = ops.state;
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |outer| {
+            Flex::float_mul_scalar(slope, outer.storage::<f32>()[0].into())
+        });
+    }
+}
+
+/// The cross-entropy, `[1]`, and its slope for each logit, sigmoid(l) - x, where that is asked for.
+fn cross_entropy_pass(logits: &FlexTensor, images: &FlexTensor) -> (FlexTensor, FlexTensor) {
+    let (logits, images) = (logits.to_contiguous(), images.to_contiguous());
+    let shape = logits.shape();
+    assert_eq!(shape, images.shape(), "logits and images are of one shape");
+    let (logits, images): (&[f32], &[f32]) = (logits.storage(), images.storage());
+    let mut slopes = vec![0.0; logits.len()];
+    let sums: Vec<f64> = slopes
+        .par_chunks_mut(CHUNK)
+        .zip(logits.par_chunks(CHUNK))
+        .zip(images.par_chunks(CHUNK))
+        .map(|((slopes, logits), images)| cross_entropy_of_chunk(slopes, logits, images))
+        .collect();
+    let value = sums.iter().sum::<f64>() as f32;
+    (
+        FlexTensor::from_data(TensorData::new(vec![value], [1])),
+        FlexTensor::from_data(TensorData::new(slopes, shape)),
+    )
+}
+
+fn cross_entropy_of_chunk(slopes: &mut [f32], logits: &[f32], images: &[f32]) -> f64 {
+    let lanes = slopes
+        .chunks_mut(LANES)
+        .zip(logits.chunks(LANES))
+        .zip(images.chunks(LANES));
+    lanes
+        .map(|((slopes, logits), images)| {
+            // Lanes past the end add softplus(-inf) = 0; the logit is finite so that its product with 0 is too.
+            let l = padded(logits, f32::MIN);
+            let x = padded(images, 0.0);
+            let e = (-l.abs()).exp();
+            let softplus = l.max(f32x8::ZERO) + e.ln_1p();
+            let reciprocal = f32x8::ONE / (f32x8::ONE + e);
+            let sigmoid = l.simd_ge(f32x8::ZERO).select(reciprocal, e * reciprocal);
+            slopes.copy_from_slice(&(sigmoid - x).to_array()[..slopes.len()]);
+            f64::from((softplus - x * l).reduce_add())
+        })
+        .sum()
+}
+
+fn padded(values: &[f32], filler: f32) -> f32x8 {
+    match values.try_into() {
+        Ok(lanes) => f32x8::new(lanes),
+        Err(_) => {
+            let mut lanes = [filler; LANES];
+            lanes[..values.len()].copy_from_slice(values);
+            f32x8::new(lanes)
+        }
+    }
+}
+
+/// What a step of Adam needs to know beside the tensors.
+pub(crate) struct AdamStep {
+    /// The learning rate.
+    pub(crate) rate: f32,
+    /// Times the weights, added to the gradient.
+    pub(crate) penalty: f32,
+    /// The share of the weights that weight decay leaves.
+    pub(crate) keep: f32,
+}
+
+type AdamOperands<B, const D: usize> = (Tensor<B, D>, Tensor<B, D>, Option<AdamState<B, D>>);
+
+/// The weights and the state after a step; the arguments themselves where the backend is another.
+pub(crate) fn adam<B: Backend, const D: usize>(
+    step: AdamStep,
+    weights: Tensor<B, D>,
+    gradient: Tensor<B, D>,
+    state: Option<AdamState<B, D>>,
+) -> Result<(Tensor<B, D>, AdamState<B, D>), AdamOperands<B, D>> {
+    if weights.dtype() != DType::F32 {
+        return Err((weights, gradient, state));
+    }
+    let operands: AdamOperands<Flex, D> = cast((weights, gradient, state))?;
+    let (weights, gradient, state) = operands;
+    let (time, first, second) = match state {
+        Some(AdamState { momentum }) => (momentum.time, momentum.moment_1, momentum.moment_2),
+        None => (0, gradient.zeros_like(), gradient.zeros_like()),
+    };
+    let mut weights = primitive(weights).to_contiguous();
+    let gradient = primitive(gradient).to_contiguous();
+    let mut first = primitive(first).to_contiguous();
+    let mut second = primitive(second).to_contiguous();
+    adam_pass(
+        &step,
+        time as i32 + 1,
+        weights.storage_mut(),
+        gradient.storage(),
+        first.storage_mut(),
+        second.storage_mut(),
+    );
+    let momentum = AdaptiveMomentumState::new(time + 1, tensor::<D>(first), tensor(second));
+    cast((tensor::<D>(weights), AdamState::new(momentum))).map_err(|_| unreachable!("B is flex"))
+}
+
+/// In the order of PyTorch's `torch.optim.Adam`; `time` counts from 1.
+fn adam_pass(
+    step: &AdamStep,
+    time: i32,
+    weights: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let &AdamStep {
+        rate,
+        penalty,
+        keep,
+    } = step;
+    let unbiased = (1.0 - BETA_2.powi(time)).sqrt();
+    let rate = rate * unbiased / (1.0 - BETA_1.powi(time));
+    let epsilon = EPSILON * unbiased;
+    weights
+        .par_chunks_mut(CHUNK)
+        .zip(gradient.par_chunks(CHUNK))
+        .zip(first.par_chunks_mut(CHUNK))
+        .zip(second.par_chunks_mut(CHUNK))
+        .for_each(|(((weights, gradient), first), second)| {
+            let elements = weights.iter_mut().zip(gradient).zip(first).zip(second);
+            for (((weight, gradient), first), second) in elements {
+                let gradient = gradient + penalty * *weight;
+                *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+                *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+                *weight = keep * *weight - rate * *first / (second.sqrt() + epsilon);
+            }
+        });
+}
+
+fn primitive<const D: usize>(tensor: Tensor<Flex, D>) -> FlexTensor {
+    tensor.into_primitive().tensor()
+}
+
+fn tensor<const D: usize>(primitive: FlexTensor) -> Tensor<Flex, D> {
+    Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}

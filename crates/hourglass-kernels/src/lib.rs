@@ -1,0 +1,13 @@
+//! Fused CPU kernels for what Burn does in many passes, each on one thread.
+//!
+//! Everything here is generic over `B: Backend`. Where there is a kernel for the backend (flex, and flex under
+//! automatic differentiation), it is used; everywhere else the same thing is written in Burn's operations. So models
+//! and training stay generic, and need no bounds of ours.
+
+mod adam;
+mod cross_entropy;
+#[cfg(feature = "flex")]
+mod flex;
+
+pub use adam::FusedAdam;
+pub use cross_entropy::cross_entropy;

@@ -1,0 +1,174 @@
+//! The kernels of the flex backend agree with the formulas in double precision and with Burn's own operations.
+
+#![cfg(feature = "flex")]
+
+use burn::backend::{Autodiff, NdArray};
+use burn::optim::{AdamState, SimpleOptimizer};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use hourglass_kernels::{FusedAdam, cross_entropy};
+
+type B = Autodiff<Flex>;
+
+/// More than a chunk, and no multiple of a vector.
+const SHAPE: [usize; 2] = [41, 131];
+const COUNT: usize = SHAPE[0] * SHAPE[1];
+
+fn wave(length: f64, from: f64, to: f64) -> Vec<f32> {
+    let wave = |i: usize| 0.5 + 0.5 * (i as f64 * length).sin();
+    (0..COUNT)
+        .map(|i| (from + (to - from) * wave(i)) as f32)
+        .collect()
+}
+
+fn matrix<B: Backend>(values: &[f32]) -> Tensor<B, 2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), SHAPE), &Default::default())
+}
+
+fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().iter().collect()
+}
+
+#[track_caller]
+fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(found) - expected).abs() / expected.abs().max(1.0);
+        assert!(error < tolerance, "{place}: {found} is not {expected}");
+    }
+}
+
+/// Value and slopes in double precision.
+fn expected_cross_entropy(logits: &[f32], images: &[f32]) -> (f64, Vec<f64>) {
+    let pairs = || {
+        logits
+            .iter()
+            .zip(images)
+            .map(|(&l, &x)| (f64::from(l), f64::from(x)))
+    };
+    let value = pairs()
+        .map(|(l, x)| l.max(0.0) + (-l.abs()).exp().ln_1p() - x * l)
+        .sum();
+    let slopes = pairs().map(|(l, x)| 1.0 / (1.0 + (-l).exp()) - x).collect();
+    (value, slopes)
+}
+
+#[test]
+fn cross_entropy_and_its_slopes_are_those_of_the_formula() {
+    let images = wave(0.7, 0.0, 1.0);
+    for largest in [0.01, 5.0, 120.0, 1e5] {
+        let logits = wave(1.3, -largest, largest);
+        let (value, slopes) = expected_cross_entropy(&logits, &images);
+
+        let found = cross_entropy::<Flex>(matrix(&logits), matrix(&images));
+        assert_close(&values(found), &[value], 1e-6);
+
+        let logits = matrix::<B>(&logits).require_grad();
+        let found = cross_entropy(logits.clone(), matrix(&images));
+        assert_close(&values(found.clone()), &[value], 1e-6);
+        let gradients = (found * 3.0).backward();
+        let found = logits.grad(&gradients).expect("a gradient");
+        let slopes: Vec<f64> = slopes.iter().map(|slope| slope * 3.0).collect();
+        assert_close(&values(found), &slopes, 1e-6);
+    }
+}
+
+#[test]
+fn cross_entropy_shows_logits_that_are_not_finite() {
+    let images = matrix::<Flex>(&wave(0.7, 0.0, 1.0));
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut logits = wave(1.3, -5.0, 5.0);
+        logits[COUNT / 2] = bad;
+        let value = cross_entropy(matrix(&logits), images.clone()).into_scalar();
+        assert!(!value.is_finite(), "{bad} became {value}");
+    }
+}
+
+#[test]
+fn cross_entropy_takes_transposed_and_sliced_tensors() {
+    let logits = matrix::<Flex>(&wave(1.3, -5.0, 5.0))
+        .transpose()
+        .narrow(0, 3, 100);
+    let images = matrix::<Flex>(&wave(0.7, 0.0, 1.0))
+        .transpose()
+        .narrow(0, 3, 100);
+    let (value, _) = expected_cross_entropy(&values(logits.clone()), &values(images.clone()));
+    assert_close(&values(cross_entropy(logits, images)), &[value], 1e-6);
+}
+
+const STEPS: i32 = 20;
+const RATE: f64 = 1e-2;
+
+fn gradient(step: i32) -> Vec<f32> {
+    wave(0.31 + 0.17 * f64::from(step), -2.0, 2.0)
+}
+
+fn weights_after_training<B: Backend>(optimizer: &FusedAdam) -> Vec<f32> {
+    let mut weights = matrix::<B>(&wave(1.9, -1.0, 1.0));
+    let mut state: Option<AdamState<B, 2>> = None;
+    for step in 1..=STEPS {
+        (weights, state) = optimizer.step(RATE, weights, matrix(&gradient(step)), state);
+    }
+    values(weights)
+}
+
+/// The algorithm as its papers have it, in double precision.
+fn expected_weights(penalty: f64, decay: f64) -> Vec<f64> {
+    let mut weights: Vec<f64> = wave(1.9, -1.0, 1.0).into_iter().map(f64::from).collect();
+    let (mut first, mut second) = (vec![0.0; COUNT], vec![0.0; COUNT]);
+    for step in 1..=STEPS {
+        for (i, gradient) in gradient(step).into_iter().enumerate() {
+            let gradient = f64::from(gradient) + penalty * weights[i];
+            first[i] = 0.9 * first[i] + 0.1 * gradient;
+            second[i] = 0.999 * second[i] + 0.001 * gradient * gradient;
+            let mean = first[i] / (1.0 - 0.9f64.powi(step));
+            let variance = second[i] / (1.0 - 0.999f64.powi(step));
+            weights[i] -= RATE * (decay * weights[i] + mean / (variance.sqrt() + 1e-8));
+        }
+    }
+    weights
+}
+
+#[test]
+fn adam_and_adamw_are_those_of_the_papers() {
+    let cases = [
+        (FusedAdam::new(0.0), 0.0, 0.0),
+        (FusedAdam::new(0.1), f64::from(0.1f32), 0.0),
+        (FusedAdam::decoupled(0.1), 0.0, 0.1),
+    ];
+    for (optimizer, penalty, decay) in cases {
+        let expected = expected_weights(penalty, decay);
+        assert_close(&weights_after_training::<Flex>(&optimizer), &expected, 2e-5);
+        assert_close(
+            &weights_after_training::<NdArray>(&optimizer),
+            &expected,
+            2e-5,
+        );
+    }
+}
+
+#[test]
+fn adam_leaves_other_holders_of_the_weights_alone() {
+    let weights = matrix::<Flex>(&wave(1.9, -1.0, 1.0));
+    let other = weights.clone();
+    let (after, _) = FusedAdam::new(0.0).step(RATE, weights, matrix(&gradient(1)), None);
+    assert_eq!(values(other), wave(1.9, -1.0, 1.0));
+    assert_ne!(values(after), wave(1.9, -1.0, 1.0));
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().expect("threads").install(|| {
+            let logits = matrix::<Flex>(&wave(1.3, -5.0, 5.0));
+            let value = cross_entropy(logits, matrix(&wave(0.7, 0.0, 1.0)));
+            (
+                values(value),
+                weights_after_training::<Flex>(&FusedAdam::new(0.0)),
+            )
+        })
+    };
+    assert_eq!(on(1), on(3));
+}
