@@ -28,7 +28,7 @@ pub fn split_validation(
     let held_out = (fraction * f64::from(len)).round();
     if !(fraction >= 0.0 && held_out < f64::from(len)) {
         return Err(DataError::BadSubset {
-            setting: "validation",
+            setting: "data.validation",
             expected: "a fraction from 0 to below 1 that leaves images to train on",
             found: format!("{fraction} of {len} images"),
         });

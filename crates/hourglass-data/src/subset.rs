@@ -27,7 +27,7 @@ impl Subset {
     pub fn limit(&self, count: usize) -> Result<Self, DataError> {
         if count == 0 {
             return Err(DataError::BadSubset {
-                setting: "limit",
+                setting: "data.limit",
                 expected: "at least 1 image",
                 found: "0".into(),
             });

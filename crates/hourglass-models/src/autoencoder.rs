@@ -107,4 +107,7 @@ impl<B: Backend> Loss<B> {
 pub struct Sparsity {
     /// The mean activation asked of every unit, where one is asked.
     pub target_activation: Option<f64>,
+    /// A unit is active for an image when its value is above this share of its largest: 0 where the others are zero by
+    /// construction.
+    pub active_share: f32,
 }

@@ -20,6 +20,8 @@ pub struct State {
     pub recipe: String,
     /// SHA-256 of the training images.
     pub dataset: String,
+    /// The name of the backend: another rounds otherwise.
+    pub backend: String,
     /// Steps done.
     pub step: u64,
     /// Seconds of training so far.

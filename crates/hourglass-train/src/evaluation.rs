@@ -13,10 +13,7 @@ use crate::pca::{Pca, PcaError};
 use crate::terms::{Terms, stacked};
 
 /// Images a batch in evaluation. It is fixed, since the noise is drawn by the batch.
-pub const EVALUATION_BATCH: usize = 500;
-
-/// A unit is active for an image when its value is above this share of its largest on the split.
-const ACTIVE_SHARE: f32 = 1e-3;
+const EVALUATION_BATCH: usize = 500;
 
 /// The seed of all noise in evaluation.
 const EVALUATION_SEED: u64 = 0;
@@ -116,11 +113,12 @@ impl Evaluation {
     }
 }
 
-/// Measures a model on a split; PCA is fitted to `training`, the images that the model was trained on.
+/// Measures a model on a split; PCA is fitted to `training`, the images that the model was trained on, or is left out for
+/// the reason given in their place.
 pub fn evaluate<B: Backend>(
     model: &Model<B>,
     split: &Subset,
-    training: &Subset,
+    training: Result<&Subset, &str>,
     device: &B::Device,
     progress: Progress<'_>,
 ) -> Evaluation {
@@ -147,6 +145,14 @@ pub fn evaluate<B: Backend>(
     }
 }
 
+/// Every batch size that measuring a split will use.
+pub fn evaluation_sizes(split: &Subset) -> Vec<usize> {
+    vec![
+        EVALUATION_BATCH.min(split.len()),
+        split.len() % EVALUATION_BATCH,
+    ]
+}
+
 /// The means over a split of the family's own terms.
 pub(crate) fn mean_terms<B: Backend>(
     model: &Model<B>,
@@ -171,7 +177,7 @@ fn means<B: Backend>(mut terms: Terms<B>) -> Vec<(String, f64)> {
 }
 
 /// A batch's images on a device, `[batch, features]`.
-pub(crate) fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> {
+pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> {
     let shape = [batch.len(), batch.images.len() / batch.len().max(1)];
     Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
 }
@@ -275,7 +281,7 @@ fn activity_of<B: Backend>(
         let codes = host(model.encode(images_of::<B>(&batch, device)));
         let values = codes.iter().zip(units.largest.iter().cycle());
         active += values
-            .filter(|(value, largest)| value.abs() > ACTIVE_SHARE * **largest)
+            .filter(|(value, largest)| value.abs() > sparsity.active_share * **largest)
             .count() as u64;
         done += batch.len();
         progress("counting active units", done, split.len());
@@ -308,7 +314,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn compare_with_pca<B: Backend>(
     model: &Model<B>,
     split: &Subset,
-    training: &Subset,
+    training: Result<&Subset, &str>,
     components: usize,
     features: usize,
     device: &B::Device,
@@ -322,9 +328,12 @@ fn compare_with_pca<B: Backend>(
     if components == 0 {
         return PcaComparison::LeftOut("no unit of the code is active".into());
     }
-    let pca = match fit_pca(training, progress) {
+    let pca = training
+        .map_err(str::to_owned)
+        .and_then(|training| fit_pca(training, progress).map_err(|error| error.to_string()));
+    let pca = match pca {
         Ok(pca) => pca,
-        Err(error) => return PcaComparison::LeftOut(error.to_string()),
+        Err(reason) => return PcaComparison::LeftOut(reason),
     };
     let (mut error, mut done) = (0.0, 0);
     for (index, batch) in sequential(split).enumerate() {

@@ -31,7 +31,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn temporary_path(path: &Path) -> PathBuf {
+/// Where a file is written before it gets its name.
+pub(crate) fn temporary_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".tmp");

@@ -17,19 +17,20 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, State};
 pub use evaluation::{
-    Activity, EVALUATION_BATCH, Evaluation, PcaComparison, Progress, evaluate, fit_pca,
+    Activity, Evaluation, PcaComparison, Progress, evaluate, evaluation_sizes, fit_pca, images_of,
 };
 pub use files::write_atomically;
 pub use model_files::{
     CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, WEIGHTS_FILE, load_description,
-    load_model, save_model, save_weights,
+    load_model, save_model, save_tensors, save_weights,
 };
 pub use recipe::{
     DataConfig, EarlyStopping, OptimizerKind, Recipe, RecipeError, Schedule, TrainingConfig,
 };
-pub use results::{ResultsError, Summary, write_results};
+pub use results::{PICTURE_SIZES, ResultsError, Summary, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
 pub use terms::LOSS;
 pub use trainer::{
-    Ending, Job, Observer, Outcome, Standing, TrainError, batch_sizes, lengths, shape_of, train,
+    Ending, Job, Observer, Outcome, Standing, TrainError, check_early_stopping, lengths, shape_of,
+    train, training_sizes,
 };

@@ -132,7 +132,15 @@ pub fn save_model<B: Backend>(
 /// Names the file that can't be written.
 pub fn save_weights<B: Backend>(path: &Path, model: &Model<B>) -> Result<(), ModelFileError> {
     let weights = state_dict(model).map_err(|error| weights_error(path, error))?;
-    let weights: Vec<(String, TensorData)> = weights
+    save_tensors(path, weights)
+}
+
+/// Writes tensors as float32 by name. The bytes are a function of names and values alone.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_tensors(path: &Path, tensors: StateDict) -> Result<(), ModelFileError> {
+    let tensors: Vec<(String, TensorData)> = tensors
         .into_iter()
         .map(|(name, data)| (name, data.convert::<f32>()))
         .collect();
@@ -140,7 +148,7 @@ pub fn save_weights<B: Backend>(path: &Path, model: &Model<B>) -> Result<(), Mod
         path: path.to_owned(),
         message,
     };
-    let views = weights.iter().map(|(name, data)| {
+    let views = tensors.iter().map(|(name, data)| {
         let view = TensorView::new(Dtype::F32, data.shape.to_vec(), data.as_bytes())
             .map_err(|error| content(error.to_string()))?;
         Ok((name, view))
@@ -224,7 +232,7 @@ fn check_size(
     shape: ImageShape,
 ) -> Result<(), ModelFileError> {
     let found: usize = weights.iter().map(|(_, data)| data.num_elements()).sum();
-    match least_values(network, shape) {
+    match network.least_values(shape) {
         Some(expected) if found >= expected => Ok(()),
         expected => Err(ModelFileError::Content {
             path: path.to_owned(),
@@ -235,25 +243,6 @@ fn check_size(
             ),
         }),
     }
-}
-
-/// A lower bound of the values that a network's weights have: one for each pair of units or channels of neighbouring
-/// layers of the encoder. Nothing where there are too many to be counted.
-fn least_values(network: &NetworkConfig, [channels, height, width]: ImageShape) -> Option<usize> {
-    let (first, inner) = match network {
-        NetworkConfig::Mlp(mlp) => (
-            channels.checked_mul(height)?.checked_mul(width)?,
-            &mlp.hidden,
-        ),
-        NetworkConfig::Conv(conv) => (channels, &conv.channels),
-    };
-    let widths: Vec<usize> = std::iter::once(first)
-        .chain(inner.iter().copied())
-        .chain([network.code()])
-        .collect();
-    widths.windows(2).try_fold(0_usize, |total, pair| {
-        total.checked_add(pair[0].checked_mul(pair[1])?)
-    })
 }
 
 fn weights_error(path: &Path, error: StateDictError) -> ModelFileError {

@@ -3,6 +3,8 @@
 //! GPU kernels have given wrong numbers for some shapes without an error, and the batch size is such a shape (it is the
 //! inner dimension of a weight's gradient). So the check runs at every batch size that the run will use.
 
+use std::collections::BTreeSet;
+
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
@@ -15,6 +17,7 @@ use hourglass_models::{
 use thiserror::Error;
 
 use crate::evaluation::images_of;
+use crate::trainer::shape_of;
 
 /// The largest ||a - b|| / ||b|| that is taken for rounding.
 pub const TOLERANCE: f64 = 1e-3;
@@ -42,7 +45,8 @@ pub struct ParityError {
     pub error: f64,
 }
 
-/// Compares loss and gradients of a model on `G` with the same model on `C`, with the same noise, at each batch size.
+/// Compares loss and gradients of a model on `G` with the same model on `C`, with the same noise, at each batch size;
+/// `split` has the images for it.
 /// Returns the largest relative difference.
 ///
 /// # Errors
@@ -50,12 +54,11 @@ pub struct ParityError {
 pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     model: &Model<G>,
     config: &ModelConfig,
-    training: &Subset,
+    split: &Subset,
     sizes: &[usize],
     device: &G::Device,
 ) -> Result<f64, ParityError> {
-    let [channels, height, width] = training.dataset().shape().to_array();
-    let shape = [channels, height, width];
+    let shape = shape_of(split);
     let cpu_device = C::Device::default();
     let fault = |images, quantity: String, error| ParityError {
         images,
@@ -71,11 +74,12 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     });
     let cpu = cpu.map_err(|error| fault(0, error.to_string(), f64::NAN))?;
 
+    let sizes: BTreeSet<usize> = sizes.iter().copied().filter(|&size| size > 0).collect();
     let mut largest: f64 = 0.0;
-    for &size in sizes {
+    for size in sizes {
         let mut worst = ("nothing".to_owned(), f64::INFINITY);
         for attempt in 0..ATTEMPTS {
-            let batch = images(training, size, attempt);
+            let batch = images(split, size, attempt);
             // At the end of the run, where no schedule has a term at weight 0.
             let context = StepContext::train(u64::from(attempt), 1, 1);
             let ours = loss_and_gradients(model, &batch, &context, device);
@@ -97,12 +101,12 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     Ok(largest)
 }
 
-/// `size` training images, others at every attempt.
-fn images(training: &Subset, size: usize, attempt: u32) -> Batch {
-    let dataset = training.dataset();
-    let count = training.len().max(1);
+/// `size` images, others at every attempt where there are enough.
+fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
+    let dataset = split.dataset();
+    let count = split.len().max(1);
     let indices: Vec<u32> = (0..size)
-        .map(|position| training.indices()[(position + size * attempt as usize) % count])
+        .map(|position| split.indices()[(position + size * attempt as usize) % count])
         .collect();
     let pixels = indices
         .iter()

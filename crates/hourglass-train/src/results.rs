@@ -24,6 +24,9 @@ const SAMPLE_COLUMNS: usize = 8;
 /// Screen pixels for a pixel of an image.
 const SCALE: usize = 2;
 
+/// Every batch size that drawing the pictures will use.
+pub const PICTURE_SIZES: [usize; 2] = [RECONSTRUCTIONS, SAMPLES];
+
 /// The final numbers of a run.
 #[derive(Debug, Clone)]
 pub struct Summary {

@@ -1,5 +1,6 @@
 //! Run directories: where everything that a run makes is kept.
 
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,11 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::files::write_atomically;
+use crate::files::{temporary_path, write_atomically};
+
+const RECIPE: &str = "config.toml";
+/// Locked by the program that works on the run.
+const LOCK: &str = ".lock";
 
 /// A directory of a run: `config.toml`, `metrics.jsonl`, `checkpoint/`, and when it is done `config.json`,
 /// `model.safetensors`, `summary.json` and `figures/`.
@@ -26,7 +31,7 @@ impl RunDirectory {
             Some(path) => path.to_owned(),
             None => next_free(Path::new("runs"), family)?,
         };
-        if path.exists() && fs::read_dir(&path)?.next().is_some() {
+        if path.exists() && is_in_use(&path)? {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!(
@@ -47,6 +52,33 @@ impl RunDirectory {
         }
     }
 
+    /// Claims the run for this program, for as long as the file is held: two that train in it at once would destroy it.
+    ///
+    /// # Errors
+    /// When another program has it.
+    pub fn lock(&self) -> io::Result<std::fs::File> {
+        let path = self.path.join(LOCK);
+        let (file, path) = fs::File::create(path)?.into_parts();
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            // A file system without locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Ok(file)
+            }
+            Err(TryLockError::Error(error)) => Err(io::Error::new(
+                error.kind(),
+                format!("{}: {error}", path.display()),
+            )),
+            Err(TryLockError::WouldBlock) => Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                format!(
+                    "{}: expected a run that no other program works on, found that one does; wait for it, or stop it",
+                    self.path.display()
+                ),
+            )),
+        }
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
@@ -54,7 +86,7 @@ impl RunDirectory {
 
     /// The resolved recipe.
     pub fn recipe(&self) -> PathBuf {
-        self.path.join("config.toml")
+        self.path.join(RECIPE)
     }
 
     /// The numbers of every evaluation.
@@ -83,6 +115,18 @@ impl RunDirectory {
         fs::create_dir_all(self.path.join("checkpoint"))?;
         fs::create_dir_all(self.figures())
     }
+}
+
+/// Whether a directory holds more than what a run that was killed at once has left.
+fn is_in_use(path: &Path) -> io::Result<bool> {
+    let unfinished = temporary_path(Path::new(RECIPE));
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != LOCK && name != unfinished.as_os_str() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Claims the first free `<family>-<n>`: making the directory is what claims it, so that two runs never share one.

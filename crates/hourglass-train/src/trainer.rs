@@ -16,7 +16,7 @@ use hourglass_models::{Autoencoder, ConfigError, ImageShape, Model, StepContext}
 use thiserror::Error;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, State};
-use crate::evaluation::{EVALUATION_BATCH, images_of, mean_terms};
+use crate::evaluation::{images_of, mean_terms};
 use crate::optimizer::{AnyOptimizer, clip_by_norm, record_from_bytes, record_to_bytes};
 use crate::recipe::{EarlyStopping, Recipe};
 use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
@@ -39,6 +39,15 @@ pub enum TrainError {
         value: f64,
         /// The step of the last checkpoint.
         checkpoint: Option<u64>,
+    },
+    /// Early stopping has no images to watch.
+    #[error(
+        "`training.early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
+         {images} images; hold out more"
+    )]
+    NothingToWatch {
+        /// The images to train on.
+        images: usize,
     },
     /// Early stopping watches a term that the family has not.
     #[error("`training.early_stopping.term`: expected one of {expected}, found {found}")]
@@ -98,6 +107,8 @@ pub struct Job<'a> {
     pub validation: &'a Subset,
     /// Where the run is kept.
     pub run: &'a RunDirectory,
+    /// The name of the backend, for the checkpoints.
+    pub backend: &'a str,
 }
 
 /// Where a run stands, for those who watch.
@@ -170,15 +181,39 @@ pub fn lengths(recipe: &Recipe, training: &Subset) -> (u64, u64) {
     )
 }
 
-/// Every batch size that a run will use: its own, its last partial one, and those of the evaluation.
-pub fn batch_sizes(job: &Job<'_>) -> Vec<usize> {
+/// Every batch size that training will use: its own, and its last partial one.
+pub fn training_sizes(job: &Job<'_>) -> Vec<usize> {
     let size = job.recipe.training.batch_size.min(job.training.len());
-    let mut sizes = vec![size, job.training.len() % size.max(1), EVALUATION_BATCH];
-    sizes.push(job.validation.len() % EVALUATION_BATCH);
-    sizes.retain(|&size| size > 0);
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
+    vec![size, job.training.len() % size.max(1)]
+}
+
+/// Checks that early stopping, where a recipe asks for it, has images and a term to watch.
+///
+/// # Errors
+/// Names what is missing.
+pub fn check_early_stopping<B: Backend>(
+    recipe: &Recipe,
+    training: &Subset,
+    validation: &Subset,
+) -> Result<(), TrainError> {
+    let Some(stopping) = &recipe.training.early_stopping else {
+        return Ok(());
+    };
+    if validation.is_empty() {
+        let images = training.len();
+        return Err(TrainError::NothingToWatch { images });
+    }
+    let (shape, device) = (shape_of(training), B::Device::default());
+    let model = recipe.model.init::<B>(shape, 0, &device)?;
+    let image = Tensor::zeros([1, shape.iter().product()], &device);
+    let (names, _) = stacked(model.loss(image, &StepContext::evaluate(0, 0)));
+    if names.contains(&stopping.term.as_str()) {
+        return Ok(());
+    }
+    Err(TrainError::NoSuchTerm {
+        expected: names.join(", "),
+        found: stopping.term.clone(),
+    })
 }
 
 /// A model as burn-train sees it.
@@ -465,13 +500,8 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         stopping: &EarlyStopping,
         means: &[(String, f64)],
     ) -> Result<(), TrainError> {
-        let Some((_, value)) = means.iter().find(|(name, _)| *name == stopping.term) else {
-            let names: Vec<&str> = means.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(TrainError::NoSuchTerm {
-                expected: names.join(", "),
-                found: stopping.term.clone(),
-            });
-        };
+        let value = means.iter().find(|(name, _)| *name == stopping.term);
+        let (_, value) = value.expect("`check_early_stopping` has found the term");
         if self.best.is_none_or(|(best, _)| *value < best) {
             self.best = Some((*value, self.step));
             self.best_model = record_to_bytes::<B, _>(self.trainee.clone().into_record())?;
@@ -516,6 +546,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
             state: State {
                 recipe: self.job.recipe.to_toml(),
                 dataset: self.job.training.dataset().sha256().to_owned(),
+                backend: self.job.backend.to_owned(),
                 step: self.step,
                 seconds: self.seconds(),
                 metrics_bytes: self.metrics.bytes(),

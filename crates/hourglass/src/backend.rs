@@ -124,7 +124,15 @@ impl Chosen {
                 adapters.len() - 1
             )));
         }
-        Ok(Self::Wgpu(adapters.swap_remove(number)))
+        let adapter = adapters.swap_remove(number);
+        if adapter.is_software() && adapter.place > 0 {
+            bail!(
+                "--device {number}: expected a GPU or the first software adapter, found another, {}, which Burn can't be \
+                 told to use",
+                adapter.name
+            );
+        }
+        Ok(Self::Wgpu(adapter))
     }
 
     /// The fastest CPU backend of this build.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hourglass_train::Recipe;
+use hourglass_train::{Recipe, RecipeError};
 
 use crate::UsageError;
 
@@ -51,8 +51,10 @@ pub(crate) fn load(name_or_path: &str, overrides: &[String]) -> Result<Recipe> {
         }
     };
     match Recipe::parse(&text, &path, overrides) {
-        Err(error @ hourglass_train::RecipeError::Override { .. }) => {
-            bail!(UsageError(error.to_string()))
+        Err(error @ RecipeError::Override { .. }) => bail!(UsageError(error.to_string())),
+        Err(RecipeError::Parse { message, .. }) if Recipe::parse(&text, &path, &[]).is_ok() => {
+            let given = overrides.join(" --set ");
+            bail!(UsageError(format!("--set {given}: {message}")))
         }
         recipe => recipe.context("this recipe can't be used"),
     }

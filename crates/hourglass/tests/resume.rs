@@ -44,7 +44,6 @@ batch_size = 40
 checkpoint_steps = 5
 "#;
 
-const PLAIN: &str = "";
 /// The run ends by early stopping or at its end but past its best; the best weights are in the checkpoint too.
 const STOPPING: &str = r#"
 schedule = "cosine"
@@ -187,15 +186,15 @@ fn kill_at(run: &Run<'_>, moment: Moment) -> bool {
     run.is_writing()
 }
 
-fn killed_and_resumed(training: &str) {
+fn killed_and_resumed(recipe: &str, least_kills: usize, least_in_writing: usize) {
     let workplace = Workplace::new();
-    workplace.write("recipe.toml", format!("{RECIPE}{training}"));
+    workplace.write("recipe.toml", recipe);
     let whole = Run::new(&workplace, "whole");
     whole.finish();
 
     let run = Run::new(&workplace, "killed");
     let (mut kills, mut in_writing) = (0, 0);
-    while kills < KILLS || in_writing < KILLS_IN_WRITING {
+    while kills < least_kills || in_writing < least_in_writing {
         assert!(
             kills < MOST_KILLS,
             "only {in_writing} of {kills} kills hit the writing of a file"
@@ -206,7 +205,7 @@ fn killed_and_resumed(training: &str) {
         );
         let before = run.checkpoint();
         // Spread over the run; later kills than planned stay before its end.
-        let spread = (kills as u64 * (STEPS / KILLS as u64)).min(STEPS - 2 * INTERVAL);
+        let spread = (kills as u64 * (STEPS / least_kills as u64)).min(STEPS - 2 * INTERVAL);
         let moment = match kills % 3 {
             1 | 2 => Moment::Writing(spread),
             _ => Moment::After(spread, Duration::from_millis(7 * kills as u64)),
@@ -254,12 +253,42 @@ fn assert_loses_at_most_one_interval(run: &Run<'_>, checkpoint: u64) {
 
 #[test]
 fn killed_ten_times_with_plain_settings() {
-    killed_and_resumed(PLAIN);
+    killed_and_resumed(RECIPE, KILLS, KILLS_IN_WRITING);
 }
 
 #[test]
 fn killed_ten_times_with_early_stopping_and_a_schedule() {
-    killed_and_resumed(STOPPING);
+    killed_and_resumed(&format!("{RECIPE}{STOPPING}"), KILLS, KILLS_IN_WRITING);
+}
+
+/// Other optimisers have other state, and other families draw other noise and have other schedules.
+#[test]
+fn killed_with_other_optimizers_and_families() {
+    let family = |name: &str, objective: &str, training: &str| {
+        let (head, tail) = RECIPE.split_once("[objective]").expect("an objective");
+        let (_, tail) = tail.split_once("[data]").expect("data");
+        let head = head.replace("denoising", name);
+        format!("{head}[objective]\n{objective}\n[data]{tail}{training}\n")
+    };
+    for recipe in [
+        family(
+            "variational",
+            "warmup = 0.5",
+            "optimizer = 'adamw'\nweight_decay = 0.1\nclip = 10.0",
+        ),
+        family(
+            "sparse",
+            "penalty = 'top-k'\nk = 3\nstart = 8",
+            "optimizer = 'sgd'\nmomentum = 0.9\nlearning_rate = 1e-3\nschedule = 'cosine'",
+        ),
+        family(
+            "contractive",
+            "jacobian = 'estimate'",
+            "weight_decay = 0.01",
+        ),
+    ] {
+        killed_and_resumed(&recipe, 3, 1);
+    }
 }
 
 /// Waits for a checkpoint, then asks the program to stop.

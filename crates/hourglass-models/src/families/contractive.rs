@@ -12,7 +12,7 @@ use crate::autoencoder::{Autoencoder, Loss};
 use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
 use crate::jacobian;
 use crate::losses::Likelihood;
-use crate::networks::{Layer, Network, NetworkConfig};
+use crate::networks::{Network, NetworkConfig};
 use crate::step::{StepContext, Stream};
 
 /// Images whose Jacobians are measured at a time: a Jacobian has code times features values.
@@ -122,10 +122,6 @@ impl FamilyConfig for ContractiveConfig {
 }
 
 impl<B: Backend> Contractive<B> {
-    fn network_is_mlp(&self) -> bool {
-        !self.network.encoder.iter().any(|layer| matches!(layer, Layer::Conv(_)))
-    }
-
     /// ||dh/dx||_F^2 of each image, `[batch, features]` to `[batch]`.
     fn jacobian_squared(&self, images: Tensor<B, 2>, step: &StepContext) -> Tensor<B, 1> {
         let encoder = &self.network.encoder;
@@ -169,12 +165,8 @@ impl<B: Backend> Autoencoder<B> for Contractive<B> {
 
     fn jacobian_norm(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 1>> {
         let encoder = &self.network.encoder;
-        let [_, code] = self.encode(images.clone().narrow(0, 0, 1)).dims();
         let parts = images.split(NORM_IMAGES, 0).into_iter();
-        let norms = parts.map(|images| match self.network_is_mlp() {
-            true => jacobian::exact(encoder, images).sqrt(),
-            false => jacobian::exact_by_rows(encoder, images, code).sqrt(),
-        });
+        let norms = parts.map(|images| jacobian::exact(encoder, images).sqrt());
         Some(Tensor::cat(norms.collect(), 0))
     }
 }

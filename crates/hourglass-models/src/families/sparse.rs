@@ -23,6 +23,9 @@ use crate::top_k::keep_largest;
 /// Mean activations are kept this far from 0 and 1, where the penalty is infinite.
 const ACTIVATION_MARGIN: f64 = 1e-6;
 
+/// The share of a unit's largest value above which it counts as active, where a penalty makes units small but not zero.
+const ACTIVE_SHARE: f32 = 1e-3;
+
 /// Settings of a sparse autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -250,11 +253,15 @@ impl<B: Backend> Autoencoder<B> for Sparse<B> {
     }
 
     fn sparsity(&self) -> Option<Sparsity> {
-        let target_activation = match self.objective {
-            SparseObjective::Kl { target, .. } => Some(target),
-            SparseObjective::L1 { .. } | SparseObjective::TopK { .. } => None,
+        let (target_activation, active_share) = match self.objective {
+            SparseObjective::L1 { .. } => (None, ACTIVE_SHARE),
+            SparseObjective::Kl { target, .. } => (Some(target), ACTIVE_SHARE),
+            SparseObjective::TopK { .. } => (None, 0.0),
         };
-        Some(Sparsity { target_activation })
+        Some(Sparsity {
+            target_activation,
+            active_share,
+        })
     }
 }
 

@@ -62,16 +62,9 @@ impl NetworkConfig {
             "a code of at least 1 unit",
             self.code(),
         )?;
-        let weights = match self {
-            Self::Mlp(config) => config.weight_shapes(shape, encoder_outputs)?,
-            Self::Conv(config) => config.weight_shapes(shape, encoder_outputs)?,
-        };
+        let encoder = count(&self.weight_shapes(shape, encoder_outputs)?);
         // Twice, for the decoder.
-        let parameters = weights
-            .iter()
-            .try_fold(0_usize, |total, [inputs, outputs]| {
-                total.checked_add(inputs.checked_mul(*outputs)?.checked_mul(2)?)
-            });
+        let parameters = encoder.and_then(|count| count.checked_mul(2));
         require(
             parameters.is_some_and(|count| count <= MAX_PARAMETERS),
             "network",
@@ -80,6 +73,24 @@ impl NetworkConfig {
                 format!("about {count}")
             }),
         )
+    }
+
+    /// A lower bound of the values in a network's file: the weights of the encoder. Nothing where the settings can't be
+    /// used.
+    pub fn least_values(&self, shape: ImageShape) -> Option<usize> {
+        count(&self.weight_shapes(shape, self.code()).ok()?)
+    }
+
+    /// The weights of the encoder's layers as matrices.
+    fn weight_shapes(
+        &self,
+        shape: ImageShape,
+        encoder_outputs: usize,
+    ) -> Result<Vec<[usize; 2]>, ConfigError> {
+        match self {
+            Self::Mlp(config) => config.weight_shapes(shape, encoder_outputs),
+            Self::Conv(config) => config.weight_shapes(shape, encoder_outputs),
+        }
     }
 
     /// Builds the network; the settings must be valid.
@@ -96,6 +107,13 @@ impl NetworkConfig {
             Self::Conv(config) => config.init(shape, encoder_outputs, &mut weights),
         }
     }
+}
+
+/// The values of matrices of these shapes; nothing where there are too many to be counted.
+fn count(shapes: &[[usize; 2]]) -> Option<usize> {
+    shapes.iter().try_fold(0_usize, |total, [inputs, outputs]| {
+        total.checked_add(inputs.checked_mul(*outputs)?)
+    })
 }
 
 /// An encoder and a decoder, each equal to a `torch.nn.Sequential` of the same layers in the same places.

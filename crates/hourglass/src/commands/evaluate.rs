@@ -1,14 +1,18 @@
 //! `hourglass evaluate`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
-use hourglass_data::{Split, Subset};
-use hourglass_train::{Evaluation, RunDirectory, evaluate, load_description, load_model, shape_of};
+use hourglass_data::{Locations, Split, Subset};
+use hourglass_train::{
+    DataIdentity, Evaluation, ModelFile, RunDirectory, evaluate, evaluation_sizes,
+    load_description, load_model, shape_of,
+};
 use serde_json::json;
 
-use super::{evaluation_text, open_data, recipe_of, training_images};
+use super::{check_parity, evaluation_text, open_data, recipe_of, training_images};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, LocationArguments};
 use crate::progress::Phases;
@@ -39,26 +43,29 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = load_description(&arguments.run)?;
     let locations = arguments.locations.locations();
-    let recipe = recipe_of(&RunDirectory::open(&arguments.run))?;
-    let own = open_data(&description.data.name, &locations)?;
-    let (training, validation) = match &recipe {
-        Some(recipe) => training_images(&own, &recipe.data, recipe.training.seed)?,
-        None => (
-            Subset::all(own.train()),
-            Subset::all(own.train()).split_validation(0.0, 0)?.1,
-        ),
-    };
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let is_own = *name == description.data.name;
-    let split = match arguments.split {
-        Split::Train if is_own => training.clone(),
-        Split::Validation if is_own => validation,
-        Split::Validation => bail!(
-            "--split validation: expected with the data that the model was trained on, found with {name}"
-        ),
-        Split::Train => Subset::all(open_data(name, &locations)?.train()),
-        Split::Test => Subset::all(open_data(name, &locations)?.test()?),
+    let own = own_images(&arguments.run, &description, &locations);
+    let (training, split) = if *name == description.data.name {
+        let (training, validation) = own?;
+        let split = match arguments.split {
+            Split::Train => training.clone(),
+            Split::Validation => validation,
+            Split::Test => Subset::all(open_data(name, &locations)?.test()?),
+        };
+        (Ok(training), split)
+    } else {
+        let splits = open_data(name, &locations)?;
+        let split = match arguments.split {
+            Split::Train => Subset::all(splits.train()),
+            Split::Validation => bail!(
+                "--split validation: expected with the data that the model was trained on, found with {name}"
+            ),
+            Split::Test => Subset::all(splits.test()?),
+        };
+        (own.map(|(training, _)| training), split)
     };
+    // Without the training images everything but PCA can be measured.
+    let training = training.map_err(|error| format!("{error:#}"));
     if split.is_empty() {
         bail!(
             "--split {}: expected images, found none; the model was trained with data.validation = 0",
@@ -75,8 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let evaluation = chosen.run(Measure {
         arguments,
+        description: &description,
         split: &split,
-        training: &training,
+        training: training.as_ref().map_err(String::as_str),
     })?;
     if arguments.json {
         let mut map = serde_json::Map::new();
@@ -99,10 +107,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// The images that the model was trained on, and those that it was validated on.
+fn own_images(
+    run: &Path,
+    description: &ModelFile,
+    locations: &Locations,
+) -> Result<(Subset, Subset)> {
+    let DataIdentity { name, sha256 } = &description.data;
+    let splits = open_data(name, locations)?;
+    let found = splits.train().sha256();
+    if found != sha256 {
+        bail!(
+            "{name}: expected the images that the model was trained on, SHA-256 {sha256}, found others, {found}; measure \
+             on other images by --data"
+        );
+    }
+    match recipe_of(&RunDirectory::open(run))? {
+        Some(recipe) => training_images(&splits, &recipe.data, recipe.training.seed),
+        None => Ok(Subset::all(splits.train()).split_validation(0.0, 0)?),
+    }
+}
+
 struct Measure<'a> {
     arguments: &'a Arguments,
+    description: &'a ModelFile,
     split: &'a Subset,
-    training: &'a Subset,
+    training: Result<&'a Subset, &'a str>,
 }
 
 impl Task for Measure<'_> {
@@ -111,10 +141,16 @@ impl Task for Measure<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<Evaluation> {
-        let (_, model) = load_model::<B::InnerBackend>(&self.arguments.run, device)
-            .context("the model can't be loaded")?;
+        let load = || {
+            Ok(load_model::<B>(&self.arguments.run, device)
+                .context("the model can't be loaded")?
+                .1)
+        };
+        let (config, sizes) = (&self.description.model, evaluation_sizes(self.split));
+        check_parity(parity, load, config, self.split, &sizes, device)?;
+        let model = load()?.valid();
         let mut phases = Phases::new();
         let evaluation = evaluate(
             &model,

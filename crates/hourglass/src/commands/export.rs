@@ -3,20 +3,20 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use burn::tensor::{Tensor, TensorData};
+use anyhow::{Result, bail};
+use burn::tensor::Tensor;
 use clap::ValueEnum;
 use hourglass_data::{Batches, Subset};
 use hourglass_models::{Autoencoder, Model};
-use hourglass_train::{ModelFile, load_model, save_weights, shape_of, write_atomically};
-use safetensors::tensor::{Dtype, TensorView};
+use hourglass_train::{ModelFile, images_of, load_model, save_tensors, save_weights, shape_of};
 
 use super::open_data;
 use crate::backend::Cpu;
 use crate::cli::LocationArguments;
+use crate::progress::Phases;
 
-/// Images that `--examples` writes.
-const EXAMPLES: usize = 1000;
+/// Images that are encoded at a time.
+const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
 
 /// Write a model's weights for other programs
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Write over a file that is there
     #[arg(long)]
     force: bool,
-    /// Also write the first test images with their codes and the decoder's outputs, for a check in another program
+    /// Also write the test images with their codes and the decoder's outputs, for a check in another program
     #[arg(long, value_name = "PATH")]
     examples: Option<PathBuf>,
     #[command(flatten)]
@@ -78,35 +78,29 @@ fn write_examples(
     locations: &LocationArguments,
 ) -> Result<()> {
     let splits = open_data(&description.data.name, &locations.locations())?;
-    let images = Subset::all(splits.test()?).limit(EXAMPLES)?;
-    if shape_of(&images) != description.shape {
+    let split = Subset::all(splits.test()?);
+    if shape_of(&split) != description.shape {
         bail!(
             "{}: expected images of {:?}, found {:?}",
             description.data.name,
             description.shape,
-            shape_of(&images)
+            shape_of(&split)
         );
     }
-    let count = NonZeroUsize::new(EXAMPLES).unwrap_or(NonZeroUsize::MIN);
-    let batch = Batches::sequential(&images, count)
-        .next()
-        .context("there are no test images")?;
-    let shape = [batch.len(), batch.images.len() / batch.len()];
-    let images =
-        Tensor::<Cpu, 2>::from_data(TensorData::new(batch.images, shape), &Default::default());
-    let codes = model.encode(images.clone());
-    let decoded = model.decode(codes.clone());
-    let tensors = [("images", images), ("codes", codes), ("decoded", decoded)]
-        .map(|(name, tensor)| (name, tensor.into_data().convert::<f32>()));
-    let views = tensors.iter().map(|(name, data)| {
-        Ok((
-            *name,
-            TensorView::new(Dtype::F32, data.shape.to_vec(), data.as_bytes())?,
-        ))
-    });
-    let views: Vec<_> = views.collect::<Result<_>>()?;
-    Ok(write_atomically(
-        path,
-        &safetensors::serialize(views, None)?,
-    )?)
+    let (mut images, mut codes, mut decoded) = (Vec::new(), Vec::new(), Vec::new());
+    let mut phases = Phases::new();
+    let mut done = 0;
+    for batch in Batches::sequential(&split, BATCH) {
+        let batch = images_of::<Cpu>(&batch, &Default::default());
+        let code = model.encode(batch.clone());
+        done += batch.dims()[0];
+        decoded.push(model.decode(code.clone()));
+        codes.push(code);
+        images.push(batch);
+        phases.update("encoding", done, split.len());
+    }
+    phases.finish();
+    let tensors = [("images", images), ("codes", codes), ("decoded", decoded)];
+    let tensors = tensors.map(|(name, parts)| (name.to_owned(), Tensor::cat(parts, 0).into_data()));
+    Ok(save_tensors(path, tensors.into())?)
 }

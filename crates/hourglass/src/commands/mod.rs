@@ -7,8 +7,12 @@ pub(crate) mod export;
 pub(crate) mod train;
 
 use anyhow::Result;
+use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Locations, Splits, Subset};
+use hourglass_models::{Model, ModelConfig};
 use hourglass_train::{DataConfig, Evaluation, PcaComparison, Recipe, RunDirectory};
+
+use crate::backend::ParityCheck;
 
 /// The images that a recipe trains on and those it holds out.
 pub(crate) fn training_images(
@@ -37,6 +41,23 @@ pub(crate) fn recipe_of(run: &RunDirectory) -> Result<Option<Recipe>> {
     }
     let text = fs_err::read_to_string(&path)?;
     Ok(Some(Recipe::parse(&text, &path, &[])?))
+}
+
+/// Compares the model with the same one on the CPU at every batch size, where the backend is one to be checked.
+pub(crate) fn check_parity<B: AutodiffBackend>(
+    parity: Option<ParityCheck<B>>,
+    model: impl FnOnce() -> Result<Model<B>>,
+    config: &ModelConfig,
+    images: &Subset,
+    sizes: &[usize],
+    device: &B::Device,
+) -> Result<()> {
+    if let Some(check) = parity {
+        eprintln!("checking loss and gradients against the CPU");
+        let error = check(&model()?, config, images, sizes, device)?;
+        eprintln!("the largest relative difference is {error:.1e}");
+    }
+    Ok(())
 }
 
 /// The numbers of an evaluation, a line each.

@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
+use clap::ValueEnum;
 use hourglass_data::{Splits, Subset};
 use hourglass_train::{
-    DataIdentity, Ending, Evaluation, Job, ModelFile, Outcome, Recipe, RunDirectory, Summary,
-    batch_sizes, evaluate, shape_of, train, write_results,
+    Checkpoint, DataIdentity, Ending, Evaluation, Job, ModelFile, Outcome, PICTURE_SIZES, Recipe,
+    RunDirectory, Summary, check_early_stopping, evaluate, evaluation_sizes, shape_of, train,
+    training_sizes, write_results,
 };
 use serde_json::{Map, Value, json};
 
-use super::{evaluation_text, open_data, recipe_of, training_images};
+use super::{check_parity, evaluation_text, open_data, recipe_of, training_images};
 use crate::UsageError;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
 use crate::cli::{DeviceArguments, LocationArguments};
 use crate::progress::{Phases, Training};
 use crate::recipes;
@@ -46,7 +48,7 @@ pub(crate) struct Arguments {
     /// Set any key of the recipe; repeatable
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     overrides: Vec<String>,
-    /// Go on with the run in --out from its last checkpoint
+    /// Go on with the run in --out from its last checkpoint, on the backend that it began on
     #[arg(long, requires = "out")]
     resume: bool,
     /// Print the final numbers as JSON
@@ -71,11 +73,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let splits = open_data(&recipe.data.name, &arguments.locations.locations())?;
     let (training, validation) = training_images(&splits, &recipe.data, recipe.training.seed)?;
     recipe.validate(shape_of(&training))?;
-    let chosen = Chosen::from_arguments(&arguments.device)?;
+    check_early_stopping::<Cpu>(&recipe, &training, &validation)?;
+    let chosen = match &existing {
+        Some(run) => resumed_backend(&arguments.device, run)?,
+        None => Chosen::from_arguments(&arguments.device)?,
+    };
     let run = match existing {
         Some(run) => run,
         None => RunDirectory::create(arguments.out.as_deref(), recipe.model.family())?,
     };
+    let _lock = run.lock()?;
     eprintln!(
         "training {} on {} images of {}, on {}: {}; in {}",
         recipe.model.family(),
@@ -92,6 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         training: &training,
         validation: &validation,
         run: &run,
+        backend: chosen.name(),
     };
     let summary = chosen.run(Run {
         job: &job,
@@ -101,9 +109,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     })?;
     let Some(summary) = summary else {
         eprintln!(
-            "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {} --backend {}{}",
+            "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {}{}",
             run.path().display(),
-            chosen.name(),
             match &arguments.locations.data_dir {
                 Some(directory) => format!(" --data-dir {}", directory.display()),
                 None => String::new(),
@@ -185,6 +192,31 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
     Ok(recipe)
 }
 
+/// The backend that the run began on, unless another is asked for.
+fn resumed_backend(arguments: &DeviceArguments, run: &RunDirectory) -> Result<Chosen> {
+    let Some(Checkpoint { state, .. }) = Checkpoint::read(&run.checkpoint())? else {
+        return Chosen::from_arguments(arguments);
+    };
+    let mut arguments = arguments.clone();
+    if arguments.backend == BackendName::Auto {
+        arguments.backend = BackendName::from_str(&state.backend, false).map_err(|_| {
+            let began = &state.backend;
+            anyhow!(
+                "expected a build with {began}, on which the run began; name another by --backend"
+            )
+        })?;
+    }
+    let chosen = Chosen::from_arguments(&arguments)?;
+    if chosen.name() != state.backend {
+        eprintln!(
+            "the run began on {}; on {} it will not end with the very numbers that it would have there",
+            state.backend,
+            chosen.name()
+        );
+    }
+    Ok(chosen)
+}
+
 /// The first Ctrl-C asks the run to stop at the next step, the second ends the program.
 fn listen_for_interrupts(interrupter: &Interrupter) {
     let interrupter = interrupter.clone();
@@ -228,22 +260,17 @@ impl Task for Run<'_> {
         parity: Option<ParityCheck<B>>,
     ) -> Self::Output {
         let job = self.job;
-        if let Some(check) = parity {
-            let model = job.recipe.model.init::<B>(
-                shape_of(job.training),
-                job.recipe.training.seed,
-                device,
-            )?;
-            eprintln!("checking loss and gradients against the CPU");
-            let error = check(
-                &model,
-                &job.recipe.model,
-                job.training,
-                &batch_sizes(job),
-                device,
-            )?;
-            eprintln!("the largest relative difference is {error:.1e}");
-        }
+        let (_, measured) = self.measured_split()?;
+        let sizes = [
+            training_sizes(job),
+            evaluation_sizes(job.validation),
+            evaluation_sizes(&measured),
+            PICTURE_SIZES.to_vec(),
+        ];
+        let config = &job.recipe.model;
+        let (shape, seed) = (shape_of(job.training), job.recipe.training.seed);
+        let model = || Ok(config.init::<B>(shape, seed, device)?);
+        check_parity(parity, model, config, job.training, &sizes.concat(), device)?;
         let mut progress = Training::new();
         let outcome = train::<B>(job, device, &mut progress, &self.interrupter);
         progress.finish();
@@ -256,6 +283,17 @@ impl Task for Run<'_> {
 }
 
 impl Run<'_> {
+    /// The images that the finished model is measured on, and the split's name.
+    fn measured_split(&self) -> Result<(&'static str, Subset)> {
+        Ok(
+            match (self.splits.has_test(), self.job.validation.is_empty()) {
+                (true, _) => ("test", Subset::all(self.splits.test()?)),
+                (false, false) => ("validation", self.job.validation.clone()),
+                (false, true) => ("train", self.job.training.clone()),
+            },
+        )
+    }
+
     /// Measures the model and writes the results.
     fn finish<B: burn::tensor::backend::Backend>(
         &self,
@@ -265,17 +303,13 @@ impl Run<'_> {
         let Job {
             recipe,
             training,
-            validation,
             run,
+            ..
         } = self.job;
-        let (name, split) = match (self.splits.has_test(), validation.is_empty()) {
-            (true, _) => ("test", Subset::all(self.splits.test()?)),
-            (false, false) => ("validation", (*validation).clone()),
-            (false, true) => ("train", (*training).clone()),
-        };
+        let (name, split) = self.measured_split()?;
         let mut phases = Phases::new();
         let mut show = |phase: &str, done, total| phases.update(phase, done, total);
-        let evaluation = evaluate(&outcome.model, &split, training, device, &mut show);
+        let evaluation = evaluate(&outcome.model, &split, Ok(training), device, &mut show);
         phases.finish();
         // The last step's update is the only one that no further step has measured.
         if let Some((term, value)) = first_not_finite(&evaluation) {
