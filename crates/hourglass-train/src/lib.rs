@@ -5,6 +5,7 @@ mod checkpoint;
 mod evaluation;
 pub mod figures;
 mod files;
+pub mod measures;
 mod model_files;
 mod optimizer;
 pub mod parity;

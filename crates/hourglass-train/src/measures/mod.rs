@@ -1,0 +1,40 @@
+//! Measures of what a model is good for: numerics on the host, on plain slices, without a model in sight.
+//!
+//! | file | what it measures |
+//! |---|---|
+//! | [`image_quality`] | how near reconstructions are to their images: PSNR and SSIM |
+//! | [`auroc`] | how well scores tell outliers from inliers |
+//!
+//! Every number comes as an [`Estimate`], with its standard error.
+
+pub mod auroc;
+mod error;
+mod estimate;
+pub mod image_quality;
+
+pub use error::MeasureError;
+pub use estimate::Estimate;
+
+/// A file of `tests/golden`, which `scripts/sklearn/golden.py` writes.
+#[cfg(test)]
+fn golden(name: &str) -> serde_json::Value {
+    let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
+}
+
+/// A list of a golden file, in any type of number.
+#[cfg(test)]
+fn list<Number: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Vec<Number> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// Numbers in [-1, 1) without structure (a linear congruential generator, Numerical Recipes' constants).
+#[cfg(test)]
+fn noise(len: usize) -> Vec<f32> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state) / f64::from(1_u32 << 31) - 1.0
+    };
+    (0..len).map(|_| next() as f32).collect()
+}
