@@ -62,6 +62,15 @@ pub trait Autoencoder<B: Backend>: Module<B> {
         None
     }
 
+    /// The Jacobian dh/dx of the code at each image, for families whose code is differentiable.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, code, features]`
+    fn jacobian(&self, _images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
+        None
+    }
+
     /// What is asked of the activity of the code's units, for families that ask for something.
     fn sparsity(&self) -> Option<Sparsity> {
         None

@@ -67,11 +67,22 @@ pub(crate) fn estimate<B: Backend>(
 
 /// What [`estimate`] is of, with a unit vector for every unit of the code in place of random signs.
 fn exact_by_rows<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tensor<B, 1> {
-    let ([batch, _], device) = (images.dims(), images.device());
+    let jacobians = matrices(encoder, images);
+    let [batch, code, features] = jacobians.dims();
+    squared_norms(jacobians.reshape([batch * code, features]), code)
+}
+
+/// The Jacobian dh/dx of each image, for any encoder, at the cost of `code` backward passes.
+///
+/// # Shapes
+/// - images: `[batch, features]`
+/// - output: `[batch, code, features]`
+pub(crate) fn matrices<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tensor<B, 3> {
+    let ([batch, features], device) = (images.dims(), images.device());
     let [_, code] = forward(encoder, images.clone().narrow(0, 0, 1), &[]).dims();
     let rows = Tensor::<B, 2>::eye(code, &device).repeat_dim(0, batch); // [batch * code, code]
     let inputs = inputs(encoder, images);
-    squared_norms(pull_back(encoder, &inputs, rows, code), code)
+    pull_back(encoder, &inputs, rows, code).reshape([batch, code, features])
 }
 
 /// Pulls row vectors back through a stack: `per_image` rows for each image.

@@ -18,7 +18,9 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, State};
 pub use evaluation::{
-    Activity, Evaluation, PcaComparison, Progress, evaluate, evaluation_sizes, fit_pca, images_of,
+    Activity, Cache, Class, Contraction, Evaluation, Fidelity, Measure, Measured, Outliers,
+    PcaComparison, Progress, Reconstruction, Report, Request, Robustness, Subject, evaluate,
+    evaluation_sizes, examine, fit_pca, images_of,
 };
 pub use files::write_atomically;
 pub use model_files::{

@@ -10,6 +10,7 @@
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Side, get_global_parallelism};
+use serde::{Deserialize, Serialize};
 
 /// Rows to a matrix product: enough to keep the cores busy, few enough that a block of 3,072 features is 24 MiB.
 const BLOCK_ROWS: usize = 1024;
@@ -147,12 +148,53 @@ impl PcaBuilder {
 }
 
 /// The principal components of a set of rows: all of them, so that any number of codes can be asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "StoredPca", into = "StoredPca")]
 pub struct Pca {
     mean: Vec<f64>,
     /// `[features, features]`, orthonormal columns in the order of `variances`.
     components: Mat<f64>,
     variances: Vec<f64>,
+}
+
+/// [`Pca`] in plain lists; the components are `[features, features]`, column-major.
+#[derive(Serialize, Deserialize)]
+struct StoredPca {
+    mean: Vec<f64>,
+    components: Vec<f64>,
+    variances: Vec<f64>,
+}
+
+impl From<Pca> for StoredPca {
+    fn from(pca: Pca) -> Self {
+        let columns = pca.components.col_iter();
+        Self {
+            components: columns.flat_map(|column| column.iter().copied()).collect(),
+            mean: pca.mean,
+            variances: pca.variances,
+        }
+    }
+}
+
+impl TryFrom<StoredPca> for Pca {
+    type Error = &'static str;
+
+    fn try_from(stored: StoredPca) -> Result<Self, Self::Error> {
+        let features = stored.mean.len();
+        if features == 0
+            || stored.variances.len() != features
+            || stored.components.len() != features * features
+        {
+            return Err("components, mean and variances are not of one number of features");
+        }
+        Ok(Self {
+            components: Mat::from_fn(features, features, |row, column| {
+                stored.components[column * features + row]
+            }),
+            mean: stored.mean,
+            variances: stored.variances,
+        })
+    }
 }
 
 impl Pca {

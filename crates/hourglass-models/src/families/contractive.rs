@@ -159,6 +159,10 @@ impl<B: Backend> Autoencoder<B> for Contractive<B> {
         )
     }
 
+    fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
+        Some(self.network.jacobian(images))
+    }
+
     fn likelihood(&self) -> Likelihood {
         self.objective.likelihood
     }

@@ -108,6 +108,10 @@ impl<B: Backend> Autoencoder<B> for Denoising<B> {
         Loss::of_reconstruction(likelihood.term(), likelihood.loss(parameters, images))
     }
 
+    fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
+        Some(self.network.jacobian(images))
+    }
+
     fn likelihood(&self) -> Likelihood {
         self.objective.likelihood
     }

@@ -129,6 +129,10 @@ macro_rules! families {
                 match self { $(Self::$model(model) => model.jacobian_norm(images),)+ }
             }
 
+            fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
+                match self { $(Self::$model(model) => model.jacobian(images),)+ }
+            }
+
             fn sparsity(&self) -> Option<Sparsity> {
                 match self { $(Self::$model(model) => model.sparsity(),)+ }
             }

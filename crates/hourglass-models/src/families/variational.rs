@@ -159,6 +159,10 @@ impl<B: Backend> Autoencoder<B> for Variational<B> {
         loss
     }
 
+    fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
+        Some(self.network.jacobian(images).narrow(1, 0, self.code))
+    }
+
     fn likelihood(&self) -> Likelihood {
         self.objective.likelihood
     }

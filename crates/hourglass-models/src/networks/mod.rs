@@ -19,6 +19,7 @@ pub use mlp::MlpConfig;
 pub(crate) use layer::{forward, inputs, linear_weight};
 
 use crate::config::{ConfigError, ImageShape, require};
+use crate::jacobian;
 use weights::Weights;
 
 /// The most parameters that a network may ask for, 4 GiB of them: more is taken for a mistake.
@@ -131,6 +132,15 @@ impl<B: Backend> Network<B> {
     /// - output: `[batch, encoder outputs]`
     pub fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
         forward(&self.encoder, images, &[])
+    }
+
+    /// The Jacobian of the encoder at each image, at the cost of a backward pass for each of its outputs.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, encoder outputs, features]`
+    pub fn jacobian(&self, images: Tensor<B, 2>) -> Tensor<B, 3> {
+        jacobian::matrices(&self.encoder, images)
     }
 
     /// # Shapes

@@ -1,25 +1,61 @@
-//! What a model does on a split: its own terms, its reconstruction error, and PCA's beside it.
+//! What a model does on a split: its own terms, its reconstruction error, what its code is good for, and PCA beside it.
 
-use std::num::NonZeroUsize;
+mod activity;
+mod baseline;
+mod contraction;
+mod outliers;
+mod reconstruction;
+mod report;
+mod robustness;
+mod subject;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Batch, Batches, Subset};
-use hourglass_models::{Autoencoder, Model, Sparsity, StepContext};
+use hourglass_data::Subset;
+use hourglass_models::{Autoencoder, Model, StepContext};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::pca::{Pca, PcaError};
+pub use activity::Activity;
+pub use baseline::{Cache, fit_pca};
+pub use contraction::Contraction;
+pub use outliers::Outliers;
+pub use reconstruction::{Class, Fidelity, Reconstruction};
+pub use report::{Measure, Report, Request, examine};
+pub use robustness::Robustness;
+pub use subject::{Progress, Subject, images_of};
+
 use crate::terms::{Terms, stacked};
+use activity::Units;
+use baseline::Baseline;
+use subject::{EVALUATION_BATCH, EVALUATION_SEED, Seen, host, sequential, squared_distances};
 
-/// Images a batch in evaluation. It is fixed, since the noise is drawn by the batch.
-const EVALUATION_BATCH: usize = 500;
+/// A number or a table, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Measured<T> {
+    /// What was measured.
+    Value(T),
+    /// Why it was not.
+    LeftOut {
+        /// The reason.
+        left_out: String,
+    },
+}
 
-/// The seed of all noise in evaluation.
-const EVALUATION_SEED: u64 = 0;
+fn left_out<T>(reason: impl Into<String>) -> Measured<T> {
+    Measured::LeftOut {
+        left_out: reason.into(),
+    }
+}
 
-/// Called with the images done and the images in all.
-pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
+impl<T, E: std::fmt::Display> From<Result<T, E>> for Measured<T> {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(value) => Self::Value(value),
+            Err(reason) => left_out(reason.to_string()),
+        }
+    }
+}
 
 /// The numbers of a model on a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,17 +75,6 @@ pub struct Evaluation {
     pub jacobian_norm: Option<f64>,
     /// The same error for PCA.
     pub pca: PcaComparison,
-}
-
-/// The activity of a code's units on a split.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Activity {
-    /// Units active an image, in the mean.
-    pub active_units: f64,
-    /// Units that are active for no image.
-    pub dead_units: usize,
-    /// The median over units of |rho_j - rho| / rho, rho_j the unit's mean and rho the target, where there is one.
-    pub median_target_deviation: Option<f64>,
 }
 
 /// PCA beside a model.
@@ -83,7 +108,7 @@ impl Evaluation {
         if let Some(error) = self.corrupted_squared_error {
             map.insert("corrupted_squared_error".into(), json!(error));
         }
-        if let Some(activity) = self.activity {
+        if let Some(activity) = &self.activity {
             map.insert("active_units".into(), json!(activity.active_units));
             map.insert("dead_units".into(), json!(activity.dead_units));
             if let Some(deviation) = activity.median_target_deviation {
@@ -113,36 +138,39 @@ impl Evaluation {
     }
 }
 
-/// Measures a model on a split; PCA is fitted to `training`, the images that the model was trained on, or is left out for
-/// the reason given in their place.
-pub fn evaluate<B: Backend>(
-    model: &Model<B>,
-    split: &Subset,
-    training: Result<&Subset, &str>,
-    device: &B::Device,
+/// Measures a model on a split.
+pub fn evaluate<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Evaluation {
+    evaluate_beside(subject, None, progress).0
+}
+
+/// Measures a model, and gives the baseline that stands beside it, or why there is none.
+fn evaluate_beside<B: Backend>(
+    subject: Subject<'_, B>,
+    cache: Option<&Cache>,
     progress: Progress<'_>,
-) -> Evaluation {
-    let features = split.dataset().features();
-    let mut measured = measure(model, split, device, progress);
-    let activity = model.sparsity().map(|sparsity| {
-        let activity = std::mem::take(&mut measured.units);
-        activity_of(model, split, device, sparsity, &activity, progress)
-    });
-    let components = match activity {
+) -> (Evaluation, Result<Baseline, String>) {
+    let measured = measure(subject, progress);
+    let sparsity = subject.model.sparsity();
+    let activity =
+        sparsity.map(|sparsity| activity::measure(subject, sparsity, &measured.units, progress));
+    let components = match &activity {
         Some(activity) => activity.active_units.round() as usize,
         None => measured.code,
     };
-    Evaluation {
-        pca: compare_with_pca(
-            model, split, training, components, features, device, progress,
-        ),
-        images: split.len(),
+    let baseline = baseline::fit(subject, components, cache, progress);
+    let evaluation = Evaluation {
+        pca: match &baseline {
+            Ok(baseline) => compare_with_pca(subject, baseline, progress),
+            Err(reason) => PcaComparison::LeftOut(reason.clone()),
+        },
+        images: subject.split.len(),
         squared_error: measured.squared_error,
         terms: measured.terms,
         corrupted_squared_error: measured.corrupted_squared_error,
         activity,
         jacobian_norm: measured.jacobian_norm,
-    }
+    };
+    (evaluation, baseline)
 }
 
 /// Every batch size that measuring a split will use.
@@ -176,18 +204,7 @@ fn means<B: Backend>(mut terms: Terms<B>) -> Vec<(String, f64)> {
     }
 }
 
-/// A batch's images on a device, `[batch, features]`.
-pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> {
-    let shape = [batch.len(), batch.images.len() / batch.len().max(1)];
-    Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
-}
-
-fn sequential(split: &Subset) -> Batches {
-    let size = NonZeroUsize::new(EVALUATION_BATCH).unwrap_or(NonZeroUsize::MIN);
-    Batches::sequential(split, size)
-}
-
-struct Measured {
+struct Basics {
     squared_error: f64,
     corrupted_squared_error: Option<f64>,
     terms: Vec<(String, f64)>,
@@ -196,69 +213,41 @@ struct Measured {
     units: Units,
 }
 
-/// The largest absolute value and the sum of each unit over a split.
-#[derive(Default)]
-struct Units {
-    largest: Vec<f32>,
-    sums: Vec<f64>,
-}
-
-impl Units {
-    fn add(&mut self, codes: &[f32], code: usize) {
-        self.largest.resize(code, 0.0);
-        self.sums.resize(code, 0.0);
-        for row in codes.chunks_exact(code) {
-            for (unit, &value) in row.iter().enumerate() {
-                self.largest[unit] = self.largest[unit].max(value.abs());
-                self.sums[unit] += f64::from(value);
-            }
-        }
-    }
-}
-
-fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
-}
-
-fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum()
-}
-
-fn measure<B: Backend>(
-    model: &Model<B>,
-    split: &Subset,
-    device: &B::Device,
-    progress: Progress<'_>,
-) -> Measured {
+fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basics {
+    let model = subject.model;
+    let features = subject.split.dataset().features();
+    let distance = |a: &[f32], b: &[f32]| squared_distances(a, b, features).iter().sum::<f64>();
     let mut terms = Terms::<B>::new(Vec::new(), 0);
     let (mut error, mut norms, mut code, mut done) = (0.0, None, 0, 0);
     let mut corrupted_error = None;
     let mut units = Units::default();
-    for (index, batch) in sequential(split).enumerate() {
-        let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-        let images = images_of::<B>(&batch, device);
-        let corrupted = model.corrupt(images.clone(), &context);
-        if let Some(corrupted) = corrupted.clone() {
-            *corrupted_error.get_or_insert(0.0) +=
-                squared_distance(&host(corrupted), &batch.images);
+    for (index, seen) in subject.seen().enumerate() {
+        let Seen {
+            context,
+            inputs,
+            images,
+            batch,
+        } = seen;
+        if model.corrupt(images.clone(), &context).is_some() {
+            *corrupted_error.get_or_insert(0.0) += distance(&host(inputs.clone()), &batch.images);
         }
-        let codes = model.encode(corrupted.unwrap_or_else(|| images.clone()));
+        let codes = model.encode(inputs);
         [_, code] = codes.dims();
         if model.sparsity().is_some() {
             units.add(&host(codes.clone()), code);
         }
         let reconstructions = model.likelihood().mean(model.decode(codes));
-        error += squared_distance(&host(reconstructions), &batch.images);
+        error += distance(&host(reconstructions), &batch.images);
         if let Some(norm) = model.jacobian_norm(images.clone()) {
             *norms.get_or_insert(0.0) += host(norm).into_iter().map(f64::from).sum::<f64>();
         }
         let (names, values) = stacked(model.loss(images, &context));
         terms.push(index as u64, batch.len(), names, values);
         done += batch.len();
-        progress("measuring", done, split.len());
+        progress("measuring", done, subject.split.len());
     }
-    let images = split.len().max(1) as f64;
-    Measured {
+    let images = subject.split.len().max(1) as f64;
+    Basics {
         squared_error: error / images,
         corrupted_squared_error: corrupted_error.map(|error| error / images),
         terms: means(terms),
@@ -268,97 +257,23 @@ fn measure<B: Backend>(
     }
 }
 
-fn activity_of<B: Backend>(
-    model: &Model<B>,
-    split: &Subset,
-    device: &B::Device,
-    sparsity: Sparsity,
-    units: &Units,
-    progress: Progress<'_>,
-) -> Activity {
-    let (mut active, mut done) = (0_u64, 0);
-    for batch in sequential(split) {
-        let codes = host(model.encode(images_of::<B>(&batch, device)));
-        let values = codes.iter().zip(units.largest.iter().cycle());
-        active += values
-            .filter(|(value, largest)| value.abs() > sparsity.active_share * **largest)
-            .count() as u64;
-        done += batch.len();
-        progress("counting active units", done, split.len());
-    }
-    let images = split.len().max(1) as f64;
-    Activity {
-        active_units: active as f64 / images,
-        dead_units: units
-            .largest
-            .iter()
-            .filter(|&&largest| largest == 0.0)
-            .count(),
-        median_target_deviation: sparsity.target_activation.map(|target| {
-            let deviation = |sum: &f64| (sum / images - target).abs() / target;
-            median(units.sums.iter().map(deviation).collect())
-        }),
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        length if length % 2 == 1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
-}
-
 fn compare_with_pca<B: Backend>(
-    model: &Model<B>,
-    split: &Subset,
-    training: Result<&Subset, &str>,
-    components: usize,
-    features: usize,
-    device: &B::Device,
+    subject: Subject<'_, B>,
+    baseline: &Baseline,
     progress: Progress<'_>,
 ) -> PcaComparison {
-    if components >= features {
-        return PcaComparison::LeftOut(format!(
-            "PCA with {components} components reconstructs images of {features} pixels without error"
-        ));
-    }
-    if components == 0 {
-        return PcaComparison::LeftOut("no unit of the code is active".into());
-    }
-    let pca = training
-        .map_err(str::to_owned)
-        .and_then(|training| fit_pca(training, progress).map_err(|error| error.to_string()));
-    let pca = match pca {
-        Ok(pca) => pca,
-        Err(reason) => return PcaComparison::LeftOut(reason),
-    };
+    let components = baseline.components;
     let (mut error, mut done) = (0.0, 0);
-    for (index, batch) in sequential(split).enumerate() {
-        let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-        let inputs = match model.corrupt(images_of::<B>(&batch, device), &context) {
-            Some(corrupted) => host(corrupted),
-            None => batch.images.clone(),
-        };
-        error += pca.squared_error(components, &inputs, &batch.images);
-        done += batch.len();
-        progress("measuring PCA", done, split.len());
+    for seen in subject.seen() {
+        let inputs = host(seen.inputs);
+        error += baseline
+            .pca
+            .squared_error(components, &inputs, &seen.batch.images);
+        done += seen.batch.len();
+        progress("measuring PCA", done, subject.split.len());
     }
     PcaComparison::Measured {
         components,
-        squared_error: error / split.len().max(1) as f64,
+        squared_error: error / subject.split.len().max(1) as f64,
     }
-}
-
-/// Exact PCA of a subset's images.
-///
-/// # Errors
-/// When there are no images.
-pub fn fit_pca(training: &Subset, progress: Progress<'_>) -> Result<Pca, PcaError> {
-    let batches = sequential(training).map(|batch| batch.images);
-    Pca::fit(training.dataset().features(), batches, |done| {
-        progress("fitting PCA", done, training.len());
-    })
 }

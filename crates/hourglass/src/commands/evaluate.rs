@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
+use clap::ValueEnum;
 use hourglass_data::{Locations, Split, Subset};
 use hourglass_train::{
-    DataIdentity, Evaluation, ModelFile, RunDirectory, evaluate, evaluation_sizes,
-    load_description, load_model, shape_of,
+    Cache, DataIdentity, Measure, ModelFile, Report, Request, RunDirectory, Subject,
+    evaluation_sizes, examine, load_description, load_model, shape_of,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{check_parity, evaluation_text, open_data, recipe_of, training_images};
+use super::{check_parity, open_data, recipe_of, training_images};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, LocationArguments};
 use crate::progress::Phases;
+use crate::report::{evaluation_text, report_text};
 
 /// Measure a model on a split, with PCA beside it
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,15 @@ pub(crate) struct Arguments {
     /// train, validation or test
     #[arg(long, default_value_t = Split::Test)]
     split: Split,
+    /// What to measure beside the error and the family's own terms [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
+    measures: Option<Vec<MeasureName>>,
+    /// The data set that the model should tell from its own
+    #[arg(long, value_name = "DATA", default_value = "fashion-mnist")]
+    outliers: String,
+    /// Images whose Jacobians are computed
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    jacobian_images: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -80,11 +91,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let chosen = Chosen::from_arguments(&arguments.device)?;
-    let evaluation = chosen.run(Measure {
+    let measures = arguments.measures.clone();
+    let measures = measures.unwrap_or_else(|| MeasureName::value_variants().to_vec());
+    let measures: Vec<Measure> = measures.into_iter().map(Measure::from).collect();
+    let others = outlier_images(&arguments.outliers, &description, &split, &locations);
+    let others = others.map_err(|error| format!("{error:#}"));
+    let cache = locations.data_directory().ok();
+    let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
+    let report = chosen.run(Examine {
         arguments,
         description: &description,
         split: &split,
         training: training.as_ref().map_err(String::as_str),
+        request: Request {
+            measures: &measures,
+            jacobian_images: arguments.jacobian_images,
+            outliers: others.as_ref().map_err(String::as_str),
+            cache: cache.as_ref(),
+        },
     })?;
     if arguments.json {
         let mut map = serde_json::Map::new();
@@ -95,14 +119,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         map.insert("split".into(), json!(arguments.split.to_string()));
         map.insert("backend".into(), json!(chosen.name()));
         map.insert("units".into(), json!(description.units));
-        map.extend(evaluation.to_json());
+        map.extend(report.evaluation.to_json());
+        if let Value::Object(parts) = json!(report) {
+            map.extend(parts);
+        }
         println!("{:#}", json!(map));
     } else {
         println!(
             "{} on {name}, {}",
             arguments.run.display(),
-            evaluation_text(&evaluation, &arguments.split.to_string())
+            evaluation_text(&report.evaluation, &arguments.split.to_string())
         );
+        print!("{}", report_text(&report));
     }
     Ok(())
 }
@@ -128,21 +156,68 @@ fn own_images(
     }
 }
 
-struct Measure<'a> {
+/// The images of another data set, as many as are measured at most.
+fn outlier_images(
+    name: &str,
+    description: &ModelFile,
+    split: &Subset,
+    locations: &Locations,
+) -> Result<Subset> {
+    if name == split.dataset().name() || name == description.data.name {
+        bail!("{name} is what the model knows; name another data set by --outliers");
+    }
+    let splits = open_data(name, locations)?;
+    let others = Subset::all(splits.test()?).limit(split.len())?;
+    if shape_of(&others) != description.shape {
+        bail!(
+            "the images of {name} are {:?}, not {:?}",
+            shape_of(&others),
+            description.shape
+        );
+    }
+    Ok(others)
+}
+
+/// What can be measured, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MeasureName {
+    /// PSNR, SSIM and the error of each class, with PCA's
+    Reconstruction,
+    /// The Jacobian's norm and singular values, saturated units
+    Contraction,
+    /// The error by kind and level of corruption
+    Robustness,
+    /// Whether the error tells another data set from the model's own
+    Outliers,
+}
+
+impl From<MeasureName> for Measure {
+    fn from(name: MeasureName) -> Self {
+        match name {
+            MeasureName::Reconstruction => Self::Reconstruction,
+            MeasureName::Contraction => Self::Contraction,
+            MeasureName::Robustness => Self::Robustness,
+            MeasureName::Outliers => Self::Outliers,
+        }
+    }
+}
+
+struct Examine<'a> {
     arguments: &'a Arguments,
     description: &'a ModelFile,
     split: &'a Subset,
     training: Result<&'a Subset, &'a str>,
+    request: Request<'a>,
 }
 
-impl Task for Measure<'_> {
-    type Output = Result<Evaluation>;
+impl Task for Examine<'_> {
+    type Output = Result<Report>;
 
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
-    ) -> Result<Evaluation> {
+    ) -> Result<Report> {
         let load = || {
             Ok(load_model::<B>(&self.arguments.run, device)
                 .context("the model can't be loaded")?
@@ -152,16 +227,16 @@ impl Task for Measure<'_> {
         check_parity(parity, load, config, self.split, &sizes, device)?;
         let model = load()?.valid();
         let mut phases = Phases::new();
-        let evaluation = evaluate(
-            &model,
-            self.split,
-            self.training,
+        let subject = Subject {
+            model: &model,
+            split: self.split,
+            training: self.training,
             device,
-            &mut |phase, done, total| {
-                phases.update(phase, done, total);
-            },
-        );
+        };
+        let report = examine(subject, &self.request, &mut |phase, done, total| {
+            phases.update(phase, done, total);
+        });
         phases.finish();
-        Ok(evaluation)
+        Ok(report)
     }
 }

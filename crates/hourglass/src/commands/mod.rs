@@ -10,7 +10,7 @@ use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Locations, Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
-use hourglass_train::{DataConfig, Evaluation, PcaComparison, Recipe, RunDirectory};
+use hourglass_train::{DataConfig, Recipe, RunDirectory};
 
 use crate::backend::ParityCheck;
 
@@ -58,57 +58,4 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
         eprintln!("the largest relative difference is {error:.1e}");
     }
     Ok(())
-}
-
-/// The numbers of an evaluation, a line each.
-pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
-    let mut lines = vec![format!("{} {split} images", evaluation.images)];
-    let pca = match &evaluation.pca {
-        PcaComparison::Measured {
-            components,
-            squared_error,
-        } => {
-            format!("PCA with {components} components: {squared_error:.2}")
-        }
-        PcaComparison::LeftOut(reason) => format!("no PCA beside it: {reason}"),
-    };
-    let mut line = |name: &str, text: String| lines.push(format!("  {name:<26} {text}"));
-    line(
-        "squared_error",
-        format!("{:.2} an image ({pca})", evaluation.squared_error),
-    );
-    if let Some(error) = evaluation.corrupted_squared_error {
-        line("corrupted_squared_error", format!("{error:.2} an image"));
-    }
-    // The error above is the same number where it is also the family's own term.
-    for (name, value) in evaluation
-        .terms
-        .iter()
-        .filter(|(name, _)| name != "squared_error")
-    {
-        line(name, format!("{value:.3}{}", unit(name)));
-    }
-    if let Some(activity) = evaluation.activity {
-        line(
-            "active_units",
-            format!("{:.1} an image", activity.active_units),
-        );
-        line("dead_units", activity.dead_units.to_string());
-        if let Some(deviation) = activity.median_target_deviation {
-            line("median_target_deviation", format!("{deviation:.3}"));
-        }
-    }
-    if let Some(norm) = evaluation.jacobian_norm {
-        line("jacobian_norm", format!("{norm:.4}, mean of ||dh/dx||_F"));
-    }
-    lines.join("\n")
-}
-
-fn unit(term: &str) -> &'static str {
-    match term {
-        "cross_entropy" => " nats (Bernoulli on grey pixels: not a likelihood)",
-        "negative_elbo" => " nats, at beta 1",
-        _ if term.ends_with("_nats") => " nats",
-        _ => "",
-    }
 }

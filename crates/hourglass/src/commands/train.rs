@@ -10,17 +10,18 @@ use clap::ValueEnum;
 use hourglass_data::{Splits, Subset};
 use hourglass_train::{
     Checkpoint, DataIdentity, Ending, Evaluation, Job, ModelFile, Outcome, PICTURE_SIZES, Recipe,
-    RunDirectory, Summary, check_early_stopping, evaluate, evaluation_sizes, shape_of, train,
-    training_sizes, write_results,
+    RunDirectory, Subject, Summary, check_early_stopping, evaluate, evaluation_sizes, shape_of,
+    train, training_sizes, write_results,
 };
 use serde_json::{Map, Value, json};
 
-use super::{check_parity, evaluation_text, open_data, recipe_of, training_images};
+use super::{check_parity, open_data, recipe_of, training_images};
 use crate::UsageError;
 use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
 use crate::cli::{DeviceArguments, LocationArguments};
 use crate::progress::{Phases, Training};
 use crate::recipes;
+use crate::report::evaluation_text;
 
 /// TOML, in which recipes are kept, has no larger integers.
 const WITHIN_TOML: std::ops::RangeInclusive<u64> = 0..=i64::MAX as u64;
@@ -309,7 +310,13 @@ impl Run<'_> {
         let (name, split) = self.measured_split()?;
         let mut phases = Phases::new();
         let mut show = |phase: &str, done, total| phases.update(phase, done, total);
-        let evaluation = evaluate(&outcome.model, &split, Ok(training), device, &mut show);
+        let subject = Subject {
+            model: &outcome.model,
+            split: &split,
+            training: Ok(*training),
+            device,
+        };
+        let evaluation = evaluate(subject, &mut show);
         phases.finish();
         // The last step's update is the only one that no further step has measured.
         if let Some((term, value)) = first_not_finite(&evaluation) {

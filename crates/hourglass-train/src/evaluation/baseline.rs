@@ -1,0 +1,111 @@
+//! The linear baseline: exact PCA of the training images, kept in a cache of fitted baselines.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::Backend;
+use fs_err as fs;
+use hourglass_data::Subset;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::subject::{Progress, Subject, sequential};
+use crate::files::write_atomically;
+use crate::pca::{Pca, PcaError};
+
+/// PCA with as many components as the code has (active) units.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    pub(super) pca: Pca,
+    pub(super) components: usize,
+}
+
+/// Fits PCA to the images that the model was trained on; the error is the reason why there is none.
+pub(super) fn fit<B: Backend>(
+    subject: Subject<'_, B>,
+    components: usize,
+    cache: Option<&Cache>,
+    progress: Progress<'_>,
+) -> Result<Baseline, String> {
+    let features = subject.split.dataset().features();
+    if components >= features {
+        return Err(format!(
+            "PCA with {components} components reconstructs images of {features} pixels without error"
+        ));
+    }
+    if components == 0 {
+        return Err("no unit of the code is active".into());
+    }
+    let training = subject.training?;
+    let cached = cache.map(|cache| (cache, format!("pca-{}", cache_key(&[training]))));
+    if let Some(pca) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
+        return Ok(Baseline { pca, components });
+    }
+    let pca = fit_pca(training, progress).map_err(|error| error.to_string())?;
+    if let Some((cache, key)) = cached {
+        cache.put(&key, &pca);
+    }
+    Ok(Baseline { pca, components })
+}
+
+/// Exact PCA of a subset's images.
+///
+/// # Errors
+/// When there are no images.
+pub fn fit_pca(training: &Subset, progress: Progress<'_>) -> Result<Pca, PcaError> {
+    let batches = sequential(training).map(|batch| batch.images);
+    Pca::fit(training.dataset().features(), batches, |done| {
+        progress("fitting PCA", done, training.len());
+    })
+}
+
+/// Baselines that were fitted before, in files named by the images that they were fitted to.
+#[derive(Debug)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+impl Cache {
+    /// A cache in a directory, which is made when something is put there.
+    pub fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.directory.join(format!("{key}.json"))
+    }
+
+    /// What was put there; nothing where that can't be read, since it can be fitted anew.
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.path(key)).ok()?).ok()
+    }
+
+    /// Keeps a value; a cache that can't be written is no reason to fail.
+    pub(super) fn put<T: Serialize>(&self, key: &str, value: &T) {
+        let written = fs::create_dir_all(&self.directory)
+            .and_then(|()| write_atomically(&self.path(key), &serde_json::to_vec(value)?));
+        // The next evaluation fits it again.
+        let _ = written;
+    }
+}
+
+/// A name for the very images of some subsets.
+pub(super) fn cache_key(subsets: &[&Subset]) -> String {
+    let mut hash = Sha256::new();
+    for subset in subsets {
+        hash.update(subset.dataset().sha256());
+        for index in subset.indices() {
+            hash.update(index.to_le_bytes());
+        }
+        // Labels are not part of the hash of the pixels.
+        for &index in subset.indices() {
+            hash.update([subset.dataset().label(index as usize).unwrap_or(u8::MAX)]);
+        }
+    }
+    hash.finalize()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! How strongly the code follows the image: the singular values of the encoder's Jacobian.
+
+use burn::tensor::backend::Backend;
+use faer::Mat;
+use hourglass_models::{Activation, Autoencoder, Layer};
+use serde::Serialize;
+
+use super::subject::{Progress, Subject, host, images_of, sequential};
+use super::{Measured, left_out};
+use crate::measures::Estimate;
+
+/// Jacobians computed at a time: each has code times features values.
+const PART: usize = 20;
+
+/// A sigmoid unit below this value, or above 1 minus it, is saturated (Rifai et al. 2011).
+const SATURATED: f32 = 0.05;
+
+/// The contraction of an encoder, on a sample of the images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contraction {
+    /// Images in the sample: the first of the split.
+    pub images: usize,
+    /// ||dh/dx||_F; its error covers the choice of the images.
+    pub jacobian_norm: Estimate,
+    /// The singular values of dh/dx, largest first, each averaged over the images.
+    pub singular_values: Vec<f64>,
+    /// The share of units and images of the whole split at which a sigmoid unit is below 0.05 or above 0.95.
+    pub saturated_units: Measured<f64>,
+}
+
+/// Measures the Jacobian at the first `count` images.
+pub(super) fn measure<B: Backend>(
+    subject: Subject<'_, B>,
+    count: usize,
+    progress: Progress<'_>,
+) -> Measured<Contraction> {
+    let sample = match subject.split.limit(count) {
+        Ok(sample) => sample,
+        Err(error) => return left_out(error.to_string()),
+    };
+    let (mut norms, mut sums) = (Vec::new(), Vec::new());
+    for batch in sequential(&sample) {
+        for images in images_of::<B>(&batch, subject.device).split(PART, 0) {
+            let Some(jacobians) = subject.model.jacobian(images) else {
+                return left_out("the code is not a differentiable function of the image");
+            };
+            let [_, code, features] = jacobians.dims();
+            for jacobian in host(jacobians).chunks_exact(code * features) {
+                let values = match singular_values(jacobian, code, features) {
+                    Ok(values) => values,
+                    Err(reason) => return left_out(reason),
+                };
+                norms.push(values.iter().map(|value| value * value).sum::<f64>().sqrt());
+                sums.resize(values.len(), 0.0);
+                sums.iter_mut()
+                    .zip(values)
+                    .for_each(|(sum, value)| *sum += value);
+                progress("measuring contraction", norms.len(), sample.len());
+            }
+        }
+    }
+    let Some(jacobian_norm) = Estimate::mean(&norms) else {
+        return left_out("there are no images");
+    };
+    let images = norms.len();
+    Measured::Value(Contraction {
+        images,
+        jacobian_norm,
+        singular_values: sums
+            .into_iter()
+            .map(|sum: f64| sum / images as f64)
+            .collect(),
+        saturated_units: saturated(subject),
+    })
+}
+
+/// Largest first, of a row-major `[code, features]` matrix.
+fn singular_values(jacobian: &[f32], code: usize, features: usize) -> Result<Vec<f64>, String> {
+    let matrix = Mat::from_fn(code, features, |row, column| {
+        f64::from(jacobian[row * features + column])
+    });
+    matrix
+        .singular_values()
+        .map_err(|_| "the singular values of a Jacobian did not converge".into())
+}
+
+fn saturated<B: Backend>(subject: Subject<'_, B>) -> Measured<f64> {
+    match subject.model.network().encoder.last() {
+        Some(Layer::Activation(layer)) if layer.activation == Activation::Sigmoid => {}
+        _ => return left_out("only sigmoid units saturate at both ends"),
+    }
+    let (mut count, mut total) = (0_usize, 0_usize);
+    for batch in sequential(subject.split) {
+        let codes = host(subject.model.encode(images_of::<B>(&batch, subject.device)));
+        let saturated = |value: &&f32| !(SATURATED..=1.0 - SATURATED).contains(*value);
+        count += codes.iter().filter(saturated).count();
+        total += codes.len();
+    }
+    Measured::Value(count as f64 / total.max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn singular_values_are_those_of_a_known_matrix() {
+        // Rows (3, 0, 4) and (0, 2, 0): lengths 5 and 2, at a right angle.
+        let values = singular_values(&[3.0, 0.0, 4.0, 0.0, 2.0, 0.0], 2, 3).expect("values");
+        assert!((values[0] - 5.0).abs() < 1e-12 && (values[1] - 2.0).abs() < 1e-12);
+    }
+}

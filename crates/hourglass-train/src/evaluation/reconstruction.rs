@@ -1,0 +1,161 @@
+//! How near reconstructions are to their images, by class too, with PCA beside each number.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::backend::Backend;
+use serde::Serialize;
+
+use super::baseline::Baseline;
+use super::subject::{Progress, Subject, squared_distances};
+use super::{Measured, left_out};
+use crate::measures::Estimate;
+use crate::measures::image_quality::{Ssim, psnr};
+
+/// The fidelity of reconstructions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reconstruction {
+    /// The model's.
+    pub model: Fidelity,
+    /// PCA's, with as many components as the code has (active) units.
+    pub pca: Measured<Fidelity>,
+    /// The error of each class.
+    pub classes: Measured<Vec<Class>>,
+}
+
+/// How near reconstructions are to their images. Errors cover the choice of the images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fidelity {
+    /// sum_i (x_i - mu_i)^2 an image.
+    pub squared_error: Estimate,
+    /// The peak signal-to-noise ratio, in dB.
+    pub psnr_decibels: Measured<Estimate>,
+    /// The structural similarity, at most 1.
+    pub ssim: Measured<Estimate>,
+}
+
+/// The error of a class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    /// The label.
+    pub label: u8,
+    /// Its images.
+    pub images: usize,
+    /// sum_i (x_i - mu_i)^2 an image.
+    pub squared_error: Estimate,
+    /// The same for PCA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pca_squared_error: Option<Estimate>,
+}
+
+/// Measures the fidelity of the model and of PCA.
+pub(super) fn measure<B: Backend>(
+    subject: Subject<'_, B>,
+    baseline: Result<&Baseline, &str>,
+    progress: Progress<'_>,
+) -> Reconstruction {
+    let shape = subject.split.dataset().shape().to_array();
+    let mut model = Fidelities::new(shape);
+    let mut pca = baseline.map(|_| Fidelities::new(shape));
+    let (mut labels, mut done) = (Vec::new(), 0);
+    for seen in subject.seen() {
+        let targets = &seen.batch.images;
+        if let (
+            Ok(pca),
+            Ok(Baseline {
+                pca: fitted,
+                components,
+            }),
+        ) = (&mut pca, baseline)
+        {
+            let inputs = super::subject::host(seen.inputs.clone());
+            pca.add(&fitted.reconstruct(*components, &inputs), targets);
+        }
+        model.add(&subject.reconstruct(seen.inputs), targets);
+        labels.extend(seen.batch.labels.unwrap_or_default());
+        done += targets.len() / model.features;
+        progress("measuring reconstructions", done, subject.split.len());
+    }
+    let classes = match labels.is_empty() {
+        true => left_out("the images have no labels"),
+        false => Measured::Value(classes(&labels, &model.errors, pca.as_ref().ok())),
+    };
+    Reconstruction {
+        pca: match pca {
+            Ok(pca) => Measured::Value(pca.finish()),
+            Err(reason) => left_out(reason),
+        },
+        model: model.finish(),
+        classes,
+    }
+}
+
+fn classes(labels: &[u8], model: &[f64], pca: Option<&Fidelities>) -> Vec<Class> {
+    let mut positions: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+    for (position, &label) in labels.iter().enumerate() {
+        positions.entry(label).or_default().push(position);
+    }
+    let of = |errors: &[f64], positions: &[usize]| {
+        let errors: Vec<f64> = positions.iter().map(|&position| errors[position]).collect();
+        Estimate::mean(&errors)
+    };
+    let classes = positions.into_iter().filter_map(|(label, positions)| {
+        Some(Class {
+            label,
+            images: positions.len(),
+            squared_error: of(model, &positions)?,
+            pca_squared_error: pca.and_then(|pca| of(&pca.errors, &positions)),
+        })
+    });
+    classes.collect()
+}
+
+/// The errors and the similarities of the images so far.
+struct Fidelities {
+    features: usize,
+    errors: Vec<f64>,
+    similarities: Result<(Ssim, Vec<f64>), String>,
+}
+
+impl Fidelities {
+    fn new(shape: [usize; 3]) -> Self {
+        Self {
+            features: shape.iter().product(),
+            errors: Vec::new(),
+            similarities: match Ssim::new(shape) {
+                Ok(ssim) => Ok((ssim, Vec::new())),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+
+    fn add(&mut self, reconstructions: &[f32], images: &[f32]) {
+        self.errors
+            .extend(squared_distances(reconstructions, images, self.features));
+        if let Ok((ssim, values)) = &mut self.similarities {
+            match ssim.values(reconstructions, images) {
+                Ok(more) => values.extend(more),
+                Err(error) => self.similarities = Err(error.to_string()),
+            }
+        }
+    }
+
+    fn finish(self) -> Fidelity {
+        let pixel_errors: Vec<f64> = self
+            .errors
+            .iter()
+            .map(|error| error / self.features as f64)
+            .collect();
+        let nothing = Estimate {
+            value: f64::NAN,
+            standard_error: None,
+        };
+        Fidelity {
+            squared_error: Estimate::mean(&self.errors).unwrap_or(nothing),
+            psnr_decibels: psnr(&pixel_errors).map(|psnr| psnr.decibels).into(),
+            ssim: match &self.similarities {
+                Ok((_, values)) => Measured::Value(Estimate::mean(values).unwrap_or(nothing)),
+                Err(reason) => left_out(reason),
+            },
+        }
+    }
+}

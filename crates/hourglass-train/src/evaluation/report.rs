@@ -1,0 +1,82 @@
+//! The whole report on a model: its numbers, and whatever else was asked for.
+
+use burn::tensor::backend::Backend;
+use hourglass_data::Subset;
+use serde::Serialize;
+
+use super::baseline::{Baseline, Cache};
+use super::subject::{Progress, Subject};
+use super::{
+    Contraction, Evaluation, Measured, Outliers, Reconstruction, Robustness, contraction,
+    evaluate_beside, left_out, outliers, reconstruction, robustness,
+};
+
+/// What can be measured beside a model's own terms and its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// See [`Reconstruction`].
+    Reconstruction,
+    /// See [`Contraction`].
+    Contraction,
+    /// See [`Robustness`].
+    Robustness,
+    /// See [`Outliers`].
+    Outliers,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What to measure.
+    pub measures: &'a [Measure],
+    /// Images whose Jacobians are computed.
+    pub jacobian_images: usize,
+    /// The images of another dataset, or why there are none.
+    pub outliers: Result<&'a Subset, &'a str>,
+    /// Where fitted baselines are kept.
+    pub cache: Option<&'a Cache>,
+}
+
+/// A model's numbers; a part that was not asked for is not there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The numbers that every evaluation has.
+    #[serde(skip)]
+    pub evaluation: Evaluation,
+    /// How near reconstructions are to their images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconstruction: Option<Reconstruction>,
+    /// How strongly the code follows the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contraction: Option<Measured<Contraction>>,
+    /// The error by kind and level of corruption.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<Vec<Robustness>>,
+    /// Whether the error tells other images from those that the model knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outliers: Option<Measured<Outliers>>,
+}
+
+/// Measures a model, and what is asked for beside.
+pub fn examine<B: Backend>(
+    subject: Subject<'_, B>,
+    request: &Request<'_>,
+    progress: Progress<'_>,
+) -> Report {
+    let (evaluation, baseline) = evaluate_beside(subject, request.cache, progress);
+    let baseline: Result<&Baseline, &str> = baseline.as_ref().map_err(String::as_str);
+    let asks = |measure| request.measures.contains(&measure);
+    Report {
+        reconstruction: asks(Measure::Reconstruction)
+            .then(|| reconstruction::measure(subject, baseline, progress)),
+        contraction: asks(Measure::Contraction)
+            .then(|| contraction::measure(subject, request.jacobian_images, progress)),
+        robustness: asks(Measure::Robustness)
+            .then(|| robustness::measure(subject, baseline.ok(), progress)),
+        outliers: asks(Measure::Outliers).then(|| match request.outliers {
+            Ok(others) => Measured::Value(outliers::measure(subject, others, baseline, progress)),
+            Err(reason) => left_out(reason),
+        }),
+        evaluation,
+    }
+}

@@ -1,0 +1,93 @@
+//! The error of reconstructions from corrupted images, by kind and level of the corruption.
+
+use burn::tensor::backend::Backend;
+use hourglass_models::{Corruption, StepContext};
+use serde::Serialize;
+
+use super::baseline::Baseline;
+use super::subject::{
+    EVALUATION_SEED, Progress, Subject, host, images_of, sequential, squared_distances,
+};
+use crate::measures::Estimate;
+
+const LEVELS: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
+const KINDS: [Corruption; 3] = [
+    Corruption::Masking,
+    Corruption::Gaussian,
+    Corruption::SaltAndPepper,
+];
+
+/// The error at a kind and a level of corruption, against the clean images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Robustness {
+    /// The kind.
+    pub corruption: Corruption,
+    /// The share of pixels, or for `gaussian` the standard deviation.
+    pub level: f64,
+    /// The error of the corrupted images themselves.
+    pub corrupted_squared_error: f64,
+    /// The model's.
+    pub squared_error: Estimate,
+    /// PCA's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pca_squared_error: Option<Estimate>,
+}
+
+/// Measures the errors; the noise is the same for every model.
+pub(super) fn measure<B: Backend>(
+    subject: Subject<'_, B>,
+    baseline: Option<&Baseline>,
+    progress: Progress<'_>,
+) -> Vec<Robustness> {
+    let combinations = KINDS
+        .iter()
+        .flat_map(|&kind| LEVELS.map(|level| (kind, level)));
+    let total = subject.split.len() * KINDS.len() * LEVELS.len();
+    let mut done = 0;
+    let mut show = |images| {
+        done += images;
+        progress("measuring robustness", done, total);
+    };
+    combinations
+        .filter_map(|(kind, level)| measure_at(subject, baseline, kind, level, &mut show))
+        .collect()
+}
+
+fn measure_at<B: Backend>(
+    subject: Subject<'_, B>,
+    baseline: Option<&Baseline>,
+    corruption: Corruption,
+    level: f64,
+    done: &mut dyn FnMut(usize),
+) -> Option<Robustness> {
+    let features = subject.split.dataset().features();
+    let (mut own, mut model, mut pca) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, batch) in sequential(subject.split).enumerate() {
+        let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
+        let images = images_of::<B>(&batch, subject.device);
+        let corrupted = corruption.apply(images, level, &context);
+        let inputs = host(corrupted.clone());
+        own.extend(squared_distances(&inputs, &batch.images, features));
+        model.extend(squared_distances(
+            &subject.reconstruct(corrupted),
+            &batch.images,
+            features,
+        ));
+        if let Some(Baseline {
+            pca: fitted,
+            components,
+        }) = baseline
+        {
+            let reconstructions = fitted.reconstruct(*components, &inputs);
+            pca.extend(squared_distances(&reconstructions, &batch.images, features));
+        }
+        done(batch.len());
+    }
+    Some(Robustness {
+        corruption,
+        level,
+        corrupted_squared_error: Estimate::mean(&own)?.value,
+        squared_error: Estimate::mean(&model)?,
+        pca_squared_error: Estimate::mean(&pca),
+    })
+}

@@ -1,0 +1,95 @@
+//! A model and the images that it is measured on.
+
+use std::num::NonZeroUsize;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use hourglass_data::{Batch, Batches, Subset};
+use hourglass_models::{Autoencoder, Model, StepContext};
+
+/// Images a batch in evaluation. It is fixed, since the noise is drawn by the batch.
+pub(super) const EVALUATION_BATCH: usize = 500;
+
+/// The seed of all noise in evaluation.
+pub(super) const EVALUATION_SEED: u64 = 0;
+
+/// Called with what is being done, the images done and the images in all.
+pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
+
+/// What is measured, and on what.
+#[derive(Debug)]
+pub struct Subject<'a, B: Backend> {
+    /// The model.
+    pub model: &'a Model<B>,
+    /// The images that it is measured on.
+    pub split: &'a Subset,
+    /// The images that it was trained on, to which baselines are fitted; or why there are none.
+    pub training: Result<&'a Subset, &'a str>,
+    /// Where the model is.
+    pub device: &'a B::Device,
+}
+
+impl<B: Backend> Clone for Subject<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for Subject<'_, B> {}
+
+/// A batch as the model gets it.
+pub(super) struct Seen<B: Backend> {
+    /// The noise of the batch.
+    pub(super) context: StepContext,
+    /// What the images are reconstructed from: the images, or what corruption leaves of them, `[batch, features]`.
+    pub(super) inputs: Tensor<B, 2>,
+    /// The images, `[batch, features]`.
+    pub(super) images: Tensor<B, 2>,
+    /// The images on the host, and their labels.
+    pub(super) batch: Batch,
+}
+
+impl<B: Backend> Subject<'_, B> {
+    /// The batches of the split, with their noise.
+    pub(super) fn seen(&self) -> impl Iterator<Item = Seen<B>> {
+        sequential(self.split).enumerate().map(|(index, batch)| {
+            let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
+            let images = images_of::<B>(&batch, self.device);
+            let corrupted = self.model.corrupt(images.clone(), &context);
+            Seen {
+                inputs: corrupted.unwrap_or_else(|| images.clone()),
+                context,
+                images,
+                batch,
+            }
+        })
+    }
+
+    /// The means of p(x|h) at the codes of inputs, on the host: `[batch, features]` to as many values.
+    pub(super) fn reconstruct(&self, inputs: Tensor<B, 2>) -> Vec<f32> {
+        host(self.model.reconstruct(inputs))
+    }
+}
+
+/// A batch's images on a device, `[batch, features]`.
+pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> {
+    let shape = [batch.len(), batch.images.len() / batch.len().max(1)];
+    Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
+}
+
+/// A split in batches, in its order.
+pub(super) fn sequential(split: &Subset) -> Batches {
+    let size = NonZeroUsize::new(EVALUATION_BATCH).unwrap_or(NonZeroUsize::MIN);
+    Batches::sequential(split, size)
+}
+
+pub(super) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// ||a - b||^2 of each row.
+pub(super) fn squared_distances(a: &[f32], b: &[f32], features: usize) -> Vec<f64> {
+    let rows = a.chunks_exact(features).zip(b.chunks_exact(features));
+    rows.map(|(a, b)| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum())
+        .collect()
+}

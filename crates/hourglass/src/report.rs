@@ -1,0 +1,221 @@
+//! Numbers as text for people.
+
+use std::fmt::Write;
+
+use hourglass_train::measures::Estimate;
+use hourglass_train::{
+    Contraction, Evaluation, Fidelity, Measured, Outliers, PcaComparison, Reconstruction, Report,
+    Robustness,
+};
+
+/// Singular values that are printed; JSON has all.
+const SINGULAR_VALUES: usize = 8;
+
+/// The numbers of an evaluation, a line each.
+pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
+    let mut lines = vec![format!("{} {split} images", evaluation.images)];
+    let pca = match &evaluation.pca {
+        PcaComparison::Measured {
+            components,
+            squared_error,
+        } => {
+            format!("PCA with {components} components: {squared_error:.2}")
+        }
+        PcaComparison::LeftOut(reason) => format!("no PCA beside it: {reason}"),
+    };
+    let mut line = |name: &str, text: String| lines.push(format!("  {name:<26} {text}"));
+    line(
+        "squared_error",
+        format!("{:.2} an image ({pca})", evaluation.squared_error),
+    );
+    if let Some(error) = evaluation.corrupted_squared_error {
+        line("corrupted_squared_error", format!("{error:.2} an image"));
+    }
+    // The error above is the same number where it is also the family's own term.
+    for (name, value) in evaluation
+        .terms
+        .iter()
+        .filter(|(name, _)| name != "squared_error")
+    {
+        line(name, format!("{value:.3}{}", unit(name)));
+    }
+    if let Some(activity) = &evaluation.activity {
+        line(
+            "active_units",
+            format!("{:.1} an image", activity.active_units),
+        );
+        line("dead_units", activity.dead_units.to_string());
+        if let Some(deviation) = activity.median_target_deviation {
+            line("median_target_deviation", format!("{deviation:.3}"));
+        }
+    }
+    if let Some(norm) = evaluation.jacobian_norm {
+        line("jacobian_norm", format!("{norm:.4}, mean of ||dh/dx||_F"));
+    }
+    lines.join("\n")
+}
+
+fn unit(term: &str) -> &'static str {
+    match term {
+        "cross_entropy" => " nats (Bernoulli on grey pixels: not a likelihood)",
+        "negative_elbo" => " nats, at beta 1",
+        _ if term.ends_with("_nats") => " nats",
+        _ => "",
+    }
+}
+
+/// The parts of a report that were asked for, beside its evaluation.
+pub(crate) fn report_text(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(part) = &report.reconstruction {
+        reconstruction(&mut text, part);
+    }
+    if let Some(part) = &report.contraction {
+        section(&mut text, "contraction", part, contraction);
+    }
+    if let Some(part) = &report.robustness {
+        robustness(&mut text, part);
+    }
+    if let Some(part) = &report.outliers {
+        section(&mut text, "outliers", part, outliers);
+    }
+    text
+}
+
+/// A line; writing to a string can't fail.
+macro_rules! line {
+    ($text:expr, $($arguments:tt)*) => {
+        let _ = writeln!($text, $($arguments)*);
+    };
+}
+
+/// A part's lines under its name, or why it was left out.
+fn section<T>(text: &mut String, name: &str, part: &Measured<T>, lines: fn(&mut String, &T)) {
+    match part {
+        Measured::Value(part) => {
+            line!(text, "{name}");
+            lines(text, part);
+        }
+        Measured::LeftOut { left_out } => {
+            line!(text, "{name}: left out, since {left_out}");
+        }
+    }
+}
+
+/// A number with its standard error.
+fn with_error(estimate: &Estimate, decimals: usize) -> String {
+    match estimate.standard_error {
+        Some(error) => format!("{:.decimals$} ± {error:.decimals$}", estimate.value),
+        None => format!("{:.decimals$}", estimate.value),
+    }
+}
+
+/// The same, or a dash where there is none.
+fn or_dash(estimate: &Measured<Estimate>, decimals: usize) -> String {
+    match estimate {
+        Measured::Value(estimate) => with_error(estimate, decimals),
+        Measured::LeftOut { .. } => "-".into(),
+    }
+}
+
+fn reconstruction(text: &mut String, part: &Reconstruction) {
+    line!(
+        text,
+        "reconstruction (± one standard error over the images)"
+    );
+    line!(
+        text,
+        "  {:<8} {:>18} {:>18} {:>18}",
+        "",
+        "squared error",
+        "PSNR, dB",
+        "SSIM"
+    );
+    let mut row = |name: &str, fidelity: &Fidelity| {
+        line!(
+            text,
+            "  {name:<8} {:>18} {:>18} {:>18}",
+            with_error(&fidelity.squared_error, 3),
+            or_dash(&fidelity.psnr_decibels, 3),
+            or_dash(&fidelity.ssim, 4)
+        );
+    };
+    row("model", &part.model);
+    if let Measured::Value(pca) = &part.pca {
+        row("PCA", pca);
+    }
+    section(text, "  by class", &part.classes, |text, classes| {
+        line!(
+            text,
+            "  {:<8} {:>8} {:>18} {:>18}",
+            "label",
+            "images",
+            "model",
+            "PCA"
+        );
+        for class in classes {
+            let pca = class.pca_squared_error.as_ref();
+            line!(
+                text,
+                "  {:<8} {:>8} {:>18} {:>18}",
+                class.label,
+                class.images,
+                with_error(&class.squared_error, 3),
+                pca.map_or("-".into(), |pca| with_error(pca, 3))
+            );
+        }
+    });
+}
+
+fn contraction(text: &mut String, part: &Contraction) {
+    let values = part.singular_values.iter().take(SINGULAR_VALUES);
+    let values: Vec<String> = values.map(|value| format!("{value:.3}")).collect();
+    line!(
+        text,
+        "  jacobian_norm              {}, over {} images",
+        with_error(&part.jacobian_norm, 4),
+        part.images
+    );
+    line!(text, "  singular values            {}", values.join(" "));
+    if let Measured::Value(share) = part.saturated_units {
+        line!(text, "  saturated units            {:.1} %", share * 100.0);
+    }
+}
+
+fn robustness(text: &mut String, part: &[Robustness]) {
+    line!(text, "robustness: squared error against the clean images");
+    line!(
+        text,
+        "  {:<16} {:>5} {:>10} {:>16} {:>16}",
+        "corruption",
+        "level",
+        "itself",
+        "model",
+        "PCA"
+    );
+    for row in part {
+        let pca = row.pca_squared_error.as_ref();
+        line!(
+            text,
+            "  {:<16} {:>5} {:>10.2} {:>16} {:>16}",
+            serde_json::json!(row.corruption)
+                .as_str()
+                .unwrap_or_default(),
+            row.level,
+            row.corrupted_squared_error,
+            with_error(&row.squared_error, 2),
+            pca.map_or("-".into(), |pca| with_error(pca, 2))
+        );
+    }
+}
+
+fn outliers(text: &mut String, part: &Outliers) {
+    line!(
+        text,
+        "  {} images of {}: AUROC {} by the model's squared error, {} by PCA's",
+        part.images,
+        part.data,
+        or_dash(&part.auroc_squared_error, 4),
+        or_dash(&part.auroc_pca_squared_error, 4)
+    );
+}

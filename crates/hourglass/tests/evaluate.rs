@@ -1,0 +1,168 @@
+//! `evaluate` on trained models: the parts agree with each other, and a part that can't be measured says why.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{RECIPE, Workplace, idx_images, idx_labels};
+
+const EVALUATE: [&str; 5] = ["evaluate", "run", "--backend", "ndarray", "--json"];
+
+#[track_caller]
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("no number: {value}"))
+}
+
+#[track_caller]
+fn assert_close(found: &Value, expected: &Value) {
+    let (found, expected) = (number(found), number(expected));
+    assert!(
+        (found - expected).abs() < 1e-4 * expected.abs(),
+        "{found} is not {expected}"
+    );
+}
+
+#[test]
+fn the_parts_of_a_report_agree() {
+    let workplace = Workplace::new();
+    workplace.train("run", &[]).succeeds();
+    workplace.write("noise/train-images-idx3-ubyte", idx_images(40, 28));
+    workplace.write("noise/t10k-images-idx3-ubyte", idx_images(40, 28));
+    let evaluate = [
+        &EVALUATE[..],
+        &["--outliers", "noise", "--jacobian-images", "20"],
+    ]
+    .concat();
+    let report = workplace.run(&evaluate).succeeds().json();
+
+    let reconstruction = &report["reconstruction"];
+    let model = &reconstruction["model"];
+    assert_close(&model["squared_error"]["value"], &report["squared_error"]);
+    let pca = &reconstruction["pca"];
+    assert_close(
+        &pca["squared_error"]["value"],
+        &report["pca"]["squared_error"],
+    );
+    // Peak 1: PSNR = -10 log10 of the mean squared error of a pixel; the mean of the logarithms lies above the
+    // logarithm of the mean.
+    let bound = -10.0 * (number(&report["squared_error"]) / 784.0).log10();
+    let psnr = number(&model["psnr_decibels"]["value"]);
+    assert!((bound..bound + 2.0).contains(&psnr), "{psnr}");
+    assert!((0.0..1.0).contains(&number(&model["ssim"]["value"])));
+
+    let classes = reconstruction["classes"].as_array().expect("classes");
+    assert_eq!(classes.len(), 10);
+    let total: f64 = classes
+        .iter()
+        .map(|class| number(&class["images"]) * number(&class["squared_error"]["value"]))
+        .sum();
+    assert!((total / 1000.0 / number(&report["squared_error"]) - 1.0).abs() < 1e-4);
+
+    let contraction = &report["contraction"];
+    assert_eq!(contraction["images"], 20);
+    assert_eq!(
+        contraction["singular_values"].as_array().map(Vec::len),
+        Some(4)
+    );
+    assert!(contraction["saturated_units"]["left_out"].is_string());
+
+    let robustness = report["robustness"].as_array().expect("robustness");
+    assert_eq!(robustness.len(), 12);
+    for levels in robustness.chunks_exact(4) {
+        let errors = levels
+            .iter()
+            .map(|row| number(&row["squared_error"]["value"]));
+        assert!(
+            errors.is_sorted(),
+            "more corruption, more error: {levels:#?}"
+        );
+    }
+
+    let outliers = &report["outliers"];
+    assert_eq!(outliers["images"], 40);
+    assert_eq!(
+        number(&outliers["auroc_squared_error"]["value"]),
+        1.0,
+        "noise is no digit"
+    );
+}
+
+#[test]
+fn baselines_are_cached_and_fitted_again_when_the_cache_is_damaged() {
+    let workplace = Workplace::new();
+    workplace.train("run", &[]).succeeds();
+    let first = workplace.run(&EVALUATE).succeeds().stdout;
+    let cached: Vec<_> = fs::read_dir(workplace.path("data/baselines"))
+        .expect("a cache")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert!(!cached.is_empty());
+    assert_eq!(workplace.run(&EVALUATE).succeeds().stdout, first);
+    for path in cached {
+        fs::write(
+            path,
+            r#"{"mean": [0.0], "components": [], "variances": [1.0]}"#,
+        )
+        .expect("written");
+    }
+    assert_eq!(workplace.run(&EVALUATE).succeeds().stdout, first);
+}
+
+#[test]
+fn what_can_not_be_measured_says_why() {
+    let workplace = Workplace::new();
+    workplace.write("recipe.toml", RECIPE);
+    // Without labels, and too small for the window of SSIM.
+    workplace.write("own/train-images-idx3-ubyte", idx_images(60, 8));
+    workplace.write("own/t10k-images-idx3-ubyte", idx_images(30, 8));
+    workplace
+        .train("run", &["--data", "own", "--set", "training.steps=5"])
+        .succeeds();
+    let report = workplace.run(&EVALUATE).succeeds().json();
+    let reason = |value: &Value| {
+        let reason = value["left_out"].as_str();
+        reason
+            .unwrap_or_else(|| panic!("no reason: {value}"))
+            .to_owned()
+    };
+    let reconstruction = &report["reconstruction"];
+    assert!(reason(&reconstruction["classes"]).contains("no labels"));
+    assert!(reason(&reconstruction["model"]["ssim"]).contains("11x11"));
+    assert!(reason(&report["outliers"]).contains("hourglass data fetch fashion-mnist"));
+
+    workplace.write("large/train-images-idx3-ubyte", idx_images(5, 9));
+    let large = [&EVALUATE[..], &["--data", "large", "--split", "train"]].concat();
+    workplace
+        .run(&large)
+        .fails(1, &["large", "expected images of [1, 8, 8]", "[1, 9, 9]"]);
+    let outliers = [&EVALUATE[..], &["--outliers", "large"]].concat();
+    let report = workplace.run(&outliers).succeeds().json();
+    assert!(reason(&report["outliers"]).contains("no test images"));
+    let unknown = [&EVALUATE[..], &["--measures", "beauty"]].concat();
+    workplace
+        .run(&unknown)
+        .fails(2, &["beauty", "reconstruction"]);
+}
+
+#[test]
+fn only_what_is_asked_for_is_measured() {
+    let workplace = Workplace::new();
+    workplace.write("own/train-images-idx3-ubyte", idx_images(60, 16));
+    workplace.write("own/train-labels-idx1-ubyte", idx_labels(60));
+    workplace
+        .train("run", &["--data", "own", "--set", "training.steps=5"])
+        .succeeds();
+    let some = [
+        &EVALUATE[..],
+        &["--split", "train", "--measures", "reconstruction"],
+    ]
+    .concat();
+    let report = workplace.run(&some).succeeds().json();
+    assert!(report["reconstruction"]["classes"].is_array());
+    for absent in ["contraction", "robustness", "outliers"] {
+        assert!(report[absent].is_null(), "{absent}");
+    }
+}
