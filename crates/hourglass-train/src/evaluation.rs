@@ -16,7 +16,7 @@ use crate::terms::{Terms, stacked};
 const EVALUATION_BATCH: usize = 500;
 
 /// The seed of all noise in evaluation.
-const EVALUATION_SEED: u64 = 0;
+pub(crate) const EVALUATION_SEED: u64 = 0;
 
 /// Called with the images done and the images in all.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
@@ -26,6 +26,8 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
 pub struct Evaluation {
     /// Images measured.
     pub images: usize,
+    /// Whether the images are binary ones, drawn from the split's, for models of such.
+    pub binarized: bool,
     /// sum_i (x_i - mu_i)^2 an image, mu the mean of p(x|h) at the image's code, of the corrupted image where the family
     /// corrupts.
     pub squared_error: f64,
@@ -71,6 +73,9 @@ impl Evaluation {
     pub fn to_json(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("images".into(), json!(self.images));
+        if self.binarized {
+            map.insert("binarized".into(), json!(true));
+        }
         for (name, value) in &self.terms {
             map.insert(name.clone(), json!(value));
         }
@@ -137,6 +142,7 @@ pub fn evaluate<B: Backend>(
             model, split, training, components, features, device, progress,
         ),
         images: split.len(),
+        binarized: measured.binarized,
         squared_error: measured.squared_error,
         terms: measured.terms,
         corrupted_squared_error: measured.corrupted_squared_error,
@@ -182,12 +188,29 @@ pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> 
     Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
 }
 
-fn sequential(split: &Subset) -> Batches {
+/// A batch's images as the model sees them: binary ones where it is a model of such, the same in every measure of the
+/// split's batch `index`.
+///
+/// # Shapes
+/// - output: `[batch, features]`
+pub(crate) fn images_as_seen<B: Backend>(
+    model: &Model<B>,
+    batch: &Batch,
+    index: usize,
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
+    let images = images_of(batch, device);
+    model.binarize(images.clone(), &context).unwrap_or(images)
+}
+
+pub(crate) fn sequential(split: &Subset) -> Batches {
     let size = NonZeroUsize::new(EVALUATION_BATCH).unwrap_or(NonZeroUsize::MIN);
     Batches::sequential(split, size)
 }
 
 struct Measured {
+    binarized: bool,
     squared_error: f64,
     corrupted_squared_error: Option<f64>,
     terms: Vec<(String, f64)>,
@@ -233,14 +256,18 @@ fn measure<B: Backend>(
     let mut terms = Terms::<B>::new(Vec::new(), 0);
     let (mut error, mut norms, mut code, mut done) = (0.0, None, 0, 0);
     let mut corrupted_error = None;
+    let mut binarized = false;
     let mut units = Units::default();
     for (index, batch) in sequential(split).enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
         let images = images_of::<B>(&batch, device);
+        let binary = model.binarize(images.clone(), &context);
+        binarized |= binary.is_some();
+        let images = binary.unwrap_or(images);
+        let targets = host(images.clone());
         let corrupted = model.corrupt(images.clone(), &context);
         if let Some(corrupted) = corrupted.clone() {
-            *corrupted_error.get_or_insert(0.0) +=
-                squared_distance(&host(corrupted), &batch.images);
+            *corrupted_error.get_or_insert(0.0) += squared_distance(&host(corrupted), &targets);
         }
         let codes = model.encode(corrupted.unwrap_or_else(|| images.clone()));
         [_, code] = codes.dims();
@@ -248,7 +275,7 @@ fn measure<B: Backend>(
             units.add(&host(codes.clone()), code);
         }
         let reconstructions = model.likelihood().mean(model.decode(codes));
-        error += squared_distance(&host(reconstructions), &batch.images);
+        error += squared_distance(&host(reconstructions), &targets);
         if let Some(norm) = model.jacobian_norm(images.clone()) {
             *norms.get_or_insert(0.0) += host(norm).into_iter().map(f64::from).sum::<f64>();
         }
@@ -259,6 +286,7 @@ fn measure<B: Backend>(
     }
     let images = split.len().max(1) as f64;
     Measured {
+        binarized,
         squared_error: error / images,
         corrupted_squared_error: corrupted_error.map(|error| error / images),
         terms: means(terms),
@@ -328,9 +356,15 @@ fn compare_with_pca<B: Backend>(
     if components == 0 {
         return PcaComparison::LeftOut("no unit of the code is active".into());
     }
-    let pca = training
-        .map_err(str::to_owned)
-        .and_then(|training| fit_pca(training, progress).map_err(|error| error.to_string()));
+    let pca = training.map_err(str::to_owned).and_then(|training| {
+        // Binary images of its own for a model of such: those of training steps.
+        let seen = |index: usize, batch: Batch| {
+            let context = StepContext::train(EVALUATION_SEED, index as u64, 1);
+            let binary = model.binarize(images_of::<B>(&batch, device), &context);
+            binary.map_or(batch.images, host)
+        };
+        fit_pca_to(training, seen, progress).map_err(|error| error.to_string())
+    });
     let pca = match pca {
         Ok(pca) => pca,
         Err(reason) => return PcaComparison::LeftOut(reason),
@@ -338,11 +372,10 @@ fn compare_with_pca<B: Backend>(
     let (mut error, mut done) = (0.0, 0);
     for (index, batch) in sequential(split).enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-        let inputs = match model.corrupt(images_of::<B>(&batch, device), &context) {
-            Some(corrupted) => host(corrupted),
-            None => batch.images.clone(),
-        };
-        error += pca.squared_error(components, &inputs, &batch.images);
+        let images = images_as_seen(model, &batch, index, device);
+        let inputs = model.corrupt(images.clone(), &context);
+        let inputs = host(inputs.unwrap_or_else(|| images.clone()));
+        error += pca.squared_error(components, &inputs, &host(images));
         done += batch.len();
         progress("measuring PCA", done, split.len());
     }
@@ -357,7 +390,17 @@ fn compare_with_pca<B: Backend>(
 /// # Errors
 /// When there are no images.
 pub fn fit_pca(training: &Subset, progress: Progress<'_>) -> Result<Pca, PcaError> {
-    let batches = sequential(training).map(|batch| batch.images);
+    fit_pca_to(training, |_, batch| batch.images, progress)
+}
+
+/// PCA of what `seen` makes of each batch and its number.
+fn fit_pca_to(
+    training: &Subset,
+    mut seen: impl FnMut(usize, Batch) -> Vec<f32>,
+    progress: Progress<'_>,
+) -> Result<Pca, PcaError> {
+    let batches = sequential(training).enumerate();
+    let batches = batches.map(|(index, batch)| seen(index, batch));
     Pca::fit(training.dataset().features(), batches, |done| {
         progress("fitting PCA", done, training.len());
     })

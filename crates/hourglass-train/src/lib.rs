@@ -5,6 +5,7 @@ mod checkpoint;
 mod evaluation;
 pub mod figures;
 mod files;
+mod likelihood;
 mod model_files;
 mod optimizer;
 pub mod parity;
@@ -20,6 +21,9 @@ pub use evaluation::{
     Activity, Evaluation, PcaComparison, Progress, evaluate, evaluation_sizes, fit_pca, images_of,
 };
 pub use files::write_atomically;
+pub use likelihood::{
+    ACTIVE_VARIANCE, CodeInformation, LogLikelihood, code_information, log_likelihood,
+};
 pub use model_files::{
     CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, WEIGHTS_FILE, load_description,
     load_model, save_model, save_tensors, save_weights,

@@ -62,7 +62,12 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
 
 /// The numbers of an evaluation, a line each.
 pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
-    let mut lines = vec![format!("{} {split} images", evaluation.images)];
+    let binarized = if evaluation.binarized {
+        ", made binary by chance"
+    } else {
+        ""
+    };
+    let mut lines = vec![format!("{} {split} images{binarized}", evaluation.images)];
     let pca = match &evaluation.pca {
         PcaComparison::Measured {
             components,
