@@ -4,6 +4,9 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+/// The log-variance is kept within plus and minus this.
+const LOG_VARIANCE_LIMIT: f64 = 20.0;
+
 /// q(z|x) of each image, independent in every dimension.
 #[derive(Debug, Clone)]
 pub struct Posterior<B: Backend> {
@@ -14,6 +17,20 @@ pub struct Posterior<B: Backend> {
 }
 
 impl<B: Backend> Posterior<B> {
+    /// What an encoder's outputs say: the means, then the log-variances.
+    ///
+    /// # Shapes
+    /// - outputs: `[batch, 2 * code]`
+    pub(crate) fn from_outputs(outputs: Tensor<B, 2>) -> Self {
+        let [_, width] = outputs.dims();
+        let code = width / 2;
+        let log_variance = outputs.clone().narrow(1, code, code);
+        Self {
+            mean: outputs.narrow(1, 0, code),
+            log_variance: log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT),
+        }
+    }
+
     /// z = mean + exp(log_variance / 2) * epsilon (Kingma & Welling 2014, section 2.4).
     ///
     /// # Shapes

@@ -20,7 +20,7 @@ use crate::evaluation::{EVALUATION_SEED, Progress, images_as_seen, sequential};
 const CHUNK: usize = 5000;
 
 /// A unit of the code is active if the variance over the images of its posterior mean is above this (Burda et al. 2016,
-/// appendix C).
+/// section 5).
 pub const ACTIVE_VARIANCE: f64 = 0.01;
 
 /// The estimated log-likelihood of a split, in nats.

@@ -17,8 +17,8 @@ const FEATURES: usize = 4;
 const CODE: usize = 2;
 const SIGMA: f64 = 0.4;
 
-/// The decoder x = W z + b, the columns of W orthogonal, so that the dimensions of the posterior are independent.
-const WEIGHT: [[f64; CODE]; FEATURES] = [[0.9, 0.2], [-0.3, 0.6], [0.5, 0.2], [0.2, -0.5]];
+/// The columns of W in the decoder x = W z + b: orthogonal, so that the dimensions of the posterior are independent.
+const COLUMNS: [[f64; FEATURES]; CODE] = [[0.9, -0.3, 0.5, 0.2], [0.2, 0.6, 0.2, -0.5]];
 const BIAS: [f64; FEATURES] = [0.2, 0.4, 0.5, 0.1];
 
 /// Images of 2 x 2 pixels without structure, one byte a pixel.
@@ -67,41 +67,42 @@ fn model(
     load_state_dict(model, weights.into()).expect("fitting weights")
 }
 
-fn column_norm(j: usize) -> f64 {
-    WEIGHT.iter().map(|row| row[j] * row[j]).sum()
+fn dot(a: &[f64; FEATURES], b: &[f64; FEATURES]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// W, `[features, code]`
+fn weight() -> [[f64; CODE]; FEATURES] {
+    std::array::from_fn(|i| COLUMNS.map(|column| column[i]))
 }
 
 /// The linear Gaussian model, its encoder the exact posterior but for the means being off by `shift` and the
 /// log-variances by `widening`.
 fn linear_gaussian(shift: f64, widening: f64) -> Model<B> {
-    let orthogonal: f64 = WEIGHT.iter().map(|row| row[0] * row[1]).sum();
-    assert!(orthogonal.abs() < 1e-12, "{orthogonal}");
+    assert!(dot(&COLUMNS[0], &COLUMNS[1]).abs() < 1e-12);
     let mut encoder = [[0.0; FEATURES]; 2 * CODE];
     let mut bias = [0.0; 2 * CODE];
-    for j in 0..CODE {
+    for (j, column) in COLUMNS.iter().enumerate() {
         // The variance 1 / (1 + |w|^2 / sigma^2), and the mean variance * w (x - b) / sigma^2.
-        let variance = 1.0 / (1.0 + column_norm(j) / (SIGMA * SIGMA));
-        for i in 0..FEATURES {
-            encoder[j][i] = variance * WEIGHT[i][j] / (SIGMA * SIGMA);
-            bias[j] -= encoder[j][i] * BIAS[i];
-        }
-        bias[j] += shift;
+        let variance = 1.0 / (1.0 + dot(column, column) / (SIGMA * SIGMA));
+        encoder[j] = column.map(|w| variance * w / (SIGMA * SIGMA));
+        bias[j] = shift - dot(&encoder[j], &BIAS);
         bias[CODE + j] = variance.ln() + widening;
     }
     let objective = format!(r#"{{"likelihood": {{"gaussian": {{"sigma": {SIGMA}}}}}}}"#);
-    model(&objective, encoder, bias, WEIGHT, BIAS)
+    model(&objective, encoder, bias, weight(), BIAS)
 }
 
 /// log N(x; b, W W^T + sigma^2 I), by the matrix inversion and determinant lemmas with orthogonal columns.
 fn exact_log_density(image: &[f64; FEATURES]) -> f64 {
     let variance = SIGMA * SIGMA;
     let residual: [f64; FEATURES] = std::array::from_fn(|i| image[i] - BIAS[i]);
-    let mut squares: f64 = residual.iter().map(|r| r * r).sum();
+    let mut squares = dot(&residual, &residual);
     let mut log_determinant = FEATURES as f64 * variance.ln();
-    for j in 0..CODE {
-        let projection: f64 = (0..FEATURES).map(|i| WEIGHT[i][j] * residual[i]).sum();
-        squares -= projection * projection / (variance + column_norm(j));
-        log_determinant += (1.0 + column_norm(j) / variance).ln();
+    for column in &COLUMNS {
+        let (norm, projection) = (dot(column, column), dot(column, &residual));
+        squares -= projection * projection / (variance + norm);
+        log_determinant += (1.0 + norm / variance).ln();
     }
     -0.5 * (FEATURES as f64 * TAU.ln() + log_determinant + squares / variance)
 }
@@ -207,7 +208,7 @@ fn divergences_and_active_units_are_those_of_the_encoder() {
         r#"{"likelihood": "bernoulli"}"#,
         encoder,
         bias,
-        WEIGHT,
+        weight(),
         BIAS,
     );
     let found = code_information(&model, &split, &Default::default(), &mut |_, _, _| {})

@@ -20,9 +20,6 @@ use crate::networks::{Network, NetworkConfig};
 use crate::posterior::{Posterior, log_mean_exp, repeat_rows};
 use crate::step::{StepContext, Stream};
 
-/// The log-variance is kept within plus and minus this.
-const LOG_VARIANCE_LIMIT: f64 = 20.0;
-
 /// Settings of a variational autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,9 +122,8 @@ impl FamilyConfig for VariationalConfig {
         )?;
         require(samples >= 1, "objective.samples", "at least 1 sample of z", samples)?;
         if samples > 1 {
-            let expected = "1 where objective.samples is more than 1, since the bound has no KL term to weigh";
+            let expected = "its default: with objective.samples more than 1 there is no KL term to weigh";
             require(beta == 1.0, "objective.beta", expected, beta)?;
-            let expected = "0 where objective.samples is more than 1, since the bound has no KL term to weigh";
             require(warmup == 0.0, "objective.warmup", expected, warmup)?;
         }
         require(
@@ -161,12 +157,7 @@ impl<B: Backend> Variational<B> {
     /// # Shapes
     /// - images: `[batch, features]`
     pub fn posterior(&self, images: Tensor<B, 2>) -> Posterior<B> {
-        let outputs = self.network.encode(images); // [batch, 2 * code]
-        let log_variance = outputs.clone().narrow(1, self.code, self.code);
-        Posterior {
-            mean: outputs.narrow(1, 0, self.code),
-            log_variance: log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT),
-        }
+        Posterior::from_outputs(self.network.encode(images))
     }
 
     /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) an image.
