@@ -1,7 +1,7 @@
 """Writes the golden values for the tests of hourglass-models: inputs, terms and gradients of tiny models in float64.
 
 One file a case, `<case>.safetensors`. Inputs are float32 numbers stored as float64, so both precisions start
-from the same values; they are drawn again until no kink (ReLU, ELU, top-k, a corruption's threshold) is within
+from the same values; they are drawn again until no kink (ReLU, ELU, top-k, the threshold of a corruption or a binarisation) is within
 MARGIN of them, so that rounding can't change a branch, and until every parameter and term has something to show.
 """
 
@@ -68,6 +68,10 @@ def cases() -> dict[str, dict]:
     add("variational-bernoulli", mlp(), "bernoulli", beta=3.0, warmup=0.5)
     add("variational-gaussian", mlp("tanh"), gaussian, beta=1.0, warmup=0.0)
     add("variational-conv", conv(), "bernoulli", beta=1.0, warmup=0.0)
+    add("variational-importance-bernoulli", mlp("tanh"), "bernoulli", beta=1.0, warmup=0.0, samples=3)
+    add("variational-importance-gaussian", mlp("elu"), gaussian, beta=1.0, warmup=0.0, samples=3)
+    add("variational-importance-binary", mlp("tanh"), "bernoulli", beta=1.0, warmup=0.0, samples=3, binarize=True)
+    add("variational-binary", mlp(), "bernoulli", beta=1.0, warmup=0.0, binarize=True)
     return found
 
 
@@ -90,7 +94,9 @@ def draw(config: dict, seed: int) -> tuple[Reference, Tensor, dict[str, Tensor]]
         bits = torch.randint(2, (batch * objective["samples"], code), generator=generator)
         noise["rademacher"] = 2.0 * bits - 1.0
     if config["family"] == "variational":
-        noise["epsilon"] = torch.randn(batch, code, generator=generator)
+        noise["epsilon"] = torch.randn(batch * objective.get("samples", 1), code, generator=generator)
+    if objective.get("binarize"):
+        noise["binarisation"] = torch.rand(images.shape, generator=generator)
     return model.double(), images.double(), {name: tensor.double() for name, tensor in noise.items()}
 
 
@@ -123,6 +129,8 @@ def smallest_margin(model: Reference, images: Tensor, noise: dict[str, Tensor]) 
             margins.append((ordered[:, k - 1] - ordered[:, k]).min())
     if objective.get("corruption") in ("masking", "salt-and-pepper"):
         margins += [(noise["corruption"] - limit).abs().min() for limit in (objective["level"], objective["level"] / 2)]
+    if objective.get("binarize"):
+        margins.append((noise["binarisation"] - images).abs().min())
     return min((margin.item() for margin in margins), default=math.inf)
 
 

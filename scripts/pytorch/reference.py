@@ -9,6 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -79,6 +80,11 @@ def reconstruction(likelihood: str | dict, images: Tensor, decoded: Tensor) -> t
         return "squared_error", squared_error
     variance = likelihood["gaussian"]["sigma"] ** 2
     return "reconstruction_nats", squared_error / (2 * variance) + features / 2 * math.log(2 * math.pi * variance)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)), summed over the code and averaged over the batch."""
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1).mean()
 
 
 def corrupt(kind: str, level: float, images: Tensor, noise: Tensor) -> Tensor:
@@ -184,11 +190,39 @@ class Reference(nn.Module):
         return torch.autograd.grad(values.sum(), images, create_graph=True)[0]
 
     def _variational(self, images, noise, progress, training):
+        if self.objective.get("binarize", False):
+            images = (noise["binarisation"] < images).to(images.dtype)
         mean, log_variance = self.encoder(images).chunk(2, dim=1)
         log_variance = log_variance.clamp(-20.0, 20.0)
+        if self.objective.get("samples", 1) > 1:
+            return self._importance_weighted(images, noise["epsilon"], mean, log_variance)
         latents = mean + (log_variance / 2).exp() * noise["epsilon"]
         name, value = self._reconstruction(images, latents)
-        kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1).mean()
+        name = "reconstruction_nats" if self.objective.get("binarize", False) else name
+        kl = gaussian_kl(mean, log_variance)
         warmup = self.objective["warmup"]
         beta = self.objective["beta"] * (min(1.0, progress / warmup) if warmup > 0 else 1.0)
         return {name: value, "kl_nats": kl, "negative_elbo": value + kl, "total": value + beta * kl}
+
+    def _importance_weighted(self, images: Tensor, epsilon: Tensor, mean: Tensor, log_variance: Tensor) -> dict[str, Tensor]:
+        """The bound of Burda et al. 2016, from the densities; row b * samples + i of the noise is sample i of image b."""
+        posterior, prior = Normal(mean, (log_variance / 2).exp()), Normal(torch.zeros_like(mean), torch.ones_like(mean))
+        log_likelihoods, log_weights = [], []
+        for sample in epsilon.unflatten(0, (len(images), -1)).unbind(dim=1):  # [batch, code] each
+            latents = posterior.loc + posterior.scale * sample
+            log_likelihoods.append(self._log_density(images, latents))
+            log_weights.append(log_likelihoods[-1] + (prior.log_prob(latents) - posterior.log_prob(latents)).sum(dim=1))
+        bound = -(torch.stack(log_weights).logsumexp(dim=0) - math.log(len(log_weights))).mean()
+        grey = self.objective["likelihood"] == "bernoulli" and not self.objective.get("binarize", False)
+        value, kl = -torch.stack(log_likelihoods).mean(), gaussian_kl(mean, log_variance)
+        name = "cross_entropy" if grey else "reconstruction_nats"
+        return {"importance_weighted_nats": bound, name: value, "kl_nats": kl, "negative_elbo": value + kl, "total": bound}
+
+    def _log_density(self, images: Tensor, latents: Tensor) -> Tensor:
+        """log p(x|z) of each image, in nats: [batch]"""
+        decoded, likelihood = self.decode(latents), self.objective["likelihood"]
+        if likelihood == "bernoulli":
+            density = Bernoulli(logits=decoded, validate_args=False)  # pixels may be grey
+        else:
+            density = Normal(decoded, likelihood["gaussian"]["sigma"])
+        return density.log_prob(images).sum(dim=1)

@@ -15,7 +15,15 @@ pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, images: Tensor<B, 2>) -> 
         Ok(value) => return value,
         Err(operands) => operands,
     };
+    cross_entropies(logits, images).sum()
+}
+
+/// softplus(l) - x l of each element, of which [`cross_entropy`] is the sum. There is no kernel for it.
+///
+/// # Shapes
+/// - logits, images, output: `[batch, features]`
+pub fn cross_entropies<B: Backend>(logits: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 2> {
     // softplus(l) = l - log sigmoid(l), of which Burn has value and gradient in one pass each.
     let complements = images.detach().neg() + 1.0;
-    (complements * logits.clone() - activation::log_sigmoid(logits)).sum()
+    complements * logits.clone() - activation::log_sigmoid(logits)
 }

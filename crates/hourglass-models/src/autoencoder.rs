@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use crate::losses::Likelihood;
+use crate::posterior::Posterior;
 use crate::step::StepContext;
 
 /// An autoencoder: an encoder h = f(x) and a decoder that gives the parameters of p(x|h).
@@ -37,6 +38,38 @@ pub trait Autoencoder<B: Backend>: Module<B> {
     /// # Shapes
     /// - images, output: `[batch, features]`
     fn corrupt(&self, _images: Tensor<B, 2>, _step: &StepContext) -> Option<Tensor<B, 2>> {
+        None
+    }
+
+    /// Binary images drawn from the grey ones, for models of binary images: they stand in place of the images as input and
+    /// as target. The loss draws them itself; everything else takes the images that it is given.
+    ///
+    /// # Shapes
+    /// - images, output: `[batch, features]`
+    fn binarize(&self, _images: Tensor<B, 2>, _step: &StepContext) -> Option<Tensor<B, 2>> {
+        None
+    }
+
+    /// The distribution q(z|x) of each image's code, where the encoder is stochastic.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    fn posterior(&self, _images: Tensor<B, 2>) -> Option<Posterior<B>> {
+        None
+    }
+
+    /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) an image, for families with a
+    /// prior and a posterior. The mean of the exponentials is an unbiased estimate of p(x).
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, samples]`
+    fn log_importance_weights(
+        &self,
+        _images: Tensor<B, 2>,
+        _step: &StepContext,
+        _samples: usize,
+    ) -> Option<Tensor<B, 2>> {
         None
     }
 

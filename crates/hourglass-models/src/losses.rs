@@ -1,4 +1,4 @@
-//! Reconstruction losses: distances and likelihoods, summed over the features and averaged over the batch.
+//! Reconstruction losses: distances and likelihoods, summed over the features, averaged over the batch or an image each.
 
 use std::f64::consts::PI;
 
@@ -41,14 +41,41 @@ impl Likelihood {
     /// - parameters, images: `[batch, features]`
     /// - output: `[1]`
     pub fn loss<B: Backend>(&self, parameters: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
+        let [batch, features] = images.dims();
+        let sum = match self {
+            // In one pass, where there is a kernel for it.
+            Self::Bernoulli => hourglass_kernels::cross_entropy(parameters, images),
+            Self::SquaredError | Self::Gaussian { .. } => squares(parameters, images).sum(),
+        };
+        self.of_sum(sum / batch as f64, features)
+    }
+
+    /// The reconstruction term of each image; [`Likelihood::loss`] is its mean.
+    ///
+    /// # Shapes
+    /// - parameters, images: `[batch, features]`
+    /// - output: `[batch]`
+    pub fn loss_per_image<B: Backend>(
+        &self,
+        parameters: Tensor<B, 2>,
+        images: Tensor<B, 2>,
+    ) -> Tensor<B, 1> {
+        let [_, features] = images.dims();
+        let each = match self {
+            Self::Bernoulli => hourglass_kernels::cross_entropies(parameters, images),
+            Self::SquaredError | Self::Gaussian { .. } => squares(parameters, images),
+        }; // [batch, features]
+        self.of_sum(each.sum_dim(1).squeeze_dim(1), features)
+    }
+
+    /// The term, of the sum over the features of squares or cross-entropies.
+    fn of_sum<B: Backend>(&self, sum: Tensor<B, 1>, features: usize) -> Tensor<B, 1> {
         match self {
-            Self::SquaredError => squared_error(parameters, images),
-            Self::Bernoulli => cross_entropy(parameters, images),
+            Self::SquaredError | Self::Bernoulli => sum,
             Self::Gaussian { sigma } => {
-                let [_, features] = images.dims();
                 let variance = sigma * sigma;
                 let normalisation = 0.5 * features as f64 * (2.0 * PI * variance).ln();
-                squared_error(parameters, images) / (2.0 * variance) + normalisation
+                sum / (2.0 * variance) + normalisation
             }
         }
     }
@@ -82,32 +109,10 @@ pub(crate) fn sigmoid<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, 
     (x * 0.5).tanh() * 0.5 + 0.5
 }
 
-/// sum_i (x_i - mu_i)^2, averaged over the batch.
-fn squared_error<B: Backend>(means: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
-    let [batch, _] = images.dims();
+/// (x_i - mu_i)^2 of each pixel.
+fn squares<B: Backend>(means: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 2> {
     let difference = means - images;
-    (difference.clone() * difference).sum() / batch as f64
-}
-
-/// -sum_i x_i log p_i + (1 - x_i) log(1 - p_i) with p = sigmoid(l), averaged over the batch.
-fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
-    let [batch, _] = images.dims();
-    hourglass_kernels::cross_entropy(logits, images) / batch as f64
-}
-
-/// KL(N(mean, exp(log_variance)) || N(0, 1)) = -1/2 sum_j (1 + log_variance - mean^2 - variance), averaged over the
-/// batch, in nats (Kingma & Welling 2014, appendix B).
-///
-/// # Shapes
-/// - mean, log_variance: `[batch, code]`
-/// - output: `[1]`
-pub(crate) fn gaussian_kl<B: Backend>(
-    mean: Tensor<B, 2>,
-    log_variance: Tensor<B, 2>,
-) -> Tensor<B, 1> {
-    let [batch, code] = mean.dims();
-    let twice = mean.clone() * mean + log_variance.clone().exp() - log_variance;
-    (twice.sum() / batch as f64 - code as f64) * 0.5
+    difference.clone() * difference
 }
 
 #[cfg(test)]
@@ -126,7 +131,8 @@ mod tests {
         let device = Default::default();
         let means = Tensor::<B, 2>::from_data([[0.0, 1.0], [0.5, 0.5]], &device);
         let images = Tensor::<B, 2>::from_data([[1.0, 1.0], [0.5, 0.0]], &device);
-        assert!((value(squared_error(means, images)) - (1.0 + 0.25) / 2.0).abs() < 1e-12);
+        let error = Likelihood::SquaredError.loss(means, images);
+        assert!((value(error) - (1.0 + 0.25) / 2.0).abs() < 1e-12);
     }
 
     #[test]
@@ -134,7 +140,10 @@ mod tests {
         let device = Default::default();
         let logits = Tensor::<B, 2>::from_data([[1000.0, -1000.0]], &device);
         let images = Tensor::<B, 2>::from_data([[1.0, 1.0]], &device);
-        assert!((value(cross_entropy(logits, images)) - 1000.0).abs() < 1e-9);
+        let nats = Likelihood::Bernoulli.loss(logits.clone(), images.clone());
+        assert!((value(nats) - 1000.0).abs() < 1e-9);
+        let nats = Likelihood::Bernoulli.loss_per_image(logits, images);
+        assert!((value(nats) - 1000.0).abs() < 1e-9);
     }
 
     #[test]
@@ -146,9 +155,19 @@ mod tests {
     }
 
     #[test]
-    fn kl_of_the_prior_is_zero() {
+    fn the_loss_is_the_mean_over_the_images() {
         let device = Default::default();
-        let zeros = Tensor::<B, 2>::zeros([3, 2], &device);
-        assert!(value(gaussian_kl(zeros.clone(), zeros)).abs() < 1e-12);
+        let parameters = Tensor::<B, 2>::from_data([[0.3, -2.0], [1.5, 0.1], [4.0, 0.0]], &device);
+        let images = Tensor::<B, 2>::from_data([[0.0, 1.0], [0.25, 1.0], [1.0, 0.5]], &device);
+        for likelihood in [
+            Likelihood::SquaredError,
+            Likelihood::Bernoulli,
+            Likelihood::Gaussian { sigma: 0.3 },
+        ] {
+            let each = likelihood.loss_per_image(parameters.clone(), images.clone());
+            assert_eq!(each.dims(), [3]);
+            let loss = value(likelihood.loss(parameters.clone(), images.clone()));
+            assert!((value(each.mean()) - loss).abs() < 1e-12, "{likelihood:?}");
+        }
     }
 }

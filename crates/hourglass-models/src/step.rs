@@ -28,6 +28,8 @@ pub enum Stream {
     Rademacher,
     /// Codes drawn from the prior.
     Prior,
+    /// Binary images drawn from grey ones.
+    Binarisation,
 }
 
 /// The place of a step in its run, and its noise.

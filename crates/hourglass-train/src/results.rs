@@ -94,7 +94,9 @@ fn reconstructions<B: Backend>(
         return Err(std::io::Error::other("there are no images to draw").into());
     };
     let images = images_of::<B>(&batch, device);
-    let corrupted = model.corrupt(images.clone(), &StepContext::evaluate(0, 0));
+    let context = StepContext::evaluate(0, 0);
+    let images = model.binarize(images.clone(), &context).unwrap_or(images);
+    let corrupted = model.corrupt(images.clone(), &context);
     let reconstructed = model.reconstruct(corrupted.clone().unwrap_or_else(|| images.clone()));
     let rows: Vec<Vec<f32>> = [Some(images), corrupted, Some(reconstructed)]
         .into_iter()

@@ -24,6 +24,8 @@ const RECIPES: &[(&str, &str)] = recipes![
     "sparse-kl",
     "linear",
     "conv",
+    "vae-50",
+    "iwae",
 ];
 
 /// The names of the recipes in the binary.

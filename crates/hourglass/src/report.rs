@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hourglass_train::measures::Estimate;
 use hourglass_train::{
-    Contraction, Evaluation, Fidelity, Measured, Outliers, PcaComparison, Reconstruction, Report,
-    Robustness,
+    Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison, Reconstruction,
+    Report, Robustness,
 };
 
 /// Singular values that are printed; JSON has all.
@@ -13,7 +13,12 @@ const SINGULAR_VALUES: usize = 8;
 
 /// The numbers of an evaluation, a line each.
 pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
-    let mut lines = vec![format!("{} {split} images", evaluation.images)];
+    let binarized = if evaluation.binarized {
+        ", made binary by chance"
+    } else {
+        ""
+    };
+    let mut lines = vec![format!("{} {split} images{binarized}", evaluation.images)];
     let pca = match &evaluation.pca {
         PcaComparison::Measured {
             components,
@@ -69,6 +74,9 @@ pub(crate) fn report_text(report: &Report) -> String {
     let mut text = String::new();
     if let Some(part) = &report.reconstruction {
         reconstruction(&mut text, part);
+    }
+    if let Some(part) = &report.density {
+        section(&mut text, "density", part, density);
     }
     if let Some(part) = &report.contraction {
         section(&mut text, "contraction", part, contraction);
@@ -165,6 +173,36 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
             );
         }
     });
+}
+
+fn density(text: &mut String, part: &Density) {
+    let likelihood = &part.log_likelihood;
+    line!(
+        text,
+        "  negative log-likelihood    {:.2} nats by {} samples an image; ± {:.2} for the images, ± {:.3} for the samples",
+        likelihood.negative_log_likelihood_nats,
+        likelihood.samples,
+        likelihood.standard_error_nats,
+        likelihood.monte_carlo_error_nats
+    );
+    line!(
+        text,
+        "  effective samples          {:.1} in the mean, {:.1} at least; too high by about {:.2} nats",
+        likelihood.effective_samples,
+        likelihood.smallest_effective_samples,
+        likelihood.bias_nats
+    );
+    let code = &part.code;
+    let kl: Vec<String> = code.kl_nats.iter().map(|kl| format!("{kl:.2}")).collect();
+    line!(
+        text,
+        "  active units               {} of {}; the KL of each in nats:",
+        code.active_units,
+        kl.len()
+    );
+    for row in kl.chunks(15) {
+        line!(text, "    {}", row.join(" "));
+    }
 }
 
 fn contraction(text: &mut String, part: &Contraction) {

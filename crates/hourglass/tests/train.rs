@@ -35,6 +35,19 @@ const TERMS: &[(&str, &[&str])] = &[
     ),
     ("linear", &["squared_error"]),
     ("conv", &["squared_error"]),
+    (
+        "vae-50",
+        &["reconstruction_nats", "kl_nats", "negative_elbo"],
+    ),
+    (
+        "iwae",
+        &[
+            "importance_weighted_nats",
+            "reconstruction_nats",
+            "kl_nats",
+            "negative_elbo",
+        ],
+    ),
 ];
 
 /// Settings that make a recipe quick; k of top-k is 25, so the code has to have more units.
@@ -49,6 +62,12 @@ fn quick(name: &str) -> Vec<&'static str> {
         "undercomplete" | "variational" => &["network.hidden=[16]", "network.code=8"],
         "conv" => &["network.channels=[2, 2]", "network.code=8"],
         "linear" => &["network.code=8"],
+        "vae-50" => &["network.hidden=[16]", "network.code=8"],
+        "iwae" => &[
+            "network.hidden=[16]",
+            "network.code=8",
+            "objective.samples=4",
+        ],
         _ => &["network.code=40"],
     });
     settings
@@ -104,7 +123,8 @@ fn assert_is_whole_run(run: &Path, name: &str) {
     );
     assert_is_png(&run.join("figures/reconstructions.png"));
     let samples = run.join("figures/samples.png");
-    assert_eq!(samples.exists(), name == "variational", "{name}");
+    let has_prior = ["variational", "vae-50", "iwae"].contains(&name);
+    assert_eq!(samples.exists(), has_prior, "{name}");
     if samples.exists() {
         assert_is_png(&samples);
     }
@@ -135,10 +155,10 @@ fn every_recipe_trains_is_measured_again_and_exported() {
         let workplace = Workplace::new();
         train_quickly(&workplace, name);
         let family = name.split('-').next().expect("a name");
-        let family = if ["linear", "conv"].contains(&family) {
-            "undercomplete"
-        } else {
-            family
+        let family = match family {
+            "linear" | "conv" => "undercomplete",
+            "vae" | "iwae" => "variational",
+            family => family,
         };
         let out = format!("runs/{family}-1");
         let run = workplace.path(&out);
@@ -155,6 +175,10 @@ fn every_recipe_trains_is_measured_again_and_exported() {
             assert_eq!(&measured[key], value, "{name}: {key}");
         }
         assert_eq!(measured["images"], 1000, "{name}");
+        let binarized = measured["binarized"].as_bool().unwrap_or(false);
+        assert_eq!(binarized, ["vae-50", "iwae"].contains(name), "{name}");
+        let grey = measured.get("note").is_some();
+        assert_eq!(grey, measured.get("cross_entropy").is_some(), "{name}");
         for key in terms.iter().chain(&["loss", "squared_error"]) {
             let value = measured[key]
                 .as_f64()

@@ -9,6 +9,7 @@ use crate::autoencoder::{Autoencoder, Loss, Sparsity};
 use crate::config::{ConfigError, FamilyConfig, ImageShape};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
+use crate::posterior::Posterior;
 use crate::step::StepContext;
 
 /// Makes, from a list of families, the settings and the model that can be any one of them.
@@ -114,6 +115,27 @@ macro_rules! families {
 
             fn corrupt(&self, images: Tensor<B, 2>, step: &StepContext) -> Option<Tensor<B, 2>> {
                 match self { $(Self::$model(model) => model.corrupt(images, step),)+ }
+            }
+
+            fn binarize(&self, images: Tensor<B, 2>, step: &StepContext) -> Option<Tensor<B, 2>> {
+                match self { $(Self::$model(model) => model.binarize(images, step),)+ }
+            }
+
+            fn posterior(&self, images: Tensor<B, 2>) -> Option<Posterior<B>> {
+                match self { $(Self::$model(model) => Autoencoder::posterior(model, images),)+ }
+            }
+
+            fn log_importance_weights(
+                &self,
+                images: Tensor<B, 2>,
+                step: &StepContext,
+                samples: usize,
+            ) -> Option<Tensor<B, 2>> {
+                match self {
+                    $(Self::$model(model) => {
+                        Autoencoder::log_importance_weights(model, images, step, samples)
+                    })+
+                }
             }
 
             fn sample_prior(

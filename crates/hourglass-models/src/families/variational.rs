@@ -4,6 +4,9 @@
 //! sample z = mean + exp(log_variance / 2) * epsilon an image, and the KL in closed form (Kingma & Welling 2014). `beta`
 //! other than 1 is Higgins et al. 2017. The log-variance is kept in [-20, 20], so that its exponential can't overflow.
 //! `negative_elbo` is always at beta 1.
+//!
+//! With k samples an image the objective is the importance-weighted bound (Burda et al. 2016), of which k = 1 is the bound
+//! above, without the KL's closed form: L_k = -E[log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)], z_1 to z_k from q(z|x).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -12,12 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss};
 use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
-use crate::losses::{Likelihood, gaussian_kl};
+use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
+use crate::posterior::{Posterior, log_mean_exp, repeat_rows};
 use crate::step::{StepContext, Stream};
-
-/// The log-variance is kept within plus and minus this.
-const LOG_VARIANCE_LIMIT: f64 = 20.0;
 
 /// Settings of a variational autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct VariationalConfig {
     pub objective: VariationalObjective,
 }
 
-/// The objective: the negative evidence lower bound.
+/// The objective: a bound of -log p(x).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VariationalObjective {
@@ -38,8 +39,15 @@ pub struct VariationalObjective {
     pub beta: f64,
     /// The share of training over which the weight rises linearly from 0 to `beta`.
     pub warmup: f64,
+    /// k, the samples of z an image: with more than 1, the importance-weighted bound is trained.
+    pub samples: usize,
     /// p(x|z)
     pub likelihood: Likelihood,
+    /// Whether a pixel's value is the probability with which it is 1, drawn anew at every step (Burda et al. 2016): the
+    /// model is one of binary images. Of these the Bernoulli cross-entropy is a true likelihood, in nats; so it is called
+    /// `reconstruction_nats`, and bounds and estimates of log p(x) can be compared with published ones. Evaluation draws
+    /// by a seed of its own.
+    pub binarize: bool,
 }
 
 impl Default for VariationalObjective {
@@ -47,7 +55,9 @@ impl Default for VariationalObjective {
         Self {
             beta: 1.0,
             warmup: 0.0,
+            samples: 1,
             likelihood: Likelihood::Bernoulli,
+            binarize: false,
         }
     }
 }
@@ -58,6 +68,14 @@ impl VariationalObjective {
             self.beta * (progress / self.warmup).min(1.0)
         } else {
             self.beta
+        }
+    }
+
+    fn reconstruction_term(&self) -> &'static str {
+        if self.binarize {
+            "reconstruction_nats"
+        } else {
+            self.likelihood.term()
         }
     }
 }
@@ -87,7 +105,9 @@ impl FamilyConfig for VariationalConfig {
         let VariationalObjective {
             beta,
             warmup,
+            samples,
             likelihood,
+            binarize,
         } = self.objective;
         let holds = beta.is_finite() && beta >= 0.0;
         require(holds, "objective.beta", "a weight of at least 0", beta)?;
@@ -99,6 +119,18 @@ impl FamilyConfig for VariationalConfig {
             "bernoulli, or gaussian with a sigma: a bound needs a likelihood (squared error is gaussian with sigma \
              0.7071, but for a constant)",
             "squared_error",
+        )?;
+        require(samples >= 1, "objective.samples", "at least 1 sample of z", samples)?;
+        if samples > 1 {
+            let expected = "its default: with objective.samples more than 1 there is no KL term to weigh";
+            require(beta == 1.0, "objective.beta", expected, beta)?;
+            require(warmup == 0.0, "objective.warmup", expected, warmup)?;
+        }
+        require(
+            !binarize || likelihood == Likelihood::Bernoulli,
+            "objective.binarize",
+            "false, except with objective.likelihood = \"bernoulli\"",
+            binarize,
         )?;
         let activation = self.network.code_activation();
         require(
@@ -120,16 +152,80 @@ impl FamilyConfig for VariationalConfig {
 }
 
 impl<B: Backend> Variational<B> {
-    /// The mean and the log-variance of q(z|x).
+    /// q(z|x).
     ///
     /// # Shapes
     /// - images: `[batch, features]`
-    /// - outputs: `[batch, code]` each
-    pub fn posterior(&self, images: Tensor<B, 2>) -> (Tensor<B, 2>, Tensor<B, 2>) {
-        let outputs = self.network.encode(images);
-        let mean = outputs.clone().narrow(1, 0, self.code);
-        let log_variance = outputs.narrow(1, self.code, self.code);
-        (mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
+    pub fn posterior(&self, images: Tensor<B, 2>) -> Posterior<B> {
+        Posterior::from_outputs(self.network.encode(images))
+    }
+
+    /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) an image.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, samples]`
+    pub fn log_importance_weights(
+        &self,
+        images: Tensor<B, 2>,
+        step: &StepContext,
+        samples: usize,
+    ) -> Tensor<B, 2> {
+        let posterior = self.posterior(images.clone());
+        self.weigh(&posterior, images, step, samples).1
+    }
+
+    /// -log p(x|z) at `samples` draws of z from q(z|x) an image, `[batch * samples]`, and the logarithms of their
+    /// importance weights, `[batch, samples]`.
+    fn weigh(
+        &self,
+        posterior: &Posterior<B>,
+        images: Tensor<B, 2>,
+        step: &StepContext,
+        samples: usize,
+    ) -> (Tensor<B, 1>, Tensor<B, 2>) {
+        let ([batch, _], device) = (images.dims(), images.device());
+        let posterior = posterior.repeated(samples); // [batch * samples, code]
+        let epsilon = step.normal(Stream::Epsilon, posterior.mean.dims(), &device);
+        let latents = posterior.sample(epsilon.clone());
+        let images = repeat_rows(images, samples); // [batch * samples, features]
+        let parameters = self.decode(latents.clone());
+        let reconstruction = self.likelihood().loss_per_image(parameters, images);
+        let log_weights = posterior.log_prior_ratio(latents, epsilon) - reconstruction.clone();
+        (reconstruction, log_weights.reshape([batch, samples]))
+    }
+
+    fn evidence_lower_bound(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {
+        let posterior = self.posterior(images.clone());
+        let epsilon = step.normal(Stream::Epsilon, posterior.mean.dims(), &images.device());
+        let parameters = self.decode(posterior.sample(epsilon));
+        let reconstruction = self.likelihood().loss(parameters, images);
+        let kl = posterior.kl();
+        let negative_elbo = reconstruction.clone().detach() + kl.clone().detach();
+
+        let beta = self.objective.beta_at(step.progress());
+        let name = self.objective.reconstruction_term();
+        let mut loss = Loss::of_reconstruction(name, reconstruction).plus("kl_nats", kl, beta);
+        loss.terms.push(("negative_elbo", negative_elbo));
+        loss
+    }
+
+    fn importance_weighted_bound(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {
+        let posterior = self.posterior(images.clone());
+        let samples = self.objective.samples;
+        let (reconstruction, log_weights) = self.weigh(&posterior, images, step, samples);
+        let bound = log_mean_exp(log_weights).mean().neg();
+        let reconstruction = reconstruction.mean().detach();
+        let kl = posterior.kl().detach();
+        Loss {
+            total: bound.clone(),
+            terms: vec![
+                ("importance_weighted_nats", bound),
+                (self.objective.reconstruction_term(), reconstruction.clone()),
+                ("kl_nats", kl.clone()),
+                ("negative_elbo", reconstruction + kl),
+            ],
+        }
     }
 }
 
@@ -143,20 +239,11 @@ impl<B: Backend> Autoencoder<B> for Variational<B> {
     }
 
     fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {
-        let (mean, log_variance) = self.posterior(images.clone());
-        let epsilon = step.normal(Stream::Epsilon, mean.dims(), &images.device());
-        let sample = mean.clone() + (log_variance.clone() * 0.5).exp() * epsilon;
-
-        let likelihood = self.likelihood();
-        let reconstruction = likelihood.loss(self.decode(sample), images);
-        let kl = gaussian_kl(mean, log_variance);
-        let negative_elbo = reconstruction.clone().detach() + kl.clone().detach();
-
-        let beta = self.objective.beta_at(step.progress());
-        let mut loss =
-            Loss::of_reconstruction(likelihood.term(), reconstruction).plus("kl_nats", kl, beta);
-        loss.terms.push(("negative_elbo", negative_elbo));
-        loss
+        let images = self.binarize(images.clone(), step).unwrap_or(images);
+        match self.objective.samples {
+            1 => self.evidence_lower_bound(images, step),
+            _ => self.importance_weighted_bound(images, step),
+        }
     }
 
     fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
@@ -165,6 +252,26 @@ impl<B: Backend> Autoencoder<B> for Variational<B> {
 
     fn likelihood(&self) -> Likelihood {
         self.objective.likelihood
+    }
+
+    fn binarize(&self, images: Tensor<B, 2>, step: &StepContext) -> Option<Tensor<B, 2>> {
+        self.objective.binarize.then(|| {
+            let draws = step.uniform(Stream::Binarisation, images.dims(), &images.device());
+            images.zeros_like().mask_fill(draws.lower(images), 1.0)
+        })
+    }
+
+    fn posterior(&self, images: Tensor<B, 2>) -> Option<Posterior<B>> {
+        Some(self.posterior(images))
+    }
+
+    fn log_importance_weights(
+        &self,
+        images: Tensor<B, 2>,
+        step: &StepContext,
+        samples: usize,
+    ) -> Option<Tensor<B, 2>> {
+        Some(self.log_importance_weights(images, step, samples))
     }
 
     fn sample_prior(

@@ -90,6 +90,7 @@ impl Case {
         let streams = [
             ("corruption", Stream::Corruption),
             ("epsilon", Stream::Epsilon),
+            ("binarisation", Stream::Binarisation),
             ("rademacher", Stream::Rademacher),
         ];
         let noise = self.with_prefix("noise.");

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Sparsity};
 use serde::Serialize;
 
-use super::subject::{Progress, Subject, host, images_of, sequential};
+use super::subject::{Progress, Subject, host};
 
 /// Bins of the histogram of the units.
 const BINS: usize = 10;
@@ -55,15 +55,15 @@ pub(super) fn measure<B: Backend>(
 ) -> Activity {
     let code = units.largest.len();
     let (mut active, mut done) = (vec![0_usize; code], 0);
-    for batch in sequential(subject.split) {
-        let codes = host(subject.model.encode(images_of::<B>(&batch, subject.device)));
+    for images in subject.images() {
+        done += images.dims()[0];
+        let codes = host(subject.model.encode(images));
         for row in codes.chunks_exact(code) {
             for (unit, value) in row.iter().enumerate() {
                 let threshold = sparsity.active_share * units.largest[unit];
                 active[unit] += usize::from(value.abs() > threshold);
             }
         }
-        done += batch.len();
         progress("counting active units", done, subject.split.len());
     }
     let images = subject.split.len().max(1) as f64;

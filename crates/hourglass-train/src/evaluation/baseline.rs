@@ -37,11 +37,17 @@ pub(super) fn fit<B: Backend>(
         return Err("no unit of the code is active".into());
     }
     let training = subject.training?;
-    let cached = cache.map(|cache| (cache, format!("pca-{}", cache_key(&[training]))));
+    let kind = if subject.is_binarized() {
+        "pca-binary"
+    } else {
+        "pca"
+    };
+    let cached = cache.map(|cache| (cache, format!("{kind}-{}", cache_key(&[training]))));
     if let Some(pca) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
         return Ok(Baseline { pca, components });
     }
-    let pca = fit_pca(training, progress).map_err(|error| error.to_string())?;
+    let rows = subject.trained_on(training);
+    let pca = fit_to(training, rows, progress).map_err(|error| error.to_string())?;
     if let Some((cache, key)) = cached {
         cache.put(&key, &pca);
     }
@@ -53,8 +59,16 @@ pub(super) fn fit<B: Backend>(
 /// # Errors
 /// When there are no images.
 pub fn fit_pca(training: &Subset, progress: Progress<'_>) -> Result<Pca, PcaError> {
-    let batches = sequential(training).map(|batch| batch.images);
-    Pca::fit(training.dataset().features(), batches, |done| {
+    let rows = sequential(training).map(|batch| batch.images);
+    fit_to(training, rows, progress)
+}
+
+fn fit_to(
+    training: &Subset,
+    rows: impl Iterator<Item = Vec<f32>>,
+    progress: Progress<'_>,
+) -> Result<Pca, PcaError> {
+    Pca::fit(training.dataset().features(), rows, |done| {
         progress("fitting PCA", done, training.len());
     })
 }

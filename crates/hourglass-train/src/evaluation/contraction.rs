@@ -5,7 +5,7 @@ use faer::Mat;
 use hourglass_models::{Activation, Autoencoder, Layer};
 use serde::Serialize;
 
-use super::subject::{Progress, Subject, host, images_of, sequential};
+use super::subject::{Progress, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::Estimate;
 
@@ -39,8 +39,12 @@ pub(super) fn measure<B: Backend>(
         Err(error) => return left_out(error.to_string()),
     };
     let (mut norms, mut sums) = (Vec::new(), Vec::new());
-    for batch in sequential(&sample) {
-        for images in images_of::<B>(&batch, subject.device).split(PART, 0) {
+    let sampled = Subject {
+        split: &sample,
+        ..subject
+    };
+    for images in sampled.images() {
+        for images in images.split(PART, 0) {
             let Some(jacobians) = subject.model.jacobian(images) else {
                 return left_out("the code is not a differentiable function of the image");
             };
@@ -90,8 +94,8 @@ fn saturated<B: Backend>(subject: Subject<'_, B>) -> Measured<f64> {
         _ => return left_out("only sigmoid units saturate at both ends"),
     }
     let (mut count, mut total) = (0_usize, 0_usize);
-    for batch in sequential(subject.split) {
-        let codes = host(subject.model.encode(images_of::<B>(&batch, subject.device)));
+    for images in subject.images() {
+        let codes = host(subject.model.encode(images));
         let saturated = |value: &&f32| !(SATURATED..=1.0 - SATURATED).contains(*value);
         count += codes.iter().filter(saturated).count();
         total += codes.len();

@@ -3,6 +3,7 @@
 mod activity;
 mod baseline;
 mod contraction;
+mod likelihood;
 mod outliers;
 mod reconstruction;
 mod report;
@@ -18,6 +19,9 @@ use serde_json::{Map, Value, json};
 pub use activity::Activity;
 pub use baseline::{Cache, fit_pca};
 pub use contraction::Contraction;
+pub use likelihood::{
+    ACTIVE_VARIANCE, CodeInformation, Density, LogLikelihood, code_information, log_likelihood,
+};
 pub use outliers::Outliers;
 pub use reconstruction::{Class, Fidelity, Reconstruction};
 pub use report::{Measure, Report, Request, examine};
@@ -62,6 +66,8 @@ impl<T, E: std::fmt::Display> From<Result<T, E>> for Measured<T> {
 pub struct Evaluation {
     /// Images measured.
     pub images: usize,
+    /// Whether the images are binary ones, drawn from the split's, for models of such.
+    pub binarized: bool,
     /// sum_i (x_i - mu_i)^2 an image, mu the mean of p(x|h) at the image's code, of the corrupted image where the family
     /// corrupts.
     pub squared_error: f64,
@@ -96,6 +102,9 @@ impl Evaluation {
     pub fn to_json(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("images".into(), json!(self.images));
+        if self.binarized {
+            map.insert("binarized".into(), json!(true));
+        }
         for (name, value) in &self.terms {
             map.insert(name.clone(), json!(value));
         }
@@ -164,6 +173,7 @@ fn evaluate_beside<B: Backend>(
             Err(reason) => PcaComparison::LeftOut(reason.clone()),
         },
         images: subject.split.len(),
+        binarized: subject.is_binarized(),
         squared_error: measured.squared_error,
         terms: measured.terms,
         corrupted_squared_error: measured.corrupted_squared_error,
@@ -226,10 +236,11 @@ fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basic
             context,
             inputs,
             images,
-            batch,
+            targets,
+            ..
         } = seen;
         if model.corrupt(images.clone(), &context).is_some() {
-            *corrupted_error.get_or_insert(0.0) += distance(&host(inputs.clone()), &batch.images);
+            *corrupted_error.get_or_insert(0.0) += distance(&host(inputs.clone()), &targets);
         }
         let codes = model.encode(inputs);
         [_, code] = codes.dims();
@@ -237,13 +248,14 @@ fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basic
             units.add(&host(codes.clone()), code);
         }
         let reconstructions = model.likelihood().mean(model.decode(codes));
-        error += distance(&host(reconstructions), &batch.images);
+        error += distance(&host(reconstructions), &targets);
         if let Some(norm) = model.jacobian_norm(images.clone()) {
             *norms.get_or_insert(0.0) += host(norm).into_iter().map(f64::from).sum::<f64>();
         }
         let (names, values) = stacked(model.loss(images, &context));
-        terms.push(index as u64, batch.len(), names, values);
-        done += batch.len();
+        let count = targets.len() / features;
+        terms.push(index as u64, count, names, values);
+        done += count;
         progress("measuring", done, subject.split.len());
     }
     let images = subject.split.len().max(1) as f64;
@@ -268,8 +280,8 @@ fn compare_with_pca<B: Backend>(
         let inputs = host(seen.inputs);
         error += baseline
             .pca
-            .squared_error(components, &inputs, &seen.batch.images);
-        done += seen.batch.len();
+            .squared_error(components, &inputs, &seen.targets);
+        done += seen.targets.len() / baseline.pca.features();
         progress("measuring PCA", done, subject.split.len());
     }
     PcaComparison::Measured {

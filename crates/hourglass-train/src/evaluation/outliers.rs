@@ -56,7 +56,7 @@ fn scores<B: Backend>(
     let features = subject.split.dataset().features();
     let (mut model, mut pca, mut done) = (Vec::new(), Vec::new(), 0);
     for seen in subject.seen() {
-        let targets = &seen.batch.images;
+        let targets = &seen.targets;
         if let Ok(Baseline {
             pca: fitted,
             components,
@@ -70,7 +70,7 @@ fn scores<B: Backend>(
             targets,
             features,
         ));
-        done += seen.batch.indices.len();
+        done += targets.len() / features;
         progress("scoring outliers", done, subject.split.len());
     }
     (model, pca)

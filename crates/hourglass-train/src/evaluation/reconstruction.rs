@@ -58,7 +58,7 @@ pub(super) fn measure<B: Backend>(
     let mut pca = baseline.map(|_| Fidelities::new(shape));
     let (mut labels, mut done) = (Vec::new(), 0);
     for seen in subject.seen() {
-        let targets = &seen.batch.images;
+        let targets = &seen.targets;
         if let (
             Ok(pca),
             Ok(Baseline {
@@ -71,7 +71,7 @@ pub(super) fn measure<B: Backend>(
             pca.add(&fitted.reconstruct(*components, &inputs), targets);
         }
         model.add(&subject.reconstruct(seen.inputs), targets);
-        labels.extend(seen.batch.labels.unwrap_or_default());
+        labels.extend(seen.labels.unwrap_or_default());
         done += targets.len() / model.features;
         progress("measuring reconstructions", done, subject.split.len());
     }

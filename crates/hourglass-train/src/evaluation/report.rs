@@ -1,5 +1,7 @@
 //! The whole report on a model: its numbers, and whatever else was asked for.
 
+use std::num::NonZeroUsize;
+
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use serde::Serialize;
@@ -7,8 +9,8 @@ use serde::Serialize;
 use super::baseline::{Baseline, Cache};
 use super::subject::{Progress, Subject};
 use super::{
-    Contraction, Evaluation, Measured, Outliers, Reconstruction, Robustness, contraction,
-    evaluate_beside, left_out, outliers, reconstruction, robustness,
+    Contraction, Density, Evaluation, Measured, Outliers, Reconstruction, Robustness, contraction,
+    evaluate_beside, left_out, likelihood, outliers, reconstruction, robustness,
 };
 
 /// What can be measured beside a model's own terms and its error.
@@ -16,6 +18,8 @@ use super::{
 pub enum Measure {
     /// See [`Reconstruction`].
     Reconstruction,
+    /// See [`Density`].
+    Density,
     /// See [`Contraction`].
     Contraction,
     /// See [`Robustness`].
@@ -29,6 +33,8 @@ pub enum Measure {
 pub struct Request<'a> {
     /// What to measure.
     pub measures: &'a [Measure],
+    /// Importance samples an image.
+    pub samples: NonZeroUsize,
     /// Images whose Jacobians are computed.
     pub jacobian_images: usize,
     /// The images of another dataset, or why there are none.
@@ -46,6 +52,9 @@ pub struct Report {
     /// How near reconstructions are to their images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconstruction: Option<Reconstruction>,
+    /// The log-likelihood, and what each dimension of the code carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub density: Option<Measured<Density>>,
     /// How strongly the code follows the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contraction: Option<Measured<Contraction>>,
@@ -69,6 +78,8 @@ pub fn examine<B: Backend>(
     Report {
         reconstruction: asks(Measure::Reconstruction)
             .then(|| reconstruction::measure(subject, baseline, progress)),
+        density: asks(Measure::Density)
+            .then(|| likelihood::measure(subject, request.samples, progress)),
         contraction: asks(Measure::Contraction)
             .then(|| contraction::measure(subject, request.jacobian_images, progress)),
         robustness: asks(Measure::Robustness)

@@ -5,9 +5,7 @@ use hourglass_models::{Corruption, StepContext};
 use serde::Serialize;
 
 use super::baseline::Baseline;
-use super::subject::{
-    EVALUATION_SEED, Progress, Subject, host, images_of, sequential, squared_distances,
-};
+use super::subject::{EVALUATION_SEED, Progress, Subject, host, squared_distances};
 use crate::measures::Estimate;
 
 const LEVELS: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
@@ -62,15 +60,15 @@ fn measure_at<B: Backend>(
 ) -> Option<Robustness> {
     let features = subject.split.dataset().features();
     let (mut own, mut model, mut pca) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, batch) in sequential(subject.split).enumerate() {
+    for (index, images) in subject.images().enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-        let images = images_of::<B>(&batch, subject.device);
+        let targets = host(images.clone());
         let corrupted = corruption.apply(images, level, &context);
         let inputs = host(corrupted.clone());
-        own.extend(squared_distances(&inputs, &batch.images, features));
+        own.extend(squared_distances(&inputs, &targets, features));
         model.extend(squared_distances(
             &subject.reconstruct(corrupted),
-            &batch.images,
+            &targets,
             features,
         ));
         if let Some(Baseline {
@@ -79,9 +77,9 @@ fn measure_at<B: Backend>(
         }) = baseline
         {
             let reconstructions = fitted.reconstruct(*components, &inputs);
-            pca.extend(squared_distances(&reconstructions, &batch.images, features));
+            pca.extend(squared_distances(&reconstructions, &targets, features));
         }
-        done(batch.len());
+        done(targets.len() / features);
     }
     Some(Robustness {
         corruption,

@@ -45,8 +45,10 @@ pub(super) struct Seen<B: Backend> {
     pub(super) inputs: Tensor<B, 2>,
     /// The images, `[batch, features]`.
     pub(super) images: Tensor<B, 2>,
-    /// The images on the host, and their labels.
-    pub(super) batch: Batch,
+    /// The images on the host.
+    pub(super) targets: Vec<f32>,
+    /// Their labels, where there are some.
+    pub(super) labels: Option<Vec<u8>>,
 }
 
 impl<B: Backend> Subject<'_, B> {
@@ -55,14 +57,55 @@ impl<B: Backend> Subject<'_, B> {
         sequential(self.split).enumerate().map(|(index, batch)| {
             let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
             let images = images_of::<B>(&batch, self.device);
+            let binary = self.model.binarize(images.clone(), &context);
+            let targets = binary.clone().map_or(batch.images, host);
+            let images = binary.unwrap_or(images);
             let corrupted = self.model.corrupt(images.clone(), &context);
             Seen {
                 inputs: corrupted.unwrap_or_else(|| images.clone()),
                 context,
                 images,
-                batch,
+                targets,
+                labels: batch.labels,
             }
         })
+    }
+
+    /// The images of the split as the model sees them: binary ones where it is a model of such, the same in every measure.
+    /// `[batch, features]` each.
+    pub(super) fn images(&self) -> impl Iterator<Item = Tensor<B, 2>> {
+        sequential(self.split).enumerate().map(|(index, batch)| {
+            let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
+            self.as_seen(&batch, &context)
+        })
+    }
+
+    /// The images that the model was trained on as it saw them, on the host; for a model of binary images, those drawn at
+    /// some steps of training.
+    pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = Vec<f32>> {
+        sequential(training).enumerate().map(|(index, batch)| {
+            let context = StepContext::train(EVALUATION_SEED, index as u64, 1);
+            match self.is_binarized() {
+                true => host(self.as_seen(&batch, &context)),
+                false => batch.images,
+            }
+        })
+    }
+
+    /// Whether the model sees binary images in place of the split's.
+    pub(super) fn is_binarized(&self) -> bool {
+        let features = self.split.dataset().features();
+        let image = Tensor::zeros([1, features], self.device);
+        self.model
+            .binarize(image, &StepContext::evaluate(EVALUATION_SEED, 0))
+            .is_some()
+    }
+
+    fn as_seen(&self, batch: &Batch, context: &StepContext) -> Tensor<B, 2> {
+        let images = images_of(batch, self.device);
+        self.model
+            .binarize(images.clone(), context)
+            .unwrap_or(images)
     }
 
     /// The means of p(x|h) at the codes of inputs, on the host: `[batch, features]` to as many values.

@@ -1,5 +1,6 @@
 //! `hourglass evaluate`
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -39,6 +40,9 @@ pub(crate) struct Arguments {
     /// The data set that the model should tell from its own
     #[arg(long, value_name = "DATA", default_value = "fashion-mnist")]
     outliers: String,
+    /// Importance samples an image, for the log-likelihood; the field's tables have 5000
+    #[arg(long, value_name = "K", default_value = "50")]
+    samples: NonZeroUsize,
     /// Images whose Jacobians are computed
     #[arg(long, value_name = "N", default_value_t = 200)]
     jacobian_images: usize,
@@ -105,6 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         training: training.as_ref().map_err(String::as_str),
         request: Request {
             measures: &measures,
+            samples: arguments.samples,
             jacobian_images: arguments.jacobian_images,
             outliers: others.as_ref().map_err(String::as_str),
             cache: cache.as_ref(),
@@ -183,6 +188,8 @@ fn outlier_images(
 enum MeasureName {
     /// PSNR, SSIM and the error of each class, with PCA's
     Reconstruction,
+    /// The log-likelihood by importance sampling, the KL of each dimension, active units
+    Density,
     /// The Jacobian's norm and singular values, saturated units
     Contraction,
     /// The error by kind and level of corruption
@@ -195,6 +202,7 @@ impl From<MeasureName> for Measure {
     fn from(name: MeasureName) -> Self {
         match name {
             MeasureName::Reconstruction => Self::Reconstruction,
+            MeasureName::Density => Self::Density,
             MeasureName::Contraction => Self::Contraction,
             MeasureName::Robustness => Self::Robustness,
             MeasureName::Outliers => Self::Outliers,

@@ -29,7 +29,7 @@ const WITHIN_TOML: std::ops::RangeInclusive<u64> = 0..=i64::MAX as u64;
 /// Train a model and write a run directory
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  hourglass train --resume --out runs/sparse-1\n\nRecipes in the program: undercomplete, sparse, denoising, contractive, variational, sparse-l1, sparse-kl, linear, conv"
+    after_help = "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  hourglass train --resume --out runs/sparse-1\n\nRecipes in the program: undercomplete, sparse, denoising, contractive, variational, sparse-l1, sparse-kl, linear, conv, vae-50, iwae"
 )]
 pub(crate) struct Arguments {
     /// A family, another recipe in the program, or a recipe.toml [default with --resume: the run's own]

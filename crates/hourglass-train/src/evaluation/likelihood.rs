@@ -1,0 +1,387 @@
+//! The log-likelihood of a split, estimated by importance sampling, and how much of the code carries information.
+//!
+//! With w_i = p(x|z_i) p(z_i) / q(z_i|x) and z_1 to z_K drawn from q(z|x), log p_K(x) = log 1/K sum_i w_i. It is a lower
+//! bound of log p(x) in expectation, and comes to it as K grows (Burda et al. 2016, who use K = 5000).
+//!
+//! The weights come in chunks of samples, and of each image only three numbers are kept, so that memory does not depend
+//! on K.
+
+use std::num::NonZeroUsize;
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use hourglass_models::{Autoencoder, StepContext};
+use serde::Serialize;
+
+use super::subject::{EVALUATION_SEED, Progress, Subject};
+use super::{Measured, left_out};
+
+/// Samples of z, over all images of a batch, that are decoded at a time.
+const CHUNK: usize = 5000;
+
+/// A unit of the code is active if the variance over the images of its posterior mean is above this (Burda et al. 2016,
+/// section 5).
+pub const ACTIVE_VARIANCE: f64 = 0.01;
+
+/// The estimated log-likelihood of a split, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LogLikelihood {
+    /// Images measured.
+    pub images: usize,
+    /// K, the samples an image.
+    pub samples: usize,
+    /// -log p_K(x), the mean over the images.
+    pub negative_log_likelihood_nats: f64,
+    /// The standard error of that mean for other images of the same kind: s / sqrt(images), s the standard deviation over
+    /// the images. What sampling z adds to the spread is part of it.
+    pub standard_error_nats: f64,
+    /// The standard error of that mean for other samples of z and the same images, by the delta method: the variance of
+    /// log p_K(x) is about that of the mean of the weights over its square. Too small where single weights dominate.
+    pub monte_carlo_error_nats: f64,
+    /// How far log p_K is expected to lie below log p, in the mean over the images: half the variance above, an image
+    /// (the delta method's second order). Too small where single weights dominate.
+    pub bias_nats: f64,
+    /// (sum_i w_i)^2 / sum_i w_i^2, the mean over the images: K where the posterior is exact, 1 where a single weight
+    /// dominates (Kong 1992).
+    pub effective_samples: f64,
+    /// The smallest of these.
+    pub smallest_effective_samples: f64,
+}
+
+/// What each dimension of a code carries on a split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CodeInformation {
+    /// KL(q(z_j|x) || p(z_j)) in nats, the mean over the images.
+    pub kl_nats: Vec<f64>,
+    /// The variance over the images of the posterior's mean.
+    pub mean_variance: Vec<f64>,
+    /// Dimensions whose variance is above [`ACTIVE_VARIANCE`].
+    pub active_units: usize,
+}
+
+/// What is known of a model's density.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Density {
+    /// The estimate by importance sampling.
+    pub log_likelihood: LogLikelihood,
+    /// What each dimension of the code carries.
+    pub code: CodeInformation,
+}
+
+/// Measures the density; left out for families that have none.
+pub(super) fn measure<B: Backend>(
+    subject: Subject<'_, B>,
+    samples: NonZeroUsize,
+    progress: Progress<'_>,
+) -> Measured<Density> {
+    let none = || left_out("the family has no prior and no posterior");
+    let Some(code) = code_information(subject, progress) else {
+        return none();
+    };
+    let Some(log_likelihood) = log_likelihood(subject, samples, progress) else {
+        return none();
+    };
+    Measured::Value(Density {
+        log_likelihood,
+        code,
+    })
+}
+
+/// Estimates log p(x) from `samples` importance samples an image; nothing for families without importance weights.
+pub fn log_likelihood<B: Backend>(
+    subject: Subject<'_, B>,
+    samples: NonZeroUsize,
+    progress: Progress<'_>,
+) -> Option<LogLikelihood> {
+    let samples = samples.get();
+    let mut estimates = Vec::with_capacity(subject.split.len());
+    let mut chunks = 0;
+    for images in subject.images() {
+        let [batch, _] = images.dims();
+        let mut weights = vec![Weights::default(); batch];
+        let chunk = (CHUNK / batch).max(1);
+        for first in (0..samples).step_by(chunk) {
+            let context = StepContext::evaluate(EVALUATION_SEED, chunks);
+            chunks += 1;
+            let count = chunk.min(samples - first);
+            let log_weights =
+                subject
+                    .model
+                    .log_importance_weights(images.clone(), &context, count)?;
+            add_all(&mut weights, log_weights);
+            // In images, of which a part is done.
+            let done = estimates.len() + batch * (first + count) / samples;
+            progress("estimating the log-likelihood", done, subject.split.len());
+        }
+        estimates.extend(weights.iter().map(Weights::estimate));
+    }
+    (!estimates.is_empty()).then(|| summary(&estimates, samples))
+}
+
+/// Measures the posterior of each dimension; nothing for families without one.
+pub fn code_information<B: Backend>(
+    subject: Subject<'_, B>,
+    progress: Progress<'_>,
+) -> Option<CodeInformation> {
+    let mut divergences = Moments::default();
+    let mut means = Moments::default();
+    for images in subject.images() {
+        let posterior = subject.model.posterior(images)?;
+        divergences.add(posterior.kl_per_dimension());
+        means.add(posterior.mean);
+        progress("measuring the code", means.rows, subject.split.len());
+    }
+    let mean_variance = means.variances();
+    Some(CodeInformation {
+        kl_nats: divergences.means(),
+        active_units: mean_variance
+            .iter()
+            .filter(|&&variance| variance > ACTIVE_VARIANCE)
+            .count(),
+        mean_variance,
+    })
+}
+
+/// Adds to each image's weights its row.
+///
+/// # Shapes
+/// - log_weights: `[batch, any]`
+fn add_all<B: Backend>(weights: &mut [Weights], log_weights: Tensor<B, 2>) {
+    let [_, count] = log_weights.dims();
+    let values: Vec<f64> = log_weights.into_data().iter::<f64>().collect();
+    for (weights, row) in weights.iter_mut().zip(values.chunks_exact(count)) {
+        row.iter().for_each(|&log_weight| weights.add(log_weight));
+    }
+}
+
+/// The importance weights of an image, summed as they come; the sums are about the largest weight so far, so that no
+/// exponential overflows and not all vanish.
+#[derive(Debug, Clone)]
+struct Weights {
+    count: usize,
+    log_largest: f64,
+    /// sum_i w_i / largest
+    sum: f64,
+    /// sum_i (w_i / largest)^2
+    squares: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            log_largest: f64::NEG_INFINITY,
+            sum: 0.0,
+            squares: 0.0,
+        }
+    }
+}
+
+impl Weights {
+    fn add(&mut self, log_weight: f64) {
+        self.count += 1;
+        if log_weight == f64::NEG_INFINITY {
+            return;
+        }
+        if log_weight > self.log_largest {
+            // The first time this is exp(-inf) = 0, on sums that are 0.
+            let scale = (self.log_largest - log_weight).exp();
+            self.sum *= scale;
+            self.squares *= scale * scale;
+            self.log_largest = log_weight;
+        }
+        let weight = (log_weight - self.log_largest).exp();
+        self.sum += weight;
+        self.squares += weight * weight;
+    }
+
+    fn estimate(&self) -> Estimate {
+        let count = self.count as f64;
+        let effective_samples = self.sum * self.sum / self.squares;
+        Estimate {
+            log_likelihood: self.log_largest + (self.sum / count).ln(),
+            // s^2 / (K m^2) with m and s^2 the mean and the unbiased variance of the weights, written with their sums.
+            // Rounding can bring equal weights below 0.
+            variance: (count / effective_samples - 1.0).max(0.0) / (count - 1.0),
+            effective_samples,
+        }
+    }
+}
+
+/// What the weights say of an image.
+#[derive(Debug, Clone, Copy)]
+struct Estimate {
+    /// log 1/K sum_i w_i
+    log_likelihood: f64,
+    /// Its variance for other samples, by the delta method; not a number with one sample.
+    variance: f64,
+    effective_samples: f64,
+}
+
+fn summary(estimates: &[Estimate], samples: usize) -> LogLikelihood {
+    let count = estimates.len() as f64;
+    let mean_of = |value: fn(&Estimate) -> f64| estimates.iter().map(value).sum::<f64>() / count;
+    let mean = mean_of(|estimate| estimate.log_likelihood);
+    let squares = estimates
+        .iter()
+        .map(|estimate| (estimate.log_likelihood - mean).powi(2));
+    let variance = mean_of(|estimate| estimate.variance);
+    LogLikelihood {
+        images: estimates.len(),
+        samples,
+        negative_log_likelihood_nats: -mean,
+        standard_error_nats: (squares.sum::<f64>() / (count - 1.0) / count).sqrt(),
+        monte_carlo_error_nats: (variance / count).sqrt(),
+        bias_nats: variance / 2.0,
+        effective_samples: mean_of(|estimate| estimate.effective_samples),
+        smallest_effective_samples: estimates
+            .iter()
+            .map(|estimate| estimate.effective_samples)
+            .fold(f64::INFINITY, f64::min),
+    }
+}
+
+/// Sums and sums of squares of columns.
+#[derive(Default)]
+struct Moments {
+    rows: usize,
+    sums: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Moments {
+    /// # Shapes
+    /// - rows: `[batch, columns]`
+    fn add<B: Backend>(&mut self, rows: Tensor<B, 2>) {
+        let [count, columns] = rows.dims();
+        self.rows += count;
+        self.sums.resize(columns, 0.0);
+        self.squares.resize(columns, 0.0);
+        for (index, value) in rows.into_data().iter::<f64>().enumerate() {
+            self.sums[index % columns] += value;
+            self.squares[index % columns] += value * value;
+        }
+    }
+
+    fn means(&self) -> Vec<f64> {
+        let rows = self.rows.max(1) as f64;
+        self.sums.iter().map(|sum| sum / rows).collect()
+    }
+
+    fn variances(&self) -> Vec<f64> {
+        let rows = self.rows.max(1) as f64;
+        let columns = self.means().into_iter().zip(&self.squares);
+        columns
+            .map(|(mean, squares)| (squares / rows - mean * mean).max(0.0))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::NdArray;
+
+    /// Standard normal numbers, by Box & Muller from a linear congruential generator (Knuth's MMIX).
+    fn normal_numbers(seed: u64) -> impl FnMut() -> f64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut uniform = move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        };
+        move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
+    }
+
+    fn weights(log_weights: &[f64]) -> Weights {
+        let mut weights = Weights::default();
+        log_weights
+            .iter()
+            .for_each(|&log_weight| weights.add(log_weight));
+        weights
+    }
+
+    fn assert_close(found: f64, expected: f64, tolerance: f64) {
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "{found} instead of {expected}"
+        );
+    }
+
+    #[test]
+    fn the_mean_of_weights_of_any_size_is_finite() {
+        for shift in [0.0, 1e6, -1e6] {
+            let estimate =
+                weights(&[shift - 700.0, shift, shift + 1.0, f64::NEG_INFINITY]).estimate();
+            let expected = shift + ((1.0 + 1_f64.exp()) / 4.0).ln();
+            assert_close(estimate.log_likelihood, expected, 1e-9);
+            let effective = (1.0 + 1_f64.exp()).powi(2) / (1.0 + 2_f64.exp());
+            assert_close(estimate.effective_samples, effective, 1e-9);
+        }
+        assert!(weights(&[0.0, f64::NAN]).estimate().log_likelihood.is_nan());
+    }
+
+    #[test]
+    fn equal_weights_leave_no_error() {
+        let estimate = weights(&[-90.1; 1000]).estimate();
+        assert_close(estimate.log_likelihood, -90.1, 1e-9);
+        assert_close(estimate.effective_samples, 1000.0, 1e-6);
+        assert!(estimate.variance < 1e-12);
+    }
+
+    #[test]
+    fn chunks_give_what_all_at_once_gives() {
+        const SAMPLES: usize = 12;
+        let mut normal = normal_numbers(1);
+        let values: Vec<f32> = (0..3 * SAMPLES).map(|_| (30.0 * normal()) as f32).collect();
+        let data = burn::tensor::TensorData::new(values, [3, SAMPLES]);
+        let log_weights = Tensor::<NdArray, 2>::from_data(data, &Default::default());
+        let added = |chunk: usize| {
+            let mut weights = vec![Weights::default(); 3];
+            for first in (0..SAMPLES).step_by(chunk) {
+                let count = chunk.min(SAMPLES - first);
+                add_all(&mut weights, log_weights.clone().narrow(1, first, count));
+            }
+            weights
+        };
+        for chunk in [1, 5, 6] {
+            for (found, expected) in added(chunk).iter().zip(added(SAMPLES)) {
+                assert_eq!(found.count, SAMPLES);
+                let (found, expected) = (found.estimate(), expected.estimate());
+                assert_close(found.log_likelihood, expected.log_likelihood, 1e-12);
+                assert_close(found.variance, expected.variance, 1e-12);
+            }
+        }
+    }
+
+    /// Log-normal weights with the mean 1: log p is 0.
+    #[test]
+    fn the_stated_error_and_bias_are_those_of_many_repetitions() {
+        const DEVIATION: f64 = 0.8;
+        const SAMPLES: usize = 200;
+        const REPETITIONS: usize = 4000;
+        let mut normal = normal_numbers(2);
+        let estimates: Vec<Estimate> = (0..REPETITIONS)
+            .map(|_| {
+                let log_weight = |_| DEVIATION * normal() - DEVIATION * DEVIATION / 2.0;
+                weights(&(0..SAMPLES).map(log_weight).collect::<Vec<_>>()).estimate()
+            })
+            .collect();
+        let summary = summary(&estimates, SAMPLES);
+        assert_eq!((summary.images, summary.samples), (REPETITIONS, SAMPLES));
+        // Each repetition is an image here: the spread over the images is all from sampling.
+        let ratio = summary.monte_carlo_error_nats / summary.standard_error_nats;
+        assert_close(ratio, 1.0, 0.05);
+        let error = 4.0 * summary.standard_error_nats;
+        assert_close(
+            summary.negative_log_likelihood_nats,
+            summary.bias_nats,
+            error,
+        );
+        // 1 / E[w^2] of a log-normal.
+        let effective = SAMPLES as f64 * (-DEVIATION * DEVIATION).exp();
+        assert_close(summary.effective_samples, effective, 0.03 * SAMPLES as f64);
+        assert!(summary.smallest_effective_samples < summary.effective_samples);
+    }
+}

@@ -1,0 +1,276 @@
+//! Estimates of the log-likelihood, and what is said of the code, against closed forms in double precision. In a file of
+//! its own, since a process has one default precision.
+
+use std::f64::consts::TAU;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use burn::backend::NdArray;
+use burn::tensor::TensorData;
+use hourglass_data::{Dataset, ImageShape, Subset};
+use hourglass_models::{Model, ModelConfig, load_state_dict};
+use hourglass_train::{LogLikelihood, Subject, code_information, evaluate, log_likelihood};
+
+type B = NdArray<f64>;
+
+const FEATURES: usize = 4;
+const CODE: usize = 2;
+const SIGMA: f64 = 0.4;
+
+/// The columns of W in the decoder x = W z + b: orthogonal, so that the dimensions of the posterior are independent.
+const COLUMNS: [[f64; FEATURES]; CODE] = [[0.9, -0.3, 0.5, 0.2], [0.2, 0.6, 0.2, -0.5]];
+const BIAS: [f64; FEATURES] = [0.2, 0.4, 0.5, 0.1];
+
+/// Images of 2 x 2 pixels without structure, one byte a pixel.
+fn split(images: usize) -> Subset {
+    let pixels = (0..images * FEATURES).map(|i| (i * i * 37 + i * 101 + 13) as u8);
+    let shape = ImageShape {
+        channels: 1,
+        height: 2,
+        width: 2,
+    };
+    let dataset = Dataset::from_memory("test", shape, pixels.collect(), None).expect("images");
+    Subset::all(&Arc::new(dataset))
+}
+
+fn images(split: &Subset) -> Vec<[f64; FEATURES]> {
+    let image = |index: &u32| split.dataset().image(*index as usize);
+    let pixel = |pixels: &[u8], i: usize| f64::from(f32::from(pixels[i]) / 255.0);
+    let images = split.indices().iter().map(image);
+    images
+        .map(|pixels| std::array::from_fn(|i| pixel(pixels, i)))
+        .collect()
+}
+
+/// A model of linear layers only, with the weights given, and `[outputs, inputs]` as PyTorch has them.
+fn model(
+    objective: &str,
+    encoder: [[f64; FEATURES]; 2 * CODE],
+    encoder_bias: [f64; 2 * CODE],
+    decoder: [[f64; CODE]; FEATURES],
+    decoder_bias: [f64; FEATURES],
+) -> Model<B> {
+    let network = r#"{"kind": "mlp", "hidden": [], "code": 2}"#;
+    let config =
+        format!(r#"{{"family": "variational", "network": {network}, "objective": {objective}}}"#);
+    let config: ModelConfig = serde_json::from_str(&config).expect("a config");
+    let model = config
+        .init::<B>([1, 2, 2], 0, &Default::default())
+        .expect("a valid config");
+    let weights = [
+        ("encoder.0.weight", TensorData::from(encoder)),
+        ("encoder.0.bias", TensorData::from(encoder_bias)),
+        ("decoder.0.weight", TensorData::from(decoder)),
+        ("decoder.0.bias", TensorData::from(decoder_bias)),
+    ];
+    let weights = weights.map(|(name, data)| (name.to_owned(), data));
+    load_state_dict(model, weights.into()).expect("fitting weights")
+}
+
+fn dot(a: &[f64; FEATURES], b: &[f64; FEATURES]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// W, `[features, code]`
+fn weight() -> [[f64; CODE]; FEATURES] {
+    std::array::from_fn(|i| COLUMNS.map(|column| column[i]))
+}
+
+/// The linear Gaussian model, its encoder the exact posterior but for the means being off by `shift` and the
+/// log-variances by `widening`.
+fn linear_gaussian(shift: f64, widening: f64) -> Model<B> {
+    assert!(dot(&COLUMNS[0], &COLUMNS[1]).abs() < 1e-12);
+    let mut encoder = [[0.0; FEATURES]; 2 * CODE];
+    let mut bias = [0.0; 2 * CODE];
+    for (j, column) in COLUMNS.iter().enumerate() {
+        // The variance 1 / (1 + |w|^2 / sigma^2), and the mean variance * w (x - b) / sigma^2.
+        let variance = 1.0 / (1.0 + dot(column, column) / (SIGMA * SIGMA));
+        encoder[j] = column.map(|w| variance * w / (SIGMA * SIGMA));
+        bias[j] = shift - dot(&encoder[j], &BIAS);
+        bias[CODE + j] = variance.ln() + widening;
+    }
+    let objective = format!(r#"{{"likelihood": {{"gaussian": {{"sigma": {SIGMA}}}}}}}"#);
+    model(&objective, encoder, bias, weight(), BIAS)
+}
+
+/// log N(x; b, W W^T + sigma^2 I), by the matrix inversion and determinant lemmas with orthogonal columns.
+fn exact_log_density(image: &[f64; FEATURES]) -> f64 {
+    let variance = SIGMA * SIGMA;
+    let residual: [f64; FEATURES] = std::array::from_fn(|i| image[i] - BIAS[i]);
+    let mut squares = dot(&residual, &residual);
+    let mut log_determinant = FEATURES as f64 * variance.ln();
+    for column in &COLUMNS {
+        let (norm, projection) = (dot(column, column), dot(column, &residual));
+        squares -= projection * projection / (variance + norm);
+        log_determinant += (1.0 + norm / variance).ln();
+    }
+    -0.5 * (FEATURES as f64 * TAU.ln() + log_determinant + squares / variance)
+}
+
+fn subject<'a>(model: &'a Model<B>, split: &'a Subset) -> Subject<'a, B> {
+    Subject {
+        model,
+        split,
+        training: Err("not asked for"),
+        device: &burn::backend::ndarray::NdArrayDevice::Cpu,
+    }
+}
+
+fn estimated(model: &Model<B>, split: &Subset, samples: usize) -> LogLikelihood {
+    let samples = NonZeroUsize::new(samples).expect("samples");
+    log_likelihood(subject(model, split), samples, &mut |_, _, _| {}).expect("a variational model")
+}
+
+fn assert_close(found: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (found - expected).abs() <= tolerance,
+        "{found} instead of {expected}, which is more than {tolerance} off"
+    );
+}
+
+/// Every weight is p(x) itself.
+#[test]
+fn the_exact_posterior_gives_the_exact_likelihood() {
+    let split = split(3);
+    let exact = images(&split).iter().map(exact_log_density).sum::<f64>() / 3.0;
+    // The number of samples is no multiple of a chunk's.
+    for samples in [1, 2, 4001] {
+        let found = estimated(&linear_gaussian(0.0, 0.0), &split, samples);
+        assert_close(found.negative_log_likelihood_nats, -exact, 1e-9);
+        assert_close(found.smallest_effective_samples, samples as f64, 1e-6);
+        if samples == 1 {
+            assert!(found.monte_carlo_error_nats.is_nan(), "{found:?}");
+        } else {
+            assert!(found.monte_carlo_error_nats < 1e-6, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn the_estimate_is_within_its_error_of_the_exact_likelihood() {
+    // More than a batch.
+    let (split, samples) = (split(700), 500);
+    let exact: Vec<f64> = images(&split).iter().map(exact_log_density).collect();
+    let mean = exact.iter().sum::<f64>() / exact.len() as f64;
+    let variance = exact
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>();
+    let standard_error = (variance / (exact.len() - 1) as f64 / exact.len() as f64).sqrt();
+
+    let found = estimated(&linear_gaussian(0.15, 0.4), &split, samples);
+    assert_eq!((found.images, found.samples), (700, samples));
+    let error = found.monte_carlo_error_nats;
+    assert!((1e-4..1e-2).contains(&error), "{found:?}");
+    let expected = found.bias_nats - mean;
+    assert_close(found.negative_log_likelihood_nats, expected, 4.0 * error);
+    assert_close(
+        found.standard_error_nats,
+        standard_error,
+        0.05 * standard_error,
+    );
+    assert!(found.effective_samples < 0.95 * samples as f64, "{found:?}");
+    assert!(found.smallest_effective_samples > 1.0, "{found:?}");
+}
+
+#[test]
+fn progress_ends_with_all_images() {
+    let (split, mut last) = (split(3), 0);
+    let samples = NonZeroUsize::new(4001).expect("samples");
+    let model = linear_gaussian(0.0, 0.0);
+    log_likelihood(subject(&model, &split), samples, &mut |_, done, total| {
+        assert!(done >= last && total == 3);
+        last = done;
+    });
+    assert_eq!(last, 3);
+}
+
+#[test]
+fn divergences_and_active_units_are_those_of_the_encoder() {
+    let split = split(600);
+    let images = images(&split);
+    let mean = |value: &dyn Fn(&[f64; FEATURES]) -> f64| {
+        images.iter().map(value).sum::<f64>() / images.len() as f64
+    };
+    let pixel_mean = mean(&|x| x[0]);
+    let pixel_variance = mean(&|x| (x[0] - pixel_mean).powi(2));
+    // The first unit's mean has a variance a little above the threshold, the second's a little below; means far from 0.
+    let slopes = [0.010_1, 0.009_9].map(|variance: f64| (variance / pixel_variance).sqrt());
+    let mut encoder = [[0.0; FEATURES]; 2 * CODE];
+    encoder[0][0] = slopes[0];
+    encoder[1][0] = -slopes[1];
+    let bias = [3.0, 0.5, -1.0, 0.0];
+    let model = model(
+        r#"{"likelihood": "bernoulli"}"#,
+        encoder,
+        bias,
+        weight(),
+        BIAS,
+    );
+    let found =
+        code_information(subject(&model, &split), &mut |_, _, _| {}).expect("a variational model");
+
+    assert_close(found.mean_variance[0], 0.010_1, 1e-9);
+    assert_close(found.mean_variance[1], 0.009_9, 1e-9);
+    assert_eq!(found.active_units, 1);
+    let squares = [
+        mean(&|x| (3.0 + slopes[0] * x[0]).powi(2)),
+        mean(&|x| (0.5 - slopes[1] * x[0]).powi(2)),
+    ];
+    let expected = 0.5 * (squares[0] + (-1.0_f64).exp() + 1.0 - 1.0);
+    assert_close(found.kl_nats[0], expected, 1e-9);
+    assert_close(found.kl_nats[1], 0.5 * squares[1], 1e-9);
+}
+
+/// With a code that says nothing the likelihood of binary images is that of their number of ones.
+#[test]
+fn binary_images_are_the_same_in_every_measure() {
+    let split = split(600);
+    let objective = r#"{"likelihood": "bernoulli", "binarize": true}"#;
+    let (nothing, logit) = ([[0.0; FEATURES]; 2 * CODE], 0.7);
+    let model = model(
+        objective,
+        nothing,
+        [0.0; 2 * CODE],
+        [[0.0; CODE]; FEATURES],
+        [logit; FEATURES],
+    );
+    let found = estimated(&model, &split, 3);
+    assert_close(found.effective_samples, 3.0, 1e-9);
+    // -log p = pixels * log(1 + exp(l)) - ones * l
+    let nats = found.negative_log_likelihood_nats * 600.0;
+    let ones = (2400.0 * logit.exp().ln_1p() - nats) / logit;
+    assert_close(ones, ones.round(), 1e-6);
+    let grey: f64 = images(&split).iter().flatten().sum();
+    assert_close(ones, grey, 4.0 * 600_f64.sqrt());
+
+    let evaluation = evaluate(subject(&model, &split), &mut |_, _, _| {});
+    assert!(evaluation.binarized);
+    let terms: Vec<_> = evaluation
+        .terms
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let expected = ["loss", "reconstruction_nats", "kl_nats", "negative_elbo"];
+    assert_eq!(terms, expected);
+    let term = evaluation.terms[1].1;
+    assert_close(term, found.negative_log_likelihood_nats, 1e-9);
+    // (1 - p)^2 for a one, p^2 for a zero.
+    let p = 1.0 / (1.0 + (-logit).exp());
+    let squares = ones * (1.0 - p).powi(2) + (2400.0 - ones) * p * p;
+    assert_close(evaluation.squared_error, squares / 600.0, 1e-4);
+}
+
+#[test]
+fn families_without_a_posterior_have_no_estimate() {
+    let network = r#"{"kind": "mlp", "hidden": [], "code": 2}"#;
+    let config = format!(r#"{{"family": "undercomplete", "network": {network}}}"#);
+    let config: ModelConfig = serde_json::from_str(&config).expect("a config");
+    let model = config.init::<B>([1, 2, 2], 0, &Default::default());
+    let model = model.expect("a valid config");
+    let split = split(3);
+    let subject = subject(&model, &split);
+    let progress = &mut |_: &str, _: usize, _: usize| {};
+    assert!(log_likelihood(subject, NonZeroUsize::MIN, progress).is_none());
+    assert!(code_information(subject, progress).is_none());
+}
