@@ -5,6 +5,7 @@
 //! | [`image_quality`] | how near reconstructions are to their images: PSNR and SSIM |
 //! | [`auroc`] | how well scores tell outliers from inliers |
 //! | [`probe`] | how much of the classes a linear classifier reads from codes |
+//! | [`neighbours`] | how often the nearest codes are of the same class |
 //!
 //! Every number comes as an [`Estimate`], with its standard error. None depends on the number of threads.
 
@@ -14,6 +15,7 @@ mod estimate;
 pub mod image_quality;
 mod labelled;
 mod lbfgs;
+pub mod neighbours;
 pub mod probe;
 mod standardise;
 
