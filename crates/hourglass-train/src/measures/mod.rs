@@ -4,16 +4,24 @@
 //! |---|---|
 //! | [`image_quality`] | how near reconstructions are to their images: PSNR and SSIM |
 //! | [`auroc`] | how well scores tell outliers from inliers |
+//! | [`probe`] | how much of the classes a linear classifier reads from codes |
+//! | [`neighbours`] | how often the nearest codes are of the same class |
 //!
-//! Every number comes as an [`Estimate`], with its standard error.
+//! Every number comes as an [`Estimate`], with its standard error. None depends on the number of threads.
 
 pub mod auroc;
 mod error;
 mod estimate;
 pub mod image_quality;
+mod labelled;
+mod lbfgs;
+pub mod neighbours;
+pub mod probe;
+mod standardise;
 
 pub use error::MeasureError;
 pub use estimate::Estimate;
+pub use labelled::Labelled;
 
 /// A file of `tests/golden`, which `scripts/sklearn/golden.py` writes.
 #[cfg(test)]
