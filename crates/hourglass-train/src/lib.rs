@@ -19,9 +19,9 @@ mod trainer;
 pub use checkpoint::{Checkpoint, CheckpointError, State};
 pub use evaluation::{
     ACTIVE_VARIANCE, Activity, Cache, Class, CodeInformation, Contraction, Density, Evaluation,
-    Fidelity, LogLikelihood, Measure, Measured, Outliers, PcaComparison, Progress, Reconstruction,
-    Report, Request, Robustness, Subject, code_information, evaluate, evaluation_sizes, examine,
-    fit_pca, images_of, log_likelihood,
+    Fidelity, LogLikelihood, Measure, Measured, Outliers, PcaComparison, Progress, Readout,
+    Reconstruction, Report, Representation, Request, Robustness, Subject, code_information,
+    evaluate, evaluation_sizes, examine, fit_pca, images_of, log_likelihood,
 };
 pub use files::write_atomically;
 pub use model_files::{

@@ -311,14 +311,42 @@ impl Pca {
         outputs
     }
 
+    /// The coordinates `Vᵀ (x - mean)` of each row along the first `count` components.
+    ///
+    /// # Shapes
+    /// - `inputs`: `[rows, features]`, row-major
+    /// - result: `[rows, count]`, row-major
+    ///
+    /// # Panics
+    /// If the length is no multiple of `features`.
+    pub fn codes(&self, count: usize, inputs: &[f32]) -> Vec<f32> {
+        assert_whole_rows(inputs, self.features());
+        let mut outputs = Vec::with_capacity(inputs.len() / self.features() * count);
+        for block in inputs.chunks(BLOCK_ROWS * self.features()) {
+            let codes = product(
+                self.components(count).transpose(),
+                self.centred(block).as_ref(),
+            );
+            for code in codes.col_iter() {
+                outputs.extend(code.iter().map(|&value| value as f32));
+            }
+        }
+        outputs
+    }
+
     /// `V Vᵀ (x - mean)`, a column for each row `x` of `inputs`: `[features, rows]`.
     fn project(&self, count: usize, inputs: &[f32]) -> Mat<f64> {
-        let features = self.features();
-        let centred = Mat::from_fn(features, inputs.len() / features, |feature, row| {
-            f64::from(inputs[row * features + feature]) - self.mean[feature]
-        }); // [features, rows]
+        let centred = self.centred(inputs); // [features, rows]
         let components = self.components(count);
         components * product(components.transpose(), centred.as_ref()) // [features, rows]
+    }
+
+    /// `x - mean`, a column for each row `x` of `inputs`: `[features, rows]`.
+    fn centred(&self, inputs: &[f32]) -> Mat<f64> {
+        let features = self.features();
+        Mat::from_fn(features, inputs.len() / features, |feature, row| {
+            f64::from(inputs[row * features + feature]) - self.mean[feature]
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hourglass_train::measures::Estimate;
 use hourglass_train::{
-    Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison, Reconstruction,
-    Report, Robustness,
+    Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison, Readout,
+    Reconstruction, Report, Representation, Robustness,
 };
 
 /// Singular values that are printed; JSON has all.
@@ -74,6 +74,14 @@ pub(crate) fn report_text(report: &Report) -> String {
     let mut text = String::new();
     if let Some(part) = &report.reconstruction {
         reconstruction(&mut text, part);
+    }
+    if let Some(part) = &report.representation {
+        section(
+            &mut text,
+            "representation (accuracy in %)",
+            part,
+            representation,
+        );
     }
     if let Some(part) = &report.density {
         section(&mut text, "density", part, density);
@@ -173,6 +181,44 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
             );
         }
     });
+}
+
+fn representation(text: &mut String, part: &Representation) {
+    line!(
+        text,
+        "  {:<12} {:>8} {:>10} {:>14} {:>20}",
+        "from",
+        "features",
+        "fitted to",
+        "linear probe",
+        "5 nearest neighbours"
+    );
+    let mut row = |name: &str, readout: &Readout| {
+        line!(
+            text,
+            "  {name:<12} {:>8} {:>10} {:>14} {:>20}",
+            readout.features,
+            readout.training_images,
+            percent(&readout.probe_accuracy),
+            percent(&readout.neighbours_accuracy)
+        );
+    };
+    row("codes", &part.codes);
+    if let Measured::Value(pca) = &part.pca_codes {
+        row("PCA's codes", pca);
+    }
+    row("pixels", &part.pixels);
+}
+
+/// A share in percent with its standard error, or a dash.
+fn percent(share: &Measured<Estimate>) -> String {
+    match share {
+        Measured::Value(share) => {
+            let error = share.standard_error.unwrap_or_default();
+            format!("{:.2} ± {:.2}", share.value * 100.0, error * 100.0)
+        }
+        Measured::LeftOut { .. } => "-".into(),
+    }
 }
 
 fn density(text: &mut String, part: &Density) {

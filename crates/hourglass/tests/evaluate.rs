@@ -61,6 +61,17 @@ fn the_parts_of_a_report_agree() {
         .sum();
     assert!((total / 1000.0 / number(&report["squared_error"]) - 1.0).abs() < 1e-4);
 
+    let representation = &report["representation"];
+    for features in ["codes", "pca_codes", "pixels"] {
+        let readout = &representation[features];
+        assert_eq!(readout["training_images"], 450);
+        for accuracy in ["probe_accuracy", "neighbours_accuracy"] {
+            let accuracy = number(&readout[accuracy]["value"]);
+            assert!((0.3..1.0).contains(&accuracy), "{features}: {accuracy}");
+        }
+    }
+    assert!(report["density"]["left_out"].is_string());
+
     let contraction = &report["contraction"];
     assert_eq!(contraction["images"], 20);
     assert_eq!(
@@ -130,6 +141,7 @@ fn what_can_not_be_measured_says_why() {
     };
     let reconstruction = &report["reconstruction"];
     assert!(reason(&reconstruction["classes"]).contains("no labels"));
+    assert!(reason(&report["representation"]).contains("no labels"));
     assert!(reason(&reconstruction["model"]["ssim"]).contains("11x11"));
     assert!(reason(&report["outliers"]).contains("hourglass data fetch fashion-mnist"));
 
@@ -162,7 +174,13 @@ fn only_what_is_asked_for_is_measured() {
     .concat();
     let report = workplace.run(&some).succeeds().json();
     assert!(report["reconstruction"]["classes"].is_array());
-    for absent in ["contraction", "robustness", "outliers"] {
+    for absent in [
+        "representation",
+        "density",
+        "contraction",
+        "robustness",
+        "outliers",
+    ] {
         assert!(report[absent].is_null(), "{absent}");
     }
 }

@@ -164,8 +164,9 @@ fn every_recipe_trains_is_measured_again_and_exported() {
         let run = workplace.path(&out);
         assert_is_whole_run(&run, name);
 
+        let evaluate = ["evaluate", &out, "--json", "--backend", "ndarray"];
         let measured = workplace
-            .run(&["evaluate", &out, "--json", "--backend", "ndarray"])
+            .run(&[&evaluate[..], &["--measures", "density"]].concat())
             .succeeds()
             .json();
         let summary: Value =

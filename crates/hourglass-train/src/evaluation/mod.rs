@@ -7,13 +7,14 @@ mod likelihood;
 mod outliers;
 mod reconstruction;
 mod report;
+mod representation;
 mod robustness;
 mod subject;
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use hourglass_models::{Autoencoder, Model, StepContext};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use activity::Activity;
@@ -25,6 +26,7 @@ pub use likelihood::{
 pub use outliers::Outliers;
 pub use reconstruction::{Class, Fidelity, Reconstruction};
 pub use report::{Measure, Report, Request, examine};
+pub use representation::{Readout, Representation};
 pub use robustness::Robustness;
 pub use subject::{Progress, Subject, images_of};
 
@@ -34,7 +36,7 @@ use baseline::Baseline;
 use subject::{EVALUATION_BATCH, EVALUATION_SEED, Seen, host, sequential, squared_distances};
 
 /// A number or a table, or why there is none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Measured<T> {
     /// What was measured.

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::baseline::{Baseline, Cache};
 use super::subject::{Progress, Subject};
 use super::{
-    Contraction, Density, Evaluation, Measured, Outliers, Reconstruction, Robustness, contraction,
-    evaluate_beside, left_out, likelihood, outliers, reconstruction, robustness,
+    Contraction, Density, Evaluation, Measured, Outliers, Reconstruction, Representation,
+    Robustness, contraction, evaluate_beside, left_out, likelihood, outliers, reconstruction,
+    representation, robustness,
 };
 
 /// What can be measured beside a model's own terms and its error.
@@ -18,6 +19,8 @@ use super::{
 pub enum Measure {
     /// See [`Reconstruction`].
     Reconstruction,
+    /// See [`Representation`].
+    Representation,
     /// See [`Density`].
     Density,
     /// See [`Contraction`].
@@ -52,6 +55,9 @@ pub struct Report {
     /// How near reconstructions are to their images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconstruction: Option<Reconstruction>,
+    /// What can be read from the codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub representation: Option<Measured<Representation>>,
     /// The log-likelihood, and what each dimension of the code carries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub density: Option<Measured<Density>>,
@@ -78,6 +84,8 @@ pub fn examine<B: Backend>(
     Report {
         reconstruction: asks(Measure::Reconstruction)
             .then(|| reconstruction::measure(subject, baseline, progress)),
+        representation: asks(Measure::Representation)
+            .then(|| representation::measure(subject, baseline, request.cache, progress)),
         density: asks(Measure::Density)
             .then(|| likelihood::measure(subject, request.samples, progress)),
         contraction: asks(Measure::Contraction)

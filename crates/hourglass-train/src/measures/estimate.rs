@@ -3,10 +3,10 @@
 //! The error covers the choice of the sample alone: which images happen to be in the split. It says nothing of how the
 //! number would change with another seed of the training.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A number measured on a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The number.
     pub value: f64,

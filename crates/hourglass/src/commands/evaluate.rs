@@ -188,6 +188,8 @@ fn outlier_images(
 enum MeasureName {
     /// PSNR, SSIM and the error of each class, with PCA's
     Reconstruction,
+    /// The accuracy of a linear probe and of nearest neighbours on codes, PCA's codes and pixels
+    Representation,
     /// The log-likelihood by importance sampling, the KL of each dimension, active units
     Density,
     /// The Jacobian's norm and singular values, saturated units
@@ -202,6 +204,7 @@ impl From<MeasureName> for Measure {
     fn from(name: MeasureName) -> Self {
         match name {
             MeasureName::Reconstruction => Self::Reconstruction,
+            MeasureName::Representation => Self::Representation,
             MeasureName::Density => Self::Density,
             MeasureName::Contraction => Self::Contraction,
             MeasureName::Robustness => Self::Robustness,

@@ -1,0 +1,166 @@
+//! What can be read from the codes: how well simple classifiers do on them, on PCA's codes and on the pixels.
+
+use burn::tensor::backend::Backend;
+use hourglass_data::Subset;
+use hourglass_models::Autoencoder;
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Baseline, Cache, cache_key};
+use super::subject::{Progress, Subject, host, sequential};
+use super::{Measured, left_out};
+use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
+use crate::measures::probe::{Probe, ProbeConfig};
+use crate::measures::{Estimate, Labelled, MeasureError};
+
+/// Values of training features that are kept in memory at most, 240 MB: of wide codes, fewer training images are used.
+const MOST_VALUES: usize = 60_000_000;
+
+/// What simple classifiers, fitted to training images, read from features of the split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Representation {
+    /// From the codes.
+    pub codes: Readout,
+    /// From PCA's, with as many components as the code has (active) units.
+    pub pca_codes: Measured<Readout>,
+    /// From the pixels.
+    pub pixels: Readout,
+}
+
+/// What is read from one kind of features. Errors cover the choice of the images measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Readout {
+    /// Features an image.
+    pub features: usize,
+    /// Images that the classifiers were fitted to.
+    pub training_images: usize,
+    /// The accuracy of multinomial logistic regression.
+    pub probe_accuracy: Measured<Estimate>,
+    /// Whether its fit has converged; if not, a longer one may do better.
+    pub probe_converged: bool,
+    /// The accuracy of the vote of the 5 nearest neighbours.
+    pub neighbours_accuracy: Measured<Estimate>,
+}
+
+/// Features of one kind, and the classes of their images.
+struct Features {
+    training: (Vec<f32>, Vec<u8>),
+    test: (Vec<f32>, Vec<u8>),
+}
+
+/// Fits and measures the classifiers.
+pub(super) fn measure<B: Backend>(
+    subject: Subject<'_, B>,
+    baseline: Result<&Baseline, &str>,
+    cache: Option<&Cache>,
+    progress: Progress<'_>,
+) -> Measured<Representation> {
+    let training = match subject.training {
+        Ok(training) => training,
+        Err(reason) => return left_out(reason),
+    };
+    if labels(training).is_none() || labels(subject.split).is_none() {
+        return left_out("the images have no labels");
+    }
+    let code = |images| host(subject.model.encode(images));
+    let pixels = |images| host::<B, 2>(images);
+    Measured::Value(Representation {
+        codes: readout(
+            &features(subject, training, code, "encoding", progress),
+            "codes",
+            progress,
+        ),
+        pca_codes: match baseline {
+            Ok(Baseline { pca, components }) => {
+                let project = |images| pca.codes(*components, &host::<B, 2>(images));
+                let features = features(subject, training, project, "projecting", progress);
+                Measured::Value(readout(&features, "PCA's codes", progress))
+            }
+            Err(reason) => left_out(reason),
+        },
+        pixels: {
+            let kind = if subject.is_binarized() {
+                "pixels-binary"
+            } else {
+                "pixels"
+            };
+            let key = format!("{kind}-{}", cache_key(&[training, subject.split]));
+            let cached = cache.and_then(|cache| cache.get(&key));
+            cached.unwrap_or_else(|| {
+                let features = features(subject, training, pixels, "reading", progress);
+                let readout = readout(&features, "pixels", progress);
+                if let Some(cache) = cache {
+                    cache.put(&key, &readout);
+                }
+                readout
+            })
+        },
+    })
+}
+
+/// The classes of a subset's images, where there are labels.
+fn labels(subset: &Subset) -> Option<Vec<u8>> {
+    let label = |&index: &u32| subset.dataset().label(index as usize);
+    subset.indices().iter().map(label).collect()
+}
+
+/// What `of` makes of the images of the split and of as many training images as memory allows.
+fn features<B: Backend>(
+    subject: Subject<'_, B>,
+    training: &Subset,
+    of: impl Fn(burn::tensor::Tensor<B, 2>) -> Vec<f32>,
+    phase: &str,
+    progress: Progress<'_>,
+) -> Features {
+    let mut all = |split: &Subset, limit: Option<usize>| {
+        let subject = Subject { split, ..subject };
+        let (mut rows, mut classes) = (Vec::new(), Vec::new());
+        for (images, batch) in subject.images().zip(sequential(split)) {
+            let values = of(images);
+            let width = values.len() / batch.len().max(1);
+            rows.extend(values);
+            let count = batch.len();
+            classes.extend(batch.labels.unwrap_or_default());
+            progress(phase, classes.len(), split.len());
+            if limit.is_some_and(|limit| rows.len() + width * count > limit) {
+                break;
+            }
+        }
+        (rows, classes)
+    };
+    Features {
+        training: all(training, Some(MOST_VALUES)),
+        test: all(subject.split, None),
+    }
+}
+
+fn readout(features: &Features, name: &str, progress: Progress<'_>) -> Readout {
+    let Features { training, test } = features;
+    let labelled = || -> Result<_, MeasureError> {
+        Ok((
+            Labelled::new(&training.0, &training.1)?,
+            Labelled::new(&test.0, &test.1)?,
+        ))
+    };
+    let mut converged = false;
+    let probe = labelled().and_then(|(training, test)| {
+        let phase = format!("fitting a classifier to the {name}");
+        let probe = Probe::fit(training, &ProbeConfig::default(), &mut |done, total| {
+            progress(&phase, done, total);
+        })?;
+        converged = probe.ending().converged;
+        probe.accuracy(test)
+    });
+    let neighbours = labelled().and_then(|(training, test)| {
+        let phase = format!("finding neighbours among the {name}");
+        neighbours::accuracy(training, test, DEFAULT_NEIGHBOURS, &mut |done, total| {
+            progress(&phase, done, total);
+        })
+    });
+    Readout {
+        features: training.0.len() / training.1.len().max(1),
+        training_images: training.1.len(),
+        probe_accuracy: probe.into(),
+        probe_converged: converged,
+        neighbours_accuracy: neighbours.into(),
+    }
+}
