@@ -19,6 +19,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Train(commands::train::Arguments),
     Evaluate(commands::evaluate::Arguments),
+    Compare(commands::compare::Arguments),
     Export(commands::export::Arguments),
     /// List, fetch and describe data sets
     Data {

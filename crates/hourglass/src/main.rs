@@ -47,6 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Train(arguments) => return commands::train::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments)?,
+        Command::Compare(arguments) => commands::compare::run(&arguments)?,
         Command::Export(arguments) => commands::export::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,

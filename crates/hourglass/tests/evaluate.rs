@@ -160,6 +160,49 @@ fn what_can_not_be_measured_says_why() {
 }
 
 #[test]
+fn runs_are_compared_by_what_differs() {
+    let workplace = Workplace::new();
+    let steps = ["--set", "training.steps=3"];
+    workplace.train("a", &steps).succeeds();
+    workplace
+        .train("b", &[&steps[..], &["--set", "network.code=5"]].concat())
+        .succeeds();
+    let table = workplace
+        .run(&["compare", "a", "b", "--json"])
+        .succeeds()
+        .json();
+    for (place, run, code) in [(0, "a", "4"), (1, "b", "5")] {
+        let summary: Value =
+            serde_json::from_slice(&support::read(workplace.path(run).join("summary.json")))
+                .expect("JSON");
+        let values = &table[place]["values"];
+        assert_eq!(values["network.code"], code);
+        assert_eq!(values["squared_error"], summary["test"]["squared_error"]);
+        assert_eq!(
+            values["pca.squared_error"],
+            summary["test"]["pca"]["squared_error"]
+        );
+        assert!(
+            values.get("training.steps").is_none(),
+            "the same in both: {values}"
+        );
+    }
+    let markdown = workplace
+        .run(&["compare", "a", "b", "--markdown"])
+        .succeeds()
+        .stdout;
+    assert!(
+        markdown.starts_with("| run | a | b |\n|---|--:|--:|\n| network.code | 4 | 5 |\n"),
+        "{markdown}"
+    );
+    fs::remove_file(workplace.path("b/summary.json")).expect("removed");
+    workplace
+        .run(&["compare", "a", "b"])
+        .fails(1, &["b: expected a finished run", "--resume"]);
+    workplace.run(&["compare"]).fails(2, &["RUNS"]);
+}
+
+#[test]
 fn only_what_is_asked_for_is_measured() {
     let workplace = Workplace::new();
     workplace.write("own/train-images-idx3-ubyte", idx_images(60, 16));

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod evaluate;

@@ -1,0 +1,211 @@
+//! `hourglass compare`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use hourglass_train::RunDirectory;
+use serde_json::{Map, Value, json};
+
+/// Compare finished runs: the settings in which they differ, and their numbers
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass compare runs/variational-1 runs/variational-2\n  hourglass compare runs/* --markdown\n\nThe numbers are those of each run's summary.json; `hourglass evaluate` measures more."
+)]
+pub(crate) struct Arguments {
+    /// Run directories
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// Print a Markdown table
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is known of a run.
+struct Run {
+    path: PathBuf,
+    /// Every setting of the resolved recipe, by its path in it.
+    settings: BTreeMap<String, String>,
+    /// The split that was measured, and its numbers by name.
+    split: &'static str,
+    numbers: Map<String, Value>,
+    /// Seconds of training, steps and the backend.
+    facts: Map<String, Value>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let runs: Vec<Run> = arguments
+        .runs
+        .iter()
+        .map(|path| Run::read(path))
+        .collect::<Result<_>>()?;
+    let rows = rows(&runs);
+    if arguments.json {
+        let runs = runs.iter().enumerate().map(|(column, run)| {
+            let values = rows
+                .iter()
+                .map(|(name, values)| (name.clone(), values[column].clone()));
+            json!({"run": run.path, "split": run.split, "values": values.collect::<Map<_, _>>()})
+        });
+        println!("{:#}", Value::Array(runs.collect()));
+        return Ok(());
+    }
+    let mut table = vec![vec!["run".to_owned()]];
+    table[0].extend(runs.iter().map(|run| run.path.display().to_string()));
+    for (name, values) in &rows {
+        let mut row = vec![name.clone()];
+        row.extend(values.iter().map(text));
+        table.push(row);
+    }
+    print!(
+        "{}",
+        if arguments.markdown {
+            markdown(&table)
+        } else {
+            columns(&table)
+        }
+    );
+    Ok(())
+}
+
+impl Run {
+    fn read(path: &Path) -> Result<Self> {
+        let run = RunDirectory::open(path);
+        if !run.summary().exists() {
+            bail!(
+                "{}: expected a finished run with a summary.json, found none; finish it with --resume",
+                path.display()
+            );
+        }
+        let text = fs::read_to_string(run.recipe())?;
+        let recipe: toml::Table = text
+            .parse()
+            .with_context(|| run.recipe().display().to_string())?;
+        let mut settings = BTreeMap::new();
+        flatten("", &toml::Value::Table(recipe), &mut settings);
+        let text = fs::read(run.summary())?;
+        let mut facts: Map<String, Value> =
+            serde_json::from_slice(&text).with_context(|| run.summary().display().to_string())?;
+        let split = ["test", "validation", "train"];
+        let split = split.into_iter().find(|split| facts.contains_key(*split));
+        let numbers = split.and_then(|split| facts.remove(split));
+        let (Some(split), Some(Value::Object(numbers))) = (split, numbers) else {
+            bail!(
+                "{}: expected the numbers of a split, found none",
+                run.summary().display()
+            );
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            settings,
+            split,
+            numbers,
+            facts,
+        })
+    }
+}
+
+/// The settings of a table by their paths.
+fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                flatten(&path, value, settings);
+            }
+        }
+        toml::Value::String(text) => {
+            settings.insert(path.to_owned(), text.clone());
+        }
+        other => {
+            settings.insert(path.to_owned(), other.to_string());
+        }
+    }
+}
+
+/// The settings that differ, then the numbers, then what is known of the training; a value for each run.
+fn rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
+    let mut rows = Vec::new();
+    let settings: std::collections::BTreeSet<&String> =
+        runs.iter().flat_map(|run| run.settings.keys()).collect();
+    for name in settings {
+        let values: Vec<_> = runs.iter().map(|run| run.settings.get(name)).collect();
+        if values.windows(2).any(|pair| pair[0] != pair[1]) {
+            let values = values.into_iter().map(|value| json!(value));
+            rows.push((name.clone(), values.collect()));
+        }
+    }
+    let mut names: Vec<&String> = Vec::new();
+    for name in runs.iter().flat_map(|run| run.numbers.keys()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut row = |name: &str, value: &dyn Fn(&Run) -> Option<&Value>| {
+        let value = |run| value(run).filter(|value| value.is_number() || value.is_string());
+        let values: Vec<Value> = runs
+            .iter()
+            .map(|run| value(run).cloned().unwrap_or(Value::Null))
+            .collect();
+        if values.iter().any(|value| !value.is_null()) {
+            rows.push((name.to_owned(), values));
+        }
+    };
+    for name in names.into_iter().filter(|name| *name != "note") {
+        row(name, &|run| run.numbers.get(name));
+    }
+    row("pca.squared_error", &|run| {
+        run.numbers.get("pca")?.get("squared_error")
+    });
+    for name in ["steps", "seconds", "backend"] {
+        row(name, &|run| run.facts.get(name));
+    }
+    rows
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        // Three decimals, as `train` prints.
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.3}", number.as_f64().unwrap_or(f64::NAN))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Columns of their greatest width, the first to the left and the others to the right.
+fn columns(table: &[Vec<String>]) -> String {
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..table[0].len())
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in table {
+        text += &format!("{:<width$}", row[0], width = widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            text += &format!("  {cell:>width$}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn markdown(table: &[Vec<String>]) -> String {
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let rule = format!("|---|{}\n", "--:|".repeat(table[0].len() - 1));
+    let rows: String = table[1..].iter().map(line).collect();
+    line(&table[0]) + &rule + &rows
+}
