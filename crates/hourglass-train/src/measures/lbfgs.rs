@@ -258,6 +258,10 @@ mod tests {
             minimise(vec![0.0], &slope, &limits(0), &mut |_, _| {}).iterations,
             0
         );
+        // The first trial, of length 1, lands on the other side of the valley, higher up.
+        let steep = |at: &[f64]| (100.0 * at[0] * at[0], vec![200.0 * at[0]]);
+        let minimum = minimise(vec![0.3], &steep, &limits(1), &mut |_, _| {});
+        assert!(minimum.iterations == 1 && minimum.point.value < 9.0);
         // A function without a lowest place satisfies no condition on the slope: the search gives up.
         let minimum = minimise(vec![0.0], &slope, &limits(5), &mut |_, _| {});
         assert_eq!((minimum.iterations, minimum.point.position[0]), (0, 0.0));

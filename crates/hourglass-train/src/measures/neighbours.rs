@@ -340,8 +340,8 @@ mod tests {
     #[test]
     fn a_tied_vote_goes_to_the_nearest_voter() {
         let labels = [4, 9, 2];
-        assert_eq!(vote(&labels, &[1, 0, 0, 2, 1]), Some(9));
-        assert_eq!(vote(&labels, &[2, 0, 1, 1, 0]), Some(4));
+        assert_eq!(vote(&labels, &[1, 0, 1, 0, 2]), Some(9));
+        assert_eq!(vote(&labels, &[2, 0, 1, 0, 1]), Some(4));
         assert_eq!(vote(&labels, &[2, 0, 0]), Some(4));
         assert_eq!(vote(&labels, &[]), None);
     }
@@ -360,27 +360,44 @@ mod tests {
         assert_eq!(five(training, test), [[0, 1, 2, 3, 4]]);
     }
 
+    /// Compares with brute force on rows of noise that `change` makes of row number and value.
+    fn check_exactness(change: impl Fn(usize, f32) -> f32) {
+        let [rows, tests, features] = [TRAINING_BLOCK + 300, 40, 20];
+        let values = noise((rows + tests) * features).into_iter().enumerate();
+        let values: Vec<f32> = values
+            .map(|(index, value)| change(index / features, value))
+            .collect();
+        let (training, test) = values.split_at(rows * features);
+        let [training_labels, test_labels] = [labels(rows), labels(tests)];
+        let training = Labelled::new(training, &training_labels).unwrap();
+        let test = Labelled::new(test, &test_labels).unwrap();
+        assert_eq!(five(training, test), by_brute_force(training, test));
+    }
+
     #[test]
     fn cancellation_changes_no_neighbour() {
-        let [rows, tests, features] = [TRAINING_BLOCK + 300, 40, 20];
-        let all = noise((rows + tests) * features);
-        let [training_labels, test_labels] = [labels(rows), labels(tests)];
-        // Far from the origin; two heaps far from each other; so large and so small that products leave the range of f32.
-        let shifted = |value: f32| 1000.0 + value;
-        let heaps = |value: f32| {
-            if value > 0.0 {
+        // Far from the origin; two heaps far from each other and so from their mean.
+        check_exactness(|_, value| 1000.0 + value);
+        check_exactness(|row, value| {
+            if row % 2 == 0 {
                 1e4 + value
             } else {
-                -1e4 + value
+                value - 1e4
             }
-        };
-        for change in [shifted, heaps, |value| value * 1e25, |value| value * 1e-25] {
-            let values: Vec<f32> = all.iter().map(|&value| change(value)).collect();
-            let (training, test) = values.split_at(rows * features);
-            let training = Labelled::new(training, &training_labels).unwrap();
-            let test = Labelled::new(test, &test_labels).unwrap();
-            assert_eq!(five(training, test), by_brute_force(training, test));
-        }
+        });
+    }
+
+    #[test]
+    fn distances_that_differ_by_less_than_single_precision_are_told_apart() {
+        check_exactness(|_, value| {
+            value.signum() * (1.0 + f32::EPSILON * (8.0 * value.abs()).floor())
+        });
+    }
+
+    #[test]
+    fn products_beyond_the_range_of_single_precision_rule_nothing_out() {
+        check_exactness(|_, value| value * 1e25);
+        check_exactness(|_, value| value * 1e-22);
     }
 
     #[test]
