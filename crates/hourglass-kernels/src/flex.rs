@@ -5,7 +5,6 @@ use std::any::Any;
 
 use burn::optim::{AdamState, AdaptiveMomentumState};
 use burn::tensor::backend::Backend;
-use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{DType, Tensor, TensorData, TensorMetadata, TensorPrimitive};
 use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::base::Checkpointer;
@@ -80,51 +79,60 @@ impl Backward<Flex, 1> for CrossEntropy {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let slope = ops.state;
+        let mut slopes = ops.state;
         unary::<Flex, _>(ops.parents, ops.node, gradients, |outer| {
-            Flex::float_mul_scalar(slope, outer.storage::<f32>()[0].into())
+            let features = slopes.shape()[1];
+            let outer = outer.to_contiguous();
+            slopes
+                .storage_mut::<f32>()
+                .par_chunks_mut(features.max(1))
+                .zip(outer.storage::<f32>())
+                .for_each(|(row, outer)| row.iter_mut().for_each(|slope| *slope *= outer));
+            slopes
         });
     }
 }
 
-/// The cross-entropy, `[1]`, and its slope for each logit, sigmoid(l) - x, where that is asked for.
+/// The cross-entropy of each row, `[batch]`, and its slope for each logit, sigmoid(l) - x, `[batch, features]`.
 fn cross_entropy_pass(logits: &FlexTensor, images: &FlexTensor) -> (FlexTensor, FlexTensor) {
     let (logits, images) = (logits.to_contiguous(), images.to_contiguous());
     let shape = logits.shape();
     assert_eq!(shape, images.shape(), "logits and images are of one shape");
+    let [batch, features] = [shape[0], shape[1]];
     let (logits, images): (&[f32], &[f32]) = (logits.storage(), images.storage());
     let mut slopes = vec![0.0; logits.len()];
-    let sums: Vec<f64> = slopes
-        .par_chunks_mut(CHUNK)
-        .zip(logits.par_chunks(CHUNK))
-        .zip(images.par_chunks(CHUNK))
-        .map(|((slopes, logits), images)| cross_entropy_of_chunk(slopes, logits, images))
-        .collect();
-    let value = sums.iter().sum::<f64>() as f32;
+    let mut values = vec![0.0; batch];
+    let rows = values
+        .par_iter_mut()
+        .zip(slopes.par_chunks_mut(features.max(1)))
+        .zip(logits.par_chunks(features.max(1)))
+        .zip(images.par_chunks(features.max(1)));
+    rows.for_each(|(((value, slopes), logits), images)| {
+        *value = cross_entropy_of_row(slopes, logits, images);
+    });
     (
-        FlexTensor::from_data(TensorData::new(vec![value], [1])),
+        FlexTensor::from_data(TensorData::new(values, [batch])),
         FlexTensor::from_data(TensorData::new(slopes, shape)),
     )
 }
 
-fn cross_entropy_of_chunk(slopes: &mut [f32], logits: &[f32], images: &[f32]) -> f64 {
+fn cross_entropy_of_row(slopes: &mut [f32], logits: &[f32], images: &[f32]) -> f32 {
     let lanes = slopes
         .chunks_mut(LANES)
         .zip(logits.chunks(LANES))
         .zip(images.chunks(LANES));
-    lanes
-        .map(|((slopes, logits), images)| {
-            // Lanes past the end add softplus(-inf) = 0; the logit is finite so that its product with 0 is too.
-            let l = padded(logits, f32::MIN);
-            let x = padded(images, 0.0);
-            let e = (-l.abs()).exp();
-            let softplus = l.max(f32x8::ZERO) + e.ln_1p();
-            let reciprocal = f32x8::ONE / (f32x8::ONE + e);
-            let sigmoid = l.simd_ge(f32x8::ZERO).select(reciprocal, e * reciprocal);
-            slopes.copy_from_slice(&(sigmoid - x).to_array()[..slopes.len()]);
-            f64::from((softplus - x * l).reduce_add())
-        })
-        .sum()
+    let sums = lanes.map(|((slopes, logits), images)| {
+        // Lanes past the end add softplus(-inf) = 0; the logit is finite so that its product with 0 is too.
+        let l = padded(logits, f32::MIN);
+        let x = padded(images, 0.0);
+        let e = (-l.abs()).exp();
+        let softplus = l.max(f32x8::ZERO) + e.ln_1p();
+        let reciprocal = f32x8::ONE / (f32x8::ONE + e);
+        let sigmoid = l.simd_ge(f32x8::ZERO).select(reciprocal, e * reciprocal);
+        slopes.copy_from_slice(&(sigmoid - x).to_array()[..slopes.len()]);
+        f64::from((softplus - x * l).reduce_add())
+    });
+    sums.sum::<f64>() as f32
 }
 
 fn padded(values: &[f32], filler: f32) -> f32x8 {

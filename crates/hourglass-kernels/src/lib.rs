@@ -10,4 +10,4 @@ mod cross_entropy;
 mod flex;
 
 pub use adam::FusedAdam;
-pub use cross_entropy::{cross_entropies, cross_entropy};
+pub use cross_entropy::cross_entropy;

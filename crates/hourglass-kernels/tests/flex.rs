@@ -39,37 +39,41 @@ fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// Value and slopes in double precision.
-fn expected_cross_entropy(logits: &[f32], images: &[f32]) -> (f64, Vec<f64>) {
-    let pairs = || {
-        logits
-            .iter()
-            .zip(images)
-            .map(|(&l, &x)| (f64::from(l), f64::from(x)))
-    };
-    let value = pairs()
-        .map(|(l, x)| l.max(0.0) + (-l.abs()).exp().ln_1p() - x * l)
-        .sum();
-    let slopes = pairs().map(|(l, x)| 1.0 / (1.0 + (-l).exp()) - x).collect();
-    (value, slopes)
+/// The values of the rows, and the slopes, in double precision.
+fn expected_cross_entropy(logits: &[f32], images: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    let pairs: Vec<(f64, f64)> = std::iter::zip(logits, images)
+        .map(|(&l, &x)| (f64::from(l), f64::from(x)))
+        .collect();
+    let value = |&(l, x): &(f64, f64)| l.max(0.0) + (-l.abs()).exp().ln_1p() - x * l;
+    let rows = pairs.chunks_exact(SHAPE[1]);
+    let values = rows.map(|row| row.iter().map(value).sum()).collect();
+    let slopes = pairs.iter().map(|(l, x)| 1.0 / (1.0 + (-l).exp()) - x);
+    (values, slopes.collect())
 }
 
 #[test]
 fn cross_entropy_and_its_slopes_are_those_of_the_formula() {
     let images = wave(0.7, 0.0, 1.0);
+    // Another factor for every row, as what comes after the loss may have.
+    let factors = |row: usize| 1.0 + row as f32 / 8.0;
     for largest in [0.01, 5.0, 120.0, 1e5] {
         let logits = wave(1.3, -largest, largest);
-        let (value, slopes) = expected_cross_entropy(&logits, &images);
+        let (expected, slopes) = expected_cross_entropy(&logits, &images);
 
         let found = cross_entropy::<Flex>(matrix(&logits), matrix(&images));
-        assert_close(&values(found), &[value], 1e-6);
+        assert_close(&values(found), &expected, 1e-6);
 
         let logits = matrix::<B>(&logits).require_grad();
         let found = cross_entropy(logits.clone(), matrix(&images));
-        assert_close(&values(found.clone()), &[value], 1e-6);
-        let gradients = (found * 3.0).backward();
+        assert_close(&values(found.clone()), &expected, 1e-6);
+        let rows: Vec<f32> = (0..SHAPE[0]).map(factors).collect();
+        let factors_of_rows = Tensor::<B, 1>::from_floats(&rows[..], &Default::default());
+        let gradients = (found * factors_of_rows).sum().backward();
         let found = logits.grad(&gradients).expect("a gradient");
-        let slopes: Vec<f64> = slopes.iter().map(|slope| slope * 3.0).collect();
+        let slopes = slopes.iter().enumerate();
+        let slopes: Vec<f64> = slopes
+            .map(|(place, slope)| slope * f64::from(factors(place / SHAPE[1])))
+            .collect();
         assert_close(&values(found), &slopes, 1e-6);
     }
 }
@@ -80,21 +84,27 @@ fn cross_entropy_shows_logits_that_are_not_finite() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut logits = wave(1.3, -5.0, 5.0);
         logits[COUNT / 2] = bad;
-        let value = cross_entropy(matrix(&logits), images.clone()).into_scalar();
+        let value = cross_entropy(matrix(&logits), images.clone())
+            .sum()
+            .into_scalar();
         assert!(!value.is_finite(), "{bad} became {value}");
     }
 }
 
 #[test]
 fn cross_entropy_takes_transposed_and_sliced_tensors() {
-    let logits = matrix::<Flex>(&wave(1.3, -5.0, 5.0))
-        .transpose()
-        .narrow(0, 3, 100);
-    let images = matrix::<Flex>(&wave(0.7, 0.0, 1.0))
-        .transpose()
-        .narrow(0, 3, 100);
-    let (value, _) = expected_cross_entropy(&values(logits.clone()), &values(images.clone()));
-    assert_close(&values(cross_entropy(logits, images)), &[value], 1e-6);
+    let logits = matrix::<Flex>(&wave(1.3, -5.0, 5.0));
+    let images = matrix::<Flex>(&wave(0.7, 0.0, 1.0));
+    let view = |tensor: &Tensor<Flex, 2>| tensor.clone().transpose().narrow(0, 3, 100);
+    let copy = |tensor: &Tensor<Flex, 2>| {
+        let shape = view(tensor).dims();
+        Tensor::<Flex, 2>::from_data(
+            TensorData::new(values(view(tensor)), shape),
+            &Default::default(),
+        )
+    };
+    let found = values(cross_entropy(view(&logits), view(&images)));
+    assert_eq!(found, values(cross_entropy(copy(&logits), copy(&images))));
 }
 
 const STEPS: i32 = 20;

@@ -41,16 +41,10 @@ impl Likelihood {
     /// - parameters, images: `[batch, features]`
     /// - output: `[1]`
     pub fn loss<B: Backend>(&self, parameters: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
-        let [batch, features] = images.dims();
-        let sum = match self {
-            // In one pass, where there is a kernel for it.
-            Self::Bernoulli => hourglass_kernels::cross_entropy(parameters, images),
-            Self::SquaredError | Self::Gaussian { .. } => squares(parameters, images).sum(),
-        };
-        self.of_sum(sum / batch as f64, features)
+        self.loss_per_image(parameters, images).mean()
     }
 
-    /// The reconstruction term of each image; [`Likelihood::loss`] is its mean.
+    /// The reconstruction term of each image.
     ///
     /// # Shapes
     /// - parameters, images: `[batch, features]`
@@ -60,22 +54,14 @@ impl Likelihood {
         parameters: Tensor<B, 2>,
         images: Tensor<B, 2>,
     ) -> Tensor<B, 1> {
-        let [_, features] = images.dims();
-        let each = match self {
-            Self::Bernoulli => hourglass_kernels::cross_entropies(parameters, images),
-            Self::SquaredError | Self::Gaussian { .. } => squares(parameters, images),
-        }; // [batch, features]
-        self.of_sum(each.sum_dim(1).squeeze_dim(1), features)
-    }
-
-    /// The term, of the sum over the features of squares or cross-entropies.
-    fn of_sum<B: Backend>(&self, sum: Tensor<B, 1>, features: usize) -> Tensor<B, 1> {
         match self {
-            Self::SquaredError | Self::Bernoulli => sum,
+            Self::SquaredError => squared_error(parameters, images),
+            Self::Bernoulli => hourglass_kernels::cross_entropy(parameters, images),
             Self::Gaussian { sigma } => {
+                let [_, features] = images.dims();
                 let variance = sigma * sigma;
                 let normalisation = 0.5 * features as f64 * (2.0 * PI * variance).ln();
-                sum / (2.0 * variance) + normalisation
+                squared_error(parameters, images) / (2.0 * variance) + normalisation
             }
         }
     }
@@ -109,10 +95,10 @@ pub(crate) fn sigmoid<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, 
     (x * 0.5).tanh() * 0.5 + 0.5
 }
 
-/// (x_i - mu_i)^2 of each pixel.
-fn squares<B: Backend>(means: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 2> {
+/// sum_i (x_i - mu_i)^2 of each image.
+fn squared_error<B: Backend>(means: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
     let difference = means - images;
-    difference.clone() * difference
+    (difference.clone() * difference).sum_dim(1).squeeze_dim(1)
 }
 
 #[cfg(test)]

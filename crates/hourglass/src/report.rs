@@ -231,6 +231,9 @@ fn density(text: &mut String, part: &Density) {
         likelihood.standard_error_nats,
         likelihood.monte_carlo_error_nats
     );
+    if !part.is_likelihood {
+        line!(text, "    (of Bernoulli on grey pixels: not a likelihood)");
+    }
     line!(
         text,
         "  effective samples          {:.1} in the mean, {:.1} at least; too high by about {:.2} nats",

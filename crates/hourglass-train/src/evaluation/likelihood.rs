@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_models::{Autoencoder, StepContext};
+use hourglass_models::{Autoencoder, Likelihood, StepContext};
 use serde::Serialize;
 
 use super::subject::{EVALUATION_SEED, Progress, Subject};
@@ -62,6 +62,9 @@ pub struct CodeInformation {
 /// What is known of a model's density.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Density {
+    /// Whether p(x|z) is one of the images measured. Bernoulli's on grey pixels is not: its numbers are in nats, but no
+    /// likelihoods.
+    pub is_likelihood: bool,
     /// The estimate by importance sampling.
     pub log_likelihood: LogLikelihood,
     /// What each dimension of the code carries.
@@ -82,6 +85,8 @@ pub(super) fn measure<B: Backend>(
         return none();
     };
     Measured::Value(Density {
+        is_likelihood: subject.model.likelihood() != Likelihood::Bernoulli
+            || subject.is_binarized(),
         log_likelihood,
         code,
     })
