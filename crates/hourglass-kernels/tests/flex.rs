@@ -1,7 +1,5 @@
 //! The kernels of the flex backend agree with the formulas in double precision and with Burn's own operations.
 
-#![cfg(feature = "flex")]
-
 use burn::backend::{Autodiff, NdArray};
 use burn::optim::{AdamState, SimpleOptimizer};
 use burn::tensor::backend::Backend;

@@ -96,6 +96,44 @@ fn the_loss_falls_and_gradients_reach_every_parameter() {
     }
 }
 
+/// By central differences of the code, in both directions of a sample of pixels.
+#[test]
+fn jacobians_are_the_slopes_of_the_code() {
+    const STEP: f32 = 1e-2;
+    let conv = r#"{"family": "undercomplete", "network": {"kind": "conv", "channels": [2, 3], "code": 5,
+                   "activation": "tanh"}}"#;
+    let mut configs = configs();
+    configs.push(serde_json::from_str(conv).expect("a config"));
+    let mut measured = 0;
+    for config in configs {
+        let model = model(&config).valid();
+        let Some(jacobian) = model.jacobian(images(2)) else {
+            continue;
+        };
+        measured += 1;
+        assert_eq!(jacobian.dims(), [2, CODE, FEATURES], "{}", config.family());
+        for pixel in [0, 5, FEATURES - 1] {
+            let nudge = Tensor::<Inner, 1>::zeros([FEATURES], &Default::default());
+            let nudge = nudge.slice_assign(
+                [pixel..pixel + 1],
+                Tensor::from_floats([STEP], &Default::default()),
+            );
+            let nudge = nudge.unsqueeze::<2>();
+            let slopes = (model.encode(images(2) + nudge.clone())
+                - model.encode(images(2) - nudge))
+                / (2.0 * STEP);
+            let column = jacobian.clone().narrow(2, pixel, 1).squeeze_dim::<2>(2);
+            let error = (slopes - column).abs().max().into_scalar();
+            assert!(
+                error < 1e-4,
+                "{}, pixel {pixel}: {error:e}",
+                config.family()
+            );
+        }
+    }
+    assert!(measured >= 5, "only {measured} models have a Jacobian");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_model_on_every_backend() {
     for config in configs() {

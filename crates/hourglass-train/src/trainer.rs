@@ -309,6 +309,7 @@ struct Training<'a, B: AutodiffBackend> {
 
 impl<'a, B: AutodiffBackend> Training<'a, B> {
     fn begin(job: &'a Job<'a>, device: &'a B::Device) -> Result<Self, TrainError> {
+        check_early_stopping::<B::InnerBackend>(job.recipe, job.training, job.validation)?;
         let (steps, steps_per_epoch) = lengths(job.recipe, job.training);
         let seed = job.recipe.training.seed;
         let model = job

@@ -136,7 +136,7 @@ fn the_exact_posterior_gives_the_exact_likelihood() {
     // The number of samples is no multiple of a chunk's.
     for samples in [1, 2, 4001] {
         let found = estimated(&linear_gaussian(0.0, 0.0), &split, samples);
-        assert_close(found.negative_log_likelihood_nats, -exact, 1e-9);
+        assert_close(found.importance_weighted_nats, -exact, 1e-9);
         assert_close(found.smallest_effective_samples, samples as f64, 1e-6);
         if samples == 1 {
             assert!(found.monte_carlo_error_nats.is_nan(), "{found:?}");
@@ -163,7 +163,7 @@ fn the_estimate_is_within_its_error_of_the_exact_likelihood() {
     let error = found.monte_carlo_error_nats;
     assert!((1e-4..1e-2).contains(&error), "{found:?}");
     let expected = found.bias_nats - mean;
-    assert_close(found.negative_log_likelihood_nats, expected, 4.0 * error);
+    assert_close(found.importance_weighted_nats, expected, 4.0 * error);
     assert_close(
         found.standard_error_nats,
         standard_error,
@@ -238,7 +238,7 @@ fn binary_images_are_the_same_in_every_measure() {
     let found = estimated(&model, &split, 3);
     assert_close(found.effective_samples, 3.0, 1e-9);
     // -log p = pixels * log(1 + exp(l)) - ones * l
-    let nats = found.negative_log_likelihood_nats * 600.0;
+    let nats = found.importance_weighted_nats * 600.0;
     let ones = (2400.0 * logit.exp().ln_1p() - nats) / logit;
     assert_close(ones, ones.round(), 1e-6);
     let grey: f64 = images(&split).iter().flatten().sum();
@@ -254,7 +254,7 @@ fn binary_images_are_the_same_in_every_measure() {
     let expected = ["loss", "reconstruction_nats", "kl_nats", "negative_elbo"];
     assert_eq!(terms, expected);
     let term = evaluation.terms[1].1;
-    assert_close(term, found.negative_log_likelihood_nats, 1e-9);
+    assert_close(term, found.importance_weighted_nats, 1e-9);
     // (1 - p)^2 for a one, p^2 for a zero.
     let p = 1.0 / (1.0 + (-logit).exp());
     let squares = ones * (1.0 - p).powi(2) + (2400.0 - ones) * p * p;

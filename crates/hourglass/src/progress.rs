@@ -12,7 +12,7 @@ const QUIET: Duration = Duration::from_secs(10);
 /// A bar with a rate in units a second and the time left. It shows itself after a moment only.
 pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
     let template = format!(
-        "{{prefix}}{{msg}} [{{bar:30}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"
+        "{{prefix}}{{msg}} [{{bar:30}}] {{human_pos}}/{{human_len}}{unit}, {{per_sec}}, {{eta}} left"
     );
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
     let style =
@@ -30,7 +30,7 @@ pub(crate) struct Phases {
 impl Phases {
     pub(crate) fn new() -> Self {
         Self {
-            bar: bar(0, "images"),
+            bar: bar(0, ""),
             phase: String::new(),
         }
     }

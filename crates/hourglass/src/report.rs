@@ -50,6 +50,17 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
             format!("{:.1} an image", activity.active_units),
         );
         line("dead_units", activity.dead_units.to_string());
+        line(
+            "mean_activation",
+            format!("{:.4}", activity.mean_activation),
+        );
+        let units = activity
+            .units_by_share_of_images
+            .map(|units| units.to_string());
+        line(
+            "units_by_share_of_images",
+            format!("{}, by tenths of the images", units.join(" ")),
+        );
         if let Some(deviation) = activity.median_target_deviation {
             line("median_target_deviation", format!("{deviation:.3}"));
         }
@@ -194,9 +205,13 @@ fn representation(text: &mut String, part: &Representation) {
         "5 nearest neighbours"
     );
     let mut row = |name: &str, readout: &Readout| {
+        let note = match (&readout.probe_accuracy, readout.probe_converged) {
+            (Measured::Value(_), false) => "  (the probe's fit ended before it converged)",
+            _ => "",
+        };
         line!(
             text,
-            "  {name:<12} {:>8} {:>10} {:>14} {:>20}",
+            "  {name:<12} {:>8} {:>10} {:>14} {:>20}{note}",
             readout.features,
             readout.training_images,
             percent(&readout.probe_accuracy),
@@ -223,10 +238,14 @@ fn percent(share: &Measured<Estimate>) -> String {
 
 fn density(text: &mut String, part: &Density) {
     let likelihood = &part.log_likelihood;
+    let name = match part.is_likelihood {
+        true => "negative log-likelihood",
+        false => "importance-weighted nats",
+    };
     line!(
         text,
-        "  negative log-likelihood    {:.2} nats by {} samples an image; ± {:.2} for the images, ± {:.3} for the samples",
-        likelihood.negative_log_likelihood_nats,
+        "  {name:<26} {:.2} nats by {} samples an image; ± {:.2} for the images, ± {:.3} for the samples",
+        likelihood.importance_weighted_nats,
         likelihood.samples,
         likelihood.standard_error_nats,
         likelihood.monte_carlo_error_nats
@@ -236,7 +255,7 @@ fn density(text: &mut String, part: &Density) {
     }
     line!(
         text,
-        "  effective samples          {:.1} in the mean, {:.1} at least; too high by about {:.2} nats",
+        "  effective samples          {:.1} in the mean, {:.1} at least; with more samples lower by about {:.2} nats",
         likelihood.effective_samples,
         likelihood.smallest_effective_samples,
         likelihood.bias_nats

@@ -106,20 +106,50 @@ fn baselines_are_cached_and_fitted_again_when_the_cache_is_damaged() {
     let workplace = Workplace::new();
     workplace.train("run", &[]).succeeds();
     let first = workplace.run(&EVALUATE).succeeds().stdout;
-    let cached: Vec<_> = fs::read_dir(workplace.path("data/baselines"))
-        .expect("a cache")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    assert!(!cached.is_empty());
+    let cached = |kind: &str| {
+        let entries = fs::read_dir(workplace.path("data/baselines")).expect("a cache");
+        let mut paths = entries.map(|entry| entry.expect("an entry").path());
+        let is_kind = |path: &std::path::PathBuf| {
+            let name = path.file_name().expect("a name");
+            name.to_string_lossy().starts_with(kind)
+        };
+        paths.find(is_kind).expect("a cached baseline")
+    };
     assert_eq!(workplace.run(&EVALUATE).succeeds().stdout, first);
-    for path in cached {
-        fs::write(
-            path,
-            r#"{"mean": [0.0], "components": [], "variances": [1.0]}"#,
-        )
-        .expect("written");
-    }
+
+    // What is in the cache is used.
+    let mut pixels: Value = serde_json::from_slice(&support::read(cached("pixels"))).expect("JSON");
+    pixels["probe_accuracy"]["value"] = 0.125.into();
+    fs::write(cached("pixels"), pixels.to_string()).expect("written");
+    let report = workplace.run(&EVALUATE).succeeds().json();
+    assert_eq!(
+        report["representation"]["pixels"]["probe_accuracy"]["value"],
+        0.125
+    );
+
+    // But not what is of no use: a PCA of other images, and no JSON.
+    let other = r#"{"mean": [0.0], "components": [1.0], "variances": [1.0]}"#;
+    fs::write(cached("pca"), other).expect("written");
+    fs::write(cached("pixels"), "{").expect("written");
     assert_eq!(workplace.run(&EVALUATE).succeeds().stdout, first);
+}
+
+#[test]
+fn classifiers_are_not_measured_on_what_they_are_fitted_to() {
+    let workplace = Workplace::new();
+    workplace
+        .train("run", &["--set", "training.steps=3"])
+        .succeeds();
+    let train = [
+        &EVALUATE[..],
+        &["--split", "train", "--measures", "representation"],
+    ]
+    .concat();
+    let report = workplace.run(&train).succeeds().json();
+    let reason = report["representation"]["left_out"]
+        .as_str()
+        .expect("a reason");
+    assert!(reason.contains("very images"), "{reason}");
 }
 
 #[test]
@@ -151,8 +181,9 @@ fn what_can_not_be_measured_says_why() {
         .run(&large)
         .fails(1, &["large", "expected images of [1, 8, 8]", "[1, 9, 9]"]);
     let outliers = [&EVALUATE[..], &["--outliers", "large"]].concat();
-    let report = workplace.run(&outliers).succeeds().json();
-    assert!(reason(&report["outliers"]).contains("no test images"));
+    workplace
+        .run(&outliers)
+        .fails(1, &["large has no test images"]);
     let unknown = [&EVALUATE[..], &["--measures", "beauty"]].concat();
     workplace
         .run(&unknown)
@@ -171,12 +202,13 @@ fn runs_are_compared_by_what_differs() {
         .run(&["compare", "a", "b", "--json"])
         .succeeds()
         .json();
-    for (place, run, code) in [(0, "a", "4"), (1, "b", "5")] {
+    for (place, run, code) in [(0, "a", 4), (1, "b", 5)] {
         let summary: Value =
             serde_json::from_slice(&support::read(workplace.path(run).join("summary.json")))
                 .expect("JSON");
         let values = &table[place]["values"];
         assert_eq!(values["network.code"], code);
+        assert_eq!(values["measured on"], "test");
         assert_eq!(values["squared_error"], summary["test"]["squared_error"]);
         assert_eq!(
             values["pca.squared_error"],

@@ -252,6 +252,15 @@ impl<B: Backend> Autoencoder<B> for Sparse<B> {
         }
     }
 
+    fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {
+        match self.objective {
+            SparseObjective::L1 { .. } | SparseObjective::Kl { .. } => {
+                Some(self.network.jacobian(images))
+            }
+            SparseObjective::TopK { .. } => None,
+        }
+    }
+
     fn sparsity(&self) -> Option<Sparsity> {
         let (target_activation, active_share) = match self.objective {
             SparseObjective::L1 { .. } => (None, ACTIVE_SHARE),

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Sparsity};
 use serde::Serialize;
 
-use super::subject::{Progress, Subject, host};
+use super::subject::{Progress, Shown, Subject, host};
 
 /// Bins of the histogram of the units.
 const BINS: usize = 10;
@@ -55,7 +55,7 @@ pub(super) fn measure<B: Backend>(
 ) -> Activity {
     let code = units.largest.len();
     let (mut active, mut done) = (vec![0_usize; code], 0);
-    for images in subject.images() {
+    for Shown { images, .. } in subject.shown() {
         done += images.dims()[0];
         let codes = host(subject.model.encode(images));
         for row in codes.chunks_exact(code) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::subject::{Progress, Subject, sequential};
+use super::subject::{EVALUATION_BATCH, EVALUATION_SEED, Progress, Subject, host, sequential};
 use crate::files::write_atomically;
 use crate::pca::{Pca, PcaError};
 
@@ -43,10 +43,11 @@ pub(super) fn fit<B: Backend>(
         "pca"
     };
     let cached = cache.map(|cache| (cache, format!("{kind}-{}", cache_key(&[training]))));
-    if let Some(pca) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
+    let found = cached.as_ref().and_then(|(cache, key)| cache.get(key));
+    if let Some(pca) = found.filter(|pca: &Pca| pca.features() == features) {
         return Ok(Baseline { pca, components });
     }
-    let rows = subject.trained_on(training);
+    let rows = subject.trained_on(training).map(|shown| host(shown.images));
     let pca = fit_to(training, rows, progress).map_err(|error| error.to_string())?;
     if let Some((cache, key)) = cached {
         cache.put(&key, &pca);
@@ -105,10 +106,17 @@ impl Cache {
     }
 }
 
-/// A name for the very images of some subsets.
+/// Changes when baselines are fitted in another way, so that those of before are not used.
+const METHOD: u32 = 1;
+
+/// A name for the very images of some subsets, and for how baselines are fitted to them.
 pub(super) fn cache_key(subsets: &[&Subset]) -> String {
     let mut hash = Sha256::new();
+    for number in [METHOD, EVALUATION_BATCH as u32, EVALUATION_SEED as u32] {
+        hash.update(number.to_le_bytes());
+    }
     for subset in subsets {
+        hash.update(format!("{:?} {}", subset.dataset().shape(), subset.len()));
         hash.update(subset.dataset().sha256());
         for index in subset.indices() {
             hash.update(index.to_le_bytes());
@@ -122,4 +130,42 @@ pub(super) fn cache_key(subsets: &[&Subset]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hourglass_data::{Dataset, ImageShape};
+
+    use super::*;
+
+    fn subset(pixel: u8, label: u8, height: usize) -> Subset {
+        let shape = ImageShape {
+            channels: 1,
+            height,
+            width: 4 / height,
+        };
+        let labels = vec![label, 0, 0];
+        let images = [[pixel; 4], [1; 4], [2; 4]].concat();
+        let dataset = Dataset::from_memory("images", shape, images, Some(labels));
+        Subset::all(&Arc::new(dataset.expect("a dataset")))
+    }
+
+    #[test]
+    fn keys_differ_by_whatever_a_baseline_depends_on() {
+        let own = subset(0, 0, 2);
+        let keys = [
+            cache_key(&[&own]),
+            cache_key(&[&own, &own]),
+            cache_key(&[&own.limit(2).expect("images")]),
+            cache_key(&[&subset(9, 0, 2)]),
+            cache_key(&[&subset(0, 9, 2)]),
+            cache_key(&[&subset(0, 0, 4)]),
+        ];
+        for (place, key) in keys.iter().enumerate() {
+            assert!(!keys[..place].contains(key), "{place}");
+        }
+        assert_eq!(keys[0], cache_key(&[&subset(0, 0, 2)]));
+    }
 }

@@ -5,14 +5,15 @@ use faer::Mat;
 use hourglass_models::{Activation, Autoencoder, Layer};
 use serde::Serialize;
 
-use super::subject::{Progress, Subject, host};
+use super::subject::{Progress, Shown, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::Estimate;
 
-/// Jacobians computed at a time: each has code times features values.
-const PART: usize = 20;
+/// Pixels of the images whose Jacobians are computed at a time: each Jacobian has the code's size times as many values.
+const PART: usize = 16_000;
 
-/// A sigmoid unit below this value, or above 1 minus it, is saturated (Rifai et al. 2011).
+/// A sigmoid unit below this value, or above 1 minus it, is saturated (Rifai et al. 2011); a tanh unit at the same share of
+/// its range.
 const SATURATED: f32 = 0.05;
 
 /// The contraction of an encoder, on a sample of the images.
@@ -24,7 +25,8 @@ pub struct Contraction {
     pub jacobian_norm: Estimate,
     /// The singular values of dh/dx, largest first, each averaged over the images.
     pub singular_values: Vec<f64>,
-    /// The share of units and images of the whole split at which a sigmoid unit is below 0.05 or above 0.95.
+    /// The share, over units and images of the whole split, of values in the outer twentieths of the range of a sigmoid or
+    /// tanh unit.
     pub saturated_units: Measured<f64>,
 }
 
@@ -43,8 +45,9 @@ pub(super) fn measure<B: Backend>(
         split: &sample,
         ..subject
     };
-    for images in sampled.images() {
-        for images in images.split(PART, 0) {
+    let features = sample.dataset().features();
+    for Shown { images, .. } in sampled.shown() {
+        for images in images.split((PART / features).max(1), 0) {
             let Some(jacobians) = subject.model.jacobian(images) else {
                 return left_out("the code is not a differentiable function of the image");
             };
@@ -89,14 +92,20 @@ fn singular_values(jacobian: &[f32], code: usize, features: usize) -> Result<Vec
 }
 
 fn saturated<B: Backend>(subject: Subject<'_, B>) -> Measured<f64> {
-    match subject.model.network().encoder.last() {
-        Some(Layer::Activation(layer)) if layer.activation == Activation::Sigmoid => {}
-        _ => return left_out("only sigmoid units saturate at both ends"),
-    }
+    let activation = match subject.model.network().encoder.last() {
+        Some(Layer::Activation(layer)) => layer.activation,
+        _ => Activation::Linear,
+    };
+    let share_of_range: fn(f32) -> f32 = match activation {
+        Activation::Sigmoid => |value| value,
+        Activation::Tanh => |value| (value + 1.0) / 2.0,
+        _ => return left_out("only sigmoid and tanh units saturate at both ends"),
+    };
     let (mut count, mut total) = (0_usize, 0_usize);
-    for images in subject.images() {
+    for Shown { images, .. } in subject.shown() {
         let codes = host(subject.model.encode(images));
-        let saturated = |value: &&f32| !(SATURATED..=1.0 - SATURATED).contains(*value);
+        let unsaturated = SATURATED..=1.0 - SATURATED;
+        let saturated = |value: &&f32| !unsaturated.contains(&share_of_range(**value));
         count += codes.iter().filter(saturated).count();
         total += codes.len();
     }

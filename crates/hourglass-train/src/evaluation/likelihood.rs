@@ -13,11 +13,11 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Likelihood, StepContext};
 use serde::Serialize;
 
-use super::subject::{EVALUATION_SEED, Progress, Subject};
+use super::subject::{EVALUATION_SEED, Progress, Shown, Subject};
 use super::{Measured, left_out};
 
-/// Samples of z, over all images of a batch, that are decoded at a time.
-const CHUNK: usize = 5000;
+/// Pixels that are decoded at a time, over all images and samples.
+const CHUNK: usize = 4_000_000;
 
 /// A unit of the code is active if the variance over the images of its posterior mean is above this (Burda et al. 2016,
 /// section 5).
@@ -30,8 +30,8 @@ pub struct LogLikelihood {
     pub images: usize,
     /// K, the samples an image.
     pub samples: usize,
-    /// -log p_K(x), the mean over the images.
-    pub negative_log_likelihood_nats: f64,
+    /// -log p_K(x), the mean over the images: an estimate of the negative log-likelihood where the model has one.
+    pub importance_weighted_nats: f64,
     /// The standard error of that mean for other images of the same kind: s / sqrt(images), s the standard deviation over
     /// the images. What sampling z adds to the spread is part of it.
     pub standard_error_nats: f64,
@@ -101,10 +101,10 @@ pub fn log_likelihood<B: Backend>(
     let samples = samples.get();
     let mut estimates = Vec::with_capacity(subject.split.len());
     let mut chunks = 0;
-    for images in subject.images() {
-        let [batch, _] = images.dims();
+    for Shown { images, .. } in subject.shown() {
+        let [batch, features] = images.dims();
         let mut weights = vec![Weights::default(); batch];
-        let chunk = (CHUNK / batch).max(1);
+        let chunk = (CHUNK / (batch * features)).max(1);
         for first in (0..samples).step_by(chunk) {
             let context = StepContext::evaluate(EVALUATION_SEED, chunks);
             chunks += 1;
@@ -130,7 +130,7 @@ pub fn code_information<B: Backend>(
 ) -> Option<CodeInformation> {
     let mut divergences = Moments::default();
     let mut means = Moments::default();
-    for images in subject.images() {
+    for Shown { images, .. } in subject.shown() {
         let posterior = subject.model.posterior(images)?;
         divergences.add(posterior.kl_per_dimension());
         means.add(posterior.mean);
@@ -200,10 +200,10 @@ impl Weights {
         self.squares += weight * weight;
     }
 
-    fn estimate(&self) -> Estimate {
+    fn estimate(&self) -> OfImage {
         let count = self.count as f64;
         let effective_samples = self.sum * self.sum / self.squares;
-        Estimate {
+        OfImage {
             log_likelihood: self.log_largest + (self.sum / count).ln(),
             // s^2 / (K m^2) with m and s^2 the mean and the unbiased variance of the weights, written with their sums.
             // Rounding can bring equal weights below 0.
@@ -215,7 +215,7 @@ impl Weights {
 
 /// What the weights say of an image.
 #[derive(Debug, Clone, Copy)]
-struct Estimate {
+struct OfImage {
     /// log 1/K sum_i w_i
     log_likelihood: f64,
     /// Its variance for other samples, by the delta method; not a number with one sample.
@@ -223,9 +223,9 @@ struct Estimate {
     effective_samples: f64,
 }
 
-fn summary(estimates: &[Estimate], samples: usize) -> LogLikelihood {
+fn summary(estimates: &[OfImage], samples: usize) -> LogLikelihood {
     let count = estimates.len() as f64;
-    let mean_of = |value: fn(&Estimate) -> f64| estimates.iter().map(value).sum::<f64>() / count;
+    let mean_of = |value: fn(&OfImage) -> f64| estimates.iter().map(value).sum::<f64>() / count;
     let mean = mean_of(|estimate| estimate.log_likelihood);
     let squares = estimates
         .iter()
@@ -234,7 +234,7 @@ fn summary(estimates: &[Estimate], samples: usize) -> LogLikelihood {
     LogLikelihood {
         images: estimates.len(),
         samples,
-        negative_log_likelihood_nats: -mean,
+        importance_weighted_nats: -mean,
         standard_error_nats: (squares.sum::<f64>() / (count - 1.0) / count).sqrt(),
         monte_carlo_error_nats: (variance / count).sqrt(),
         bias_nats: variance / 2.0,
@@ -367,7 +367,7 @@ mod tests {
         const SAMPLES: usize = 200;
         const REPETITIONS: usize = 4000;
         let mut normal = normal_numbers(2);
-        let estimates: Vec<Estimate> = (0..REPETITIONS)
+        let estimates: Vec<OfImage> = (0..REPETITIONS)
             .map(|_| {
                 let log_weight = |_| DEVIATION * normal() - DEVIATION * DEVIATION / 2.0;
                 weights(&(0..SAMPLES).map(log_weight).collect::<Vec<_>>()).estimate()
@@ -379,11 +379,7 @@ mod tests {
         let ratio = summary.monte_carlo_error_nats / summary.standard_error_nats;
         assert_close(ratio, 1.0, 0.05);
         let error = 4.0 * summary.standard_error_nats;
-        assert_close(
-            summary.negative_log_likelihood_nats,
-            summary.bias_nats,
-            error,
-        );
+        assert_close(summary.importance_weighted_nats, summary.bias_nats, error);
         // 1 / E[w^2] of a log-normal.
         let effective = SAMPLES as f64 * (-DEVIATION * DEVIATION).exp();
         assert_close(summary.effective_samples, effective, 0.03 * SAMPLES as f64);

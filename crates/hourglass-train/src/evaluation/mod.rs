@@ -64,7 +64,7 @@ impl<T, E: std::fmt::Display> From<Result<T, E>> for Measured<T> {
 }
 
 /// The numbers of a model on a split.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Images measured.
     pub images: usize,
@@ -86,7 +86,7 @@ pub struct Evaluation {
 }
 
 /// PCA beside a model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PcaComparison {
     /// The squared error of PCA with as many components as the code has (active) units, on the same inputs.
     Measured {
@@ -100,6 +100,17 @@ pub enum PcaComparison {
 }
 
 impl Evaluation {
+    /// The first number that is none, and its name.
+    pub fn first_not_finite(&self) -> Option<(&str, f64)> {
+        let terms = self
+            .terms
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value));
+        terms
+            .chain([("squared_error", self.squared_error)])
+            .find(|(_, value)| !value.is_finite())
+    }
+
     /// The numbers by name, for scripts.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut map = Map::new();
@@ -120,6 +131,7 @@ impl Evaluation {
             map.insert("corrupted_squared_error".into(), json!(error));
         }
         if let Some(activity) = &self.activity {
+            map.insert("activity".into(), json!(activity));
             map.insert("active_units".into(), json!(activity.active_units));
             map.insert("dead_units".into(), json!(activity.dead_units));
             if let Some(deviation) = activity.median_target_deviation {
@@ -237,11 +249,12 @@ fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basic
         let Seen {
             context,
             inputs,
+            is_corrupted,
             images,
             targets,
             ..
         } = seen;
-        if model.corrupt(images.clone(), &context).is_some() {
+        if is_corrupted {
             *corrupted_error.get_or_insert(0.0) += distance(&host(inputs.clone()), &targets);
         }
         let codes = model.encode(inputs);

@@ -5,7 +5,7 @@ use hourglass_data::Subset;
 use serde::Serialize;
 
 use super::baseline::Baseline;
-use super::subject::{Progress, Subject, host, squared_distances};
+use super::subject::{Progress, Shown, Subject, host, squared_distances};
 use super::{Measured, left_out};
 use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
@@ -47,7 +47,7 @@ pub(super) fn measure<B: Backend>(
     }
 }
 
-/// The model's and PCA's squared error of each image.
+/// The model's and PCA's squared error of each clean image.
 fn scores<B: Backend>(
     subject: Subject<'_, B>,
     baseline: Result<&Baseline, &str>,
@@ -55,19 +55,19 @@ fn scores<B: Backend>(
 ) -> (Vec<f64>, Vec<f64>) {
     let features = subject.split.dataset().features();
     let (mut model, mut pca, mut done) = (Vec::new(), Vec::new(), 0);
-    for seen in subject.seen() {
-        let targets = &seen.targets;
+    for Shown { images, .. } in subject.shown() {
+        let targets = host(images.clone());
         if let Ok(Baseline {
             pca: fitted,
             components,
         }) = baseline
         {
-            let reconstructions = fitted.reconstruct(*components, &host(seen.inputs.clone()));
-            pca.extend(squared_distances(&reconstructions, targets, features));
+            let reconstructions = fitted.reconstruct(*components, &targets);
+            pca.extend(squared_distances(&reconstructions, &targets, features));
         }
         model.extend(squared_distances(
-            &subject.reconstruct(seen.inputs),
-            targets,
+            &subject.reconstruct(images),
+            &targets,
             features,
         ));
         done += targets.len() / features;

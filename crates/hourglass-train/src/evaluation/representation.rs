@@ -1,18 +1,20 @@
 //! What can be read from the codes: how well simple classifiers do on them, on PCA's codes and on the pixels.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use hourglass_models::Autoencoder;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Cache, cache_key};
-use super::subject::{Progress, Subject, host, sequential};
+use super::subject::{Progress, Shown, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
 use crate::measures::probe::{Probe, ProbeConfig};
 use crate::measures::{Estimate, Labelled, MeasureError};
 
-/// Values of training features that are kept in memory at most, 240 MB: of wide codes, fewer training images are used.
+/// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide codes,
+/// fewer images are used.
 const MOST_VALUES: usize = 60_000_000;
 
 /// What simple classifiers, fitted to training images, read from features of the split.
@@ -33,6 +35,8 @@ pub struct Readout {
     pub features: usize,
     /// Images that the classifiers were fitted to.
     pub training_images: usize,
+    /// Images that they were measured on.
+    pub test_images: usize,
     /// The accuracy of multinomial logistic regression.
     pub probe_accuracy: Measured<Estimate>,
     /// Whether its fit has converged; if not, a longer one may do better.
@@ -58,8 +62,11 @@ pub(super) fn measure<B: Backend>(
         Ok(training) => training,
         Err(reason) => return left_out(reason),
     };
-    if labels(training).is_none() || labels(subject.split).is_none() {
+    if is_without_labels(training) || is_without_labels(subject.split) {
         return left_out("the images have no labels");
+    }
+    if share_images(training, subject.split) {
+        return left_out("the classifiers would be fitted to the very images that are measured");
     }
     let code = |images| host(subject.model.encode(images));
     let pixels = |images| host::<B, 2>(images);
@@ -97,39 +104,41 @@ pub(super) fn measure<B: Backend>(
     })
 }
 
-/// The classes of a subset's images, where there are labels.
-fn labels(subset: &Subset) -> Option<Vec<u8>> {
-    let label = |&index: &u32| subset.dataset().label(index as usize);
-    subset.indices().iter().map(label).collect()
+fn is_without_labels(subset: &Subset) -> bool {
+    subset.dataset().labels().is_none()
 }
 
-/// What `of` makes of the images of the split and of as many training images as memory allows.
+/// Whether an image of the split is one of the training images.
+fn share_images(training: &Subset, split: &Subset) -> bool {
+    let is_trained_on = |index| training.indices().binary_search(index).is_ok();
+    training.dataset().sha256() == split.dataset().sha256()
+        && split.indices().iter().any(is_trained_on)
+}
+
+/// What `of` makes of the images of the split and of the training images, of as many as memory allows.
 fn features<B: Backend>(
     subject: Subject<'_, B>,
     training: &Subset,
-    of: impl Fn(burn::tensor::Tensor<B, 2>) -> Vec<f32>,
+    of: impl Fn(Tensor<B, 2>) -> Vec<f32>,
     phase: &str,
     progress: Progress<'_>,
 ) -> Features {
-    let mut all = |split: &Subset, limit: Option<usize>| {
-        let subject = Subject { split, ..subject };
+    let mut gather = |batches: &mut dyn Iterator<Item = Shown<B>>, total| {
         let (mut rows, mut classes) = (Vec::new(), Vec::new());
-        for (images, batch) in subject.images().zip(sequential(split)) {
+        for Shown { images, labels } in batches {
             let values = of(images);
-            let width = values.len() / batch.len().max(1);
-            rows.extend(values);
-            let count = batch.len();
-            classes.extend(batch.labels.unwrap_or_default());
-            progress(phase, classes.len(), split.len());
-            if limit.is_some_and(|limit| rows.len() + width * count > limit) {
+            if rows.len() + values.len() > MOST_VALUES {
                 break;
             }
+            rows.extend(values);
+            classes.extend(labels.unwrap_or_default());
+            progress(phase, classes.len(), total);
         }
         (rows, classes)
     };
     Features {
-        training: all(training, Some(MOST_VALUES)),
-        test: all(subject.split, None),
+        training: gather(&mut subject.trained_on(training), training.len()),
+        test: gather(&mut subject.shown(), subject.split.len()),
     }
 }
 
@@ -159,6 +168,7 @@ fn readout(features: &Features, name: &str, progress: Progress<'_>) -> Readout {
     Readout {
         features: training.0.len() / training.1.len().max(1),
         training_images: training.1.len(),
+        test_images: test.1.len(),
         probe_accuracy: probe.into(),
         probe_converged: converged,
         neighbours_accuracy: neighbours.into(),

@@ -5,7 +5,7 @@ use hourglass_models::{Corruption, StepContext};
 use serde::Serialize;
 
 use super::baseline::Baseline;
-use super::subject::{EVALUATION_SEED, Progress, Subject, host, squared_distances};
+use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host, squared_distances};
 use crate::measures::Estimate;
 
 const LEVELS: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
@@ -60,7 +60,7 @@ fn measure_at<B: Backend>(
 ) -> Option<Robustness> {
     let features = subject.split.dataset().features();
     let (mut own, mut model, mut pca) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, images) in subject.images().enumerate() {
+    for (index, Shown { images, .. }) in subject.shown().enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
         let targets = host(images.clone());
         let corrupted = corruption.apply(images, level, &context);

@@ -43,11 +43,20 @@ pub(super) struct Seen<B: Backend> {
     pub(super) context: StepContext,
     /// What the images are reconstructed from: the images, or what corruption leaves of them, `[batch, features]`.
     pub(super) inputs: Tensor<B, 2>,
+    /// Whether the inputs are corrupted images.
+    pub(super) is_corrupted: bool,
     /// The images, `[batch, features]`.
     pub(super) images: Tensor<B, 2>,
     /// The images on the host.
     pub(super) targets: Vec<f32>,
     /// Their labels, where there are some.
+    pub(super) labels: Option<Vec<u8>>,
+}
+
+/// A batch of clean images and their labels, where there are some.
+pub(super) struct Shown<B: Backend> {
+    /// `[batch, features]`
+    pub(super) images: Tensor<B, 2>,
     pub(super) labels: Option<Vec<u8>>,
 }
 
@@ -62,6 +71,7 @@ impl<B: Backend> Subject<'_, B> {
             let images = binary.unwrap_or(images);
             let corrupted = self.model.corrupt(images.clone(), &context);
             Seen {
+                is_corrupted: corrupted.is_some(),
                 inputs: corrupted.unwrap_or_else(|| images.clone()),
                 context,
                 images,
@@ -71,24 +81,17 @@ impl<B: Backend> Subject<'_, B> {
         })
     }
 
-    /// The images of the split as the model sees them: binary ones where it is a model of such, the same in every measure.
-    /// `[batch, features]` each.
-    pub(super) fn images(&self) -> impl Iterator<Item = Tensor<B, 2>> {
+    /// The images of the split without corruption: binary ones where it is a model of such, the same in every measure.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Shown<B>> {
         sequential(self.split).enumerate().map(|(index, batch)| {
-            let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-            self.as_seen(&batch, &context)
+            self.show(batch, &StepContext::evaluate(EVALUATION_SEED, index as u64))
         })
     }
 
-    /// The images that the model was trained on as it saw them, on the host; for a model of binary images, those drawn at
-    /// some steps of training.
-    pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = Vec<f32>> {
+    /// The images that baselines are fitted to: for a model of binary images, draws apart from those of the split.
+    pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = Shown<B>> {
         sequential(training).enumerate().map(|(index, batch)| {
-            let context = StepContext::train(EVALUATION_SEED, index as u64, 1);
-            match self.is_binarized() {
-                true => host(self.as_seen(&batch, &context)),
-                false => batch.images,
-            }
+            self.show(batch, &StepContext::train(EVALUATION_SEED, index as u64, 1))
         })
     }
 
@@ -101,11 +104,15 @@ impl<B: Backend> Subject<'_, B> {
             .is_some()
     }
 
-    fn as_seen(&self, batch: &Batch, context: &StepContext) -> Tensor<B, 2> {
-        let images = images_of(batch, self.device);
-        self.model
-            .binarize(images.clone(), context)
-            .unwrap_or(images)
+    fn show(&self, batch: Batch, context: &StepContext) -> Shown<B> {
+        let images = images_of(&batch, self.device);
+        Shown {
+            images: self
+                .model
+                .binarize(images.clone(), context)
+                .unwrap_or(images),
+            labels: batch.labels,
+        }
     }
 
     /// The means of p(x|h) at the codes of inputs, on the host: `[batch, features]` to as many values.

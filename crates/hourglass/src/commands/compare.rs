@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 struct Run {
     path: PathBuf,
     /// Every setting of the resolved recipe, by its path in it.
-    settings: BTreeMap<String, String>,
+    settings: BTreeMap<String, Value>,
     /// The split that was measured, and its numbers by name.
     split: &'static str,
     numbers: Map<String, Value>,
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let values = rows
                 .iter()
                 .map(|(name, values)| (name.clone(), values[column].clone()));
-            json!({"run": run.path, "split": run.split, "values": values.collect::<Map<_, _>>()})
+            json!({"run": run.path, "values": values.collect::<Map<_, _>>()})
         });
         println!("{:#}", Value::Array(runs.collect()));
         return Ok(());
@@ -110,7 +110,7 @@ impl Run {
 }
 
 /// The settings of a table by their paths.
-fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, String>) {
+fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Value>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {
@@ -122,11 +122,8 @@ fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Stri
                 flatten(&path, value, settings);
             }
         }
-        toml::Value::String(text) => {
-            settings.insert(path.to_owned(), text.clone());
-        }
         other => {
-            settings.insert(path.to_owned(), other.to_string());
+            settings.insert(path.to_owned(), json!(other));
         }
     }
 }
@@ -143,6 +140,15 @@ fn rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
             rows.push((name.clone(), values.collect()));
         }
     }
+    let data: Vec<Value> = runs
+        .iter()
+        .map(|run| json!(run.facts.get("data").map(|data| &data["sha256"])))
+        .collect();
+    if data.windows(2).any(|pair| pair[0] != pair[1]) {
+        rows.push(("data.sha256".into(), data));
+    }
+    let splits = runs.iter().map(|run| json!(run.split));
+    rows.push(("measured on".into(), splits.collect()));
     let mut names: Vec<&String> = Vec::new();
     for name in runs.iter().flat_map(|run| run.numbers.keys()) {
         if !names.contains(&name) {

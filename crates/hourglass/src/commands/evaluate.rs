@@ -20,10 +20,13 @@ use crate::cli::{DeviceArguments, LocationArguments};
 use crate::progress::Phases;
 use crate::report::{evaluation_text, report_text};
 
+/// What the error should tell from the digits unless another data set is named.
+const OUTLIERS: &str = "fashion-mnist";
+
 /// Measure a model on a split, with PCA beside it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass evaluate runs/variational-1\n  hourglass evaluate runs/variational-1 --data fashion-mnist --json"
+    after_help = "Examples:\n  hourglass evaluate runs/variational-1\n  hourglass evaluate runs/variational-1 --measures density --samples 5000\n  hourglass evaluate runs/variational-1 --data fashion-mnist --json"
 )]
 pub(crate) struct Arguments {
     /// A run directory
@@ -37,15 +40,15 @@ pub(crate) struct Arguments {
     /// What to measure beside the error and the family's own terms [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
     measures: Option<Vec<MeasureName>>,
-    /// The data set that the model should tell from its own
-    #[arg(long, value_name = "DATA", default_value = "fashion-mnist")]
-    outliers: String,
+    /// The data set that the model should tell from its own [default: fashion-mnist, where it was fetched]
+    #[arg(long, value_name = "DATA")]
+    outliers: Option<String>,
     /// Importance samples an image, for the log-likelihood; the field's tables have 5000
     #[arg(long, value_name = "K", default_value = "50")]
     samples: NonZeroUsize,
     /// Images whose Jacobians are computed
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    jacobian_images: usize,
+    #[arg(long, value_name = "N", default_value = "200")]
+    jacobian_images: NonZeroUsize,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -98,7 +101,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let measures = arguments.measures.clone();
     let measures = measures.unwrap_or_else(|| MeasureName::value_variants().to_vec());
     let measures: Vec<Measure> = measures.into_iter().map(Measure::from).collect();
-    let others = outlier_images(&arguments.outliers, &description, &split, &locations);
+    let others = match &arguments.outliers {
+        Some(others) => Ok(outlier_images(others, &description, &split, &locations)?),
+        None => outlier_images(OUTLIERS, &description, &split, &locations),
+    };
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = locations.data_directory().ok();
     let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
@@ -110,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         request: Request {
             measures: &measures,
             samples: arguments.samples,
-            jacobian_images: arguments.jacobian_images,
+            jacobian_images: arguments.jacobian_images.get(),
             outliers: others.as_ref().map_err(String::as_str),
             cache: cache.as_ref(),
         },
@@ -248,6 +254,12 @@ impl Task for Examine<'_> {
             phases.update(phase, done, total);
         });
         phases.finish();
+        if let Some((term, value)) = report.evaluation.first_not_finite() {
+            bail!(
+                "{}: expected a finite {term}, found {value}; the weights are damaged, or the training has diverged",
+                self.arguments.run.display()
+            );
+        }
         Ok(report)
     }
 }

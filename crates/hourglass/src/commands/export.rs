@@ -11,6 +11,7 @@ use hourglass_models::{Autoencoder, Model};
 use hourglass_train::{ModelFile, images_of, load_model, save_tensors, save_weights, shape_of};
 
 use super::open_data;
+use crate::UsageError;
 use crate::backend::Cpu;
 use crate::cli::LocationArguments;
 use crate::progress::Phases;
@@ -58,6 +59,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 path.display()
             );
         }
+    }
+    if arguments.examples.as_ref() == Some(&arguments.out) {
+        bail!(UsageError(
+            "--examples: expected another file than --out".into()
+        ));
     }
     match arguments.format {
         Format::Safetensors => save_weights(&arguments.out, &model)?,

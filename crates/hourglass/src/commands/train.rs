@@ -9,9 +9,9 @@ use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{Splits, Subset};
 use hourglass_train::{
-    Checkpoint, DataIdentity, Ending, Evaluation, Job, ModelFile, Outcome, PICTURE_SIZES, Recipe,
-    RunDirectory, Subject, Summary, check_early_stopping, evaluate, evaluation_sizes, shape_of,
-    train, training_sizes, write_results,
+    Checkpoint, DataIdentity, Ending, Job, ModelFile, Outcome, PICTURE_SIZES, Recipe, RunDirectory,
+    Subject, Summary, check_early_stopping, evaluate, evaluation_sizes, shape_of, train,
+    training_sizes, write_results,
 };
 use serde_json::{Map, Value, json};
 
@@ -26,10 +26,19 @@ use crate::report::evaluation_text;
 /// TOML, in which recipes are kept, has no larger integers.
 const WITHIN_TOML: std::ops::RangeInclusive<u64> = 0..=i64::MAX as u64;
 
+fn after_help() -> String {
+    let names: Vec<_> = recipes::names().collect();
+    format!(
+        "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  \
+         hourglass train --resume --out runs/sparse-1\n\nRecipes in the program: {}",
+        names.join(", ")
+    )
+}
+
 /// Train a model and write a run directory
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  hourglass train --resume --out runs/sparse-1\n\nRecipes in the program: undercomplete, sparse, denoising, contractive, variational, sparse-l1, sparse-kl, linear, conv, vae-50, iwae"
+    after_help = after_help()
 )]
 pub(crate) struct Arguments {
     /// A family, another recipe in the program, or a recipe.toml [default with --resume: the run's own]
@@ -233,17 +242,6 @@ fn listen_for_interrupts(interrupter: &Interrupter) {
     }
 }
 
-/// The first number of an evaluation that is none.
-fn first_not_finite(evaluation: &Evaluation) -> Option<(&str, f64)> {
-    let terms = evaluation
-        .terms
-        .iter()
-        .map(|(name, value)| (name.as_str(), *value));
-    terms
-        .chain([("squared_error", evaluation.squared_error)])
-        .find(|(_, value)| !value.is_finite())
-}
-
 struct Run<'a> {
     job: &'a Job<'a>,
     splits: &'a Splits,
@@ -319,7 +317,7 @@ impl Run<'_> {
         let evaluation = evaluate(subject, &mut show);
         phases.finish();
         // The last step's update is the only one that no further step has measured.
-        if let Some((term, value)) = first_not_finite(&evaluation) {
+        if let Some((term, value)) = evaluation.first_not_finite() {
             bail!(
                 "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
                  saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
