@@ -113,11 +113,9 @@ fn jacobians_are_the_slopes_of_the_code() {
         measured += 1;
         assert_eq!(jacobian.dims(), [2, CODE, FEATURES], "{}", config.family());
         for pixel in [0, 5, FEATURES - 1] {
-            let nudge = Tensor::<Inner, 1>::zeros([FEATURES], &Default::default());
-            let nudge = nudge.slice_assign(
-                [pixel..pixel + 1],
-                Tensor::from_floats([STEP], &Default::default()),
-            );
+            let mut nudge = [0.0; FEATURES];
+            nudge[pixel] = STEP;
+            let nudge = Tensor::<Inner, 1>::from_floats(nudge, &Default::default());
             let nudge = nudge.unsqueeze::<2>();
             let slopes = (model.encode(images(2) + nudge.clone())
                 - model.encode(images(2) - nudge))

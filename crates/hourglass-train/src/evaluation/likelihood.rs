@@ -364,8 +364,8 @@ mod tests {
     #[test]
     fn the_stated_error_and_bias_are_those_of_many_repetitions() {
         const DEVIATION: f64 = 0.8;
-        const SAMPLES: usize = 200;
-        const REPETITIONS: usize = 4000;
+        const SAMPLES: usize = 50;
+        const REPETITIONS: usize = 20_000;
         let mut normal = normal_numbers(2);
         let estimates: Vec<OfImage> = (0..REPETITIONS)
             .map(|_| {
@@ -377,12 +377,13 @@ mod tests {
         assert_eq!((summary.images, summary.samples), (REPETITIONS, SAMPLES));
         // Each repetition is an image here: the spread over the images is all from sampling.
         let ratio = summary.monte_carlo_error_nats / summary.standard_error_nats;
-        assert_close(ratio, 1.0, 0.05);
-        let error = 4.0 * summary.standard_error_nats;
-        assert_close(summary.importance_weighted_nats, summary.bias_nats, error);
+        assert_close(ratio, 1.0, 0.08);
+        let bias = summary.importance_weighted_nats;
+        assert_close(summary.bias_nats, bias, 0.3 * bias);
+        assert!(bias > 5.0 * summary.standard_error_nats, "{summary:?}");
         // 1 / E[w^2] of a log-normal.
         let effective = SAMPLES as f64 * (-DEVIATION * DEVIATION).exp();
-        assert_close(summary.effective_samples, effective, 0.03 * SAMPLES as f64);
+        assert_close(summary.effective_samples, effective, 0.05 * SAMPLES as f64);
         assert!(summary.smallest_effective_samples < summary.effective_samples);
     }
 }
