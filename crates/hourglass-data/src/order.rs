@@ -100,7 +100,7 @@ mod tests {
         for fraction in [1.0, 0.99, -0.1, f64::NAN, f64::INFINITY] {
             let error = split_validation(10, fraction, 0).unwrap_err().to_string();
             assert!(
-                error.starts_with("validation: expected a fraction"),
+                error.starts_with("data.validation: expected a fraction"),
                 "{error}"
             );
         }
