@@ -431,16 +431,7 @@ fn assert_whole_rows(values: &[f32], features: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Numbers in [-1, 1) without structure (a linear congruential generator, Numerical Recipes' constants).
-    fn noise(len: usize) -> Vec<f32> {
-        let mut state = 1_u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(state) / f64::from(1_u32 << 31) - 1.0
-        };
-        (0..len).map(|_| next() as f32).collect()
-    }
+    use crate::measures::noise;
 
     fn fit(features: usize, rows: &[f32]) -> Pca {
         Pca::fit(features, [rows], |_| {}).unwrap()

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::Subset;
@@ -9,7 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::subject::{EVALUATION_BATCH, EVALUATION_SEED, Progress, Subject, host, sequential};
+use super::subject::{
+    EVALUATION_BATCH, EVALUATION_SEED, Progress, Subject, host, sequential, squared_distances,
+};
 use crate::files::write_atomically;
 use crate::pca::{Pca, PcaError};
 
@@ -18,6 +21,41 @@ use crate::pca::{Pca, PcaError};
 pub(super) struct Baseline {
     pub(super) pca: Pca,
     pub(super) components: usize,
+}
+
+impl Baseline {
+    /// PCA's reconstructions of inputs, `[batch, features]` row-major.
+    pub(super) fn reconstruct(&self, inputs: &[f32]) -> Vec<f32> {
+        self.pca.reconstruct(self.components, inputs)
+    }
+}
+
+/// The squared errors of images, the model's and, where there is a baseline, PCA's.
+#[derive(Default)]
+pub(super) struct Errors {
+    pub(super) model: Vec<f64>,
+    pub(super) pca: Vec<f64>,
+}
+
+impl Errors {
+    /// Adds those of the reconstructions from a batch of inputs, `[batch, features]`, against its targets.
+    pub(super) fn add<B: Backend>(
+        &mut self,
+        subject: Subject<'_, B>,
+        baseline: Option<&Baseline>,
+        inputs: Tensor<B, 2>,
+        targets: &[f32],
+    ) {
+        let [_, features] = inputs.dims();
+        if let Some(baseline) = baseline {
+            let reconstructions = baseline.reconstruct(&host(inputs.clone()));
+            self.pca
+                .extend(squared_distances(&reconstructions, targets, features));
+        }
+        let reconstructions = subject.reconstruct(inputs);
+        self.model
+            .extend(squared_distances(&reconstructions, targets, features));
+    }
 }
 
 /// Fits PCA to the images that the model was trained on; the error is the reason why there is none.

@@ -4,8 +4,8 @@ use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use serde::Serialize;
 
-use super::baseline::Baseline;
-use super::subject::{Progress, Shown, Subject, host, squared_distances};
+use super::baseline::{Baseline, Errors};
+use super::subject::{Progress, Shown, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
@@ -30,48 +30,34 @@ pub(super) fn measure<B: Backend>(
     baseline: Result<&Baseline, &str>,
     progress: Progress<'_>,
 ) -> Outliers {
-    let (inliers, pca_inliers) = scores(subject, baseline, progress);
+    let inliers = scores(subject, baseline.ok(), progress);
     let others_subject = Subject {
         split: others,
         ..subject
     };
-    let (outliers, pca_outliers) = scores(others_subject, baseline, progress);
+    let outliers = scores(others_subject, baseline.ok(), progress);
     Outliers {
         data: others.dataset().name().to_owned(),
         images: others.len(),
-        auroc_squared_error: auroc(&inliers, &outliers).into(),
+        auroc_squared_error: auroc(&inliers.model, &outliers.model).into(),
         auroc_pca_squared_error: match baseline {
-            Ok(_) => auroc(&pca_inliers, &pca_outliers).into(),
+            Ok(_) => auroc(&inliers.pca, &outliers.pca).into(),
             Err(reason) => left_out(reason),
         },
     }
 }
 
-/// The model's and PCA's squared error of each clean image.
+/// The errors of the clean images.
 fn scores<B: Backend>(
     subject: Subject<'_, B>,
-    baseline: Result<&Baseline, &str>,
+    baseline: Option<&Baseline>,
     progress: Progress<'_>,
-) -> (Vec<f64>, Vec<f64>) {
-    let features = subject.split.dataset().features();
-    let (mut model, mut pca, mut done) = (Vec::new(), Vec::new(), 0);
+) -> Errors {
+    let mut errors = Errors::default();
     for Shown { images, .. } in subject.shown() {
         let targets = host(images.clone());
-        if let Ok(Baseline {
-            pca: fitted,
-            components,
-        }) = baseline
-        {
-            let reconstructions = fitted.reconstruct(*components, &targets);
-            pca.extend(squared_distances(&reconstructions, &targets, features));
-        }
-        model.extend(squared_distances(
-            &subject.reconstruct(images),
-            &targets,
-            features,
-        ));
-        done += targets.len() / features;
-        progress("scoring outliers", done, subject.split.len());
+        errors.add(subject, baseline, images, &targets);
+        progress("scoring outliers", errors.model.len(), subject.split.len());
     }
-    (model, pca)
+    errors
 }

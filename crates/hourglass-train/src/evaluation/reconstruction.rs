@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::baseline::Baseline;
-use super::subject::{Progress, Subject, squared_distances};
+use super::subject::{Progress, Subject, host, squared_distances};
 use super::{Measured, left_out};
 use crate::measures::Estimate;
 use crate::measures::image_quality::{Ssim, psnr};
@@ -59,16 +59,9 @@ pub(super) fn measure<B: Backend>(
     let (mut labels, mut done) = (Vec::new(), 0);
     for seen in subject.seen() {
         let targets = &seen.targets;
-        if let (
-            Ok(pca),
-            Ok(Baseline {
-                pca: fitted,
-                components,
-            }),
-        ) = (&mut pca, baseline)
-        {
-            let inputs = super::subject::host(seen.inputs.clone());
-            pca.add(&fitted.reconstruct(*components, &inputs), targets);
+        if let (Ok(pca), Ok(baseline)) = (&mut pca, baseline) {
+            let inputs = host(seen.inputs.clone());
+            pca.add(&baseline.reconstruct(&inputs), targets);
         }
         model.add(&subject.reconstruct(seen.inputs), targets);
         labels.extend(seen.labels.unwrap_or_default());

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Corruption, StepContext};
 use serde::Serialize;
 
-use super::baseline::Baseline;
+use super::baseline::{Baseline, Errors};
 use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host, squared_distances};
 use crate::measures::Estimate;
 
@@ -59,33 +59,24 @@ fn measure_at<B: Backend>(
     done: &mut dyn FnMut(usize),
 ) -> Option<Robustness> {
     let features = subject.split.dataset().features();
-    let (mut own, mut model, mut pca) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut own, mut errors) = (Vec::new(), Errors::default());
     for (index, Shown { images, .. }) in subject.shown().enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
         let targets = host(images.clone());
         let corrupted = corruption.apply(images, level, &context);
-        let inputs = host(corrupted.clone());
-        own.extend(squared_distances(&inputs, &targets, features));
-        model.extend(squared_distances(
-            &subject.reconstruct(corrupted),
+        own.extend(squared_distances(
+            &host(corrupted.clone()),
             &targets,
             features,
         ));
-        if let Some(Baseline {
-            pca: fitted,
-            components,
-        }) = baseline
-        {
-            let reconstructions = fitted.reconstruct(*components, &inputs);
-            pca.extend(squared_distances(&reconstructions, &targets, features));
-        }
+        errors.add(subject, baseline, corrupted, &targets);
         done(targets.len() / features);
     }
     Some(Robustness {
         corruption,
         level,
         corrupted_squared_error: Estimate::mean(&own)?.value,
-        squared_error: Estimate::mean(&model)?,
-        pca_squared_error: Estimate::mean(&pca),
+        squared_error: Estimate::mean(&errors.model)?,
+        pca_squared_error: Estimate::mean(&errors.pca),
     })
 }

@@ -38,7 +38,7 @@ fn list<Number: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Vec<N
 
 /// Numbers in [-1, 1) without structure (a linear congruential generator, Numerical Recipes' constants).
 #[cfg(test)]
-fn noise(len: usize) -> Vec<f32> {
+pub(crate) fn noise(len: usize) -> Vec<f32> {
     let mut state = 1_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::{Locations, Split, Subset};
+use hourglass_data::{Locations, Split, Splits, Subset};
 use hourglass_train::{
     Cache, DataIdentity, Measure, ModelFile, Report, Request, RunDirectory, Subject,
     evaluation_sizes, examine, load_description, load_model, shape_of,
@@ -64,11 +64,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
     let own = own_images(&arguments.run, &description, &locations);
     let (training, split) = if *name == description.data.name {
-        let (training, validation) = own?;
+        let (splits, training, validation) = own?;
         let split = match arguments.split {
             Split::Train => training.clone(),
             Split::Validation => validation,
-            Split::Test => Subset::all(open_data(name, &locations)?.test()?),
+            Split::Test => Subset::all(splits.test()?),
         };
         (Ok(training), split)
     } else {
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             ),
             Split::Test => Subset::all(splits.test()?),
         };
-        (own.map(|(training, _)| training), split)
+        (own.map(|(_, training, _)| training), split)
     };
     // Without the training images everything but PCA can be measured.
     let training = training.map_err(|error| format!("{error:#}"));
@@ -146,12 +146,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The images that the model was trained on, and those that it was validated on.
+/// The model's data, of it the images that it was trained on, and those that it was validated on.
 fn own_images(
     run: &Path,
     description: &ModelFile,
     locations: &Locations,
-) -> Result<(Subset, Subset)> {
+) -> Result<(Splits, Subset, Subset)> {
     let DataIdentity { name, sha256 } = &description.data;
     let splits = open_data(name, locations)?;
     let found = splits.train().sha256();
@@ -161,10 +161,11 @@ fn own_images(
              on other images by --data"
         );
     }
-    match recipe_of(&RunDirectory::open(run))? {
-        Some(recipe) => training_images(&splits, &recipe.data, recipe.training.seed),
-        None => Ok(Subset::all(splits.train()).split_validation(0.0, 0)?),
-    }
+    let (training, validation) = match recipe_of(&RunDirectory::open(run))? {
+        Some(recipe) => training_images(&splits, &recipe.data, recipe.training.seed)?,
+        None => Subset::all(splits.train()).split_validation(0.0, 0)?,
+    };
+    Ok((splits, training, validation))
 }
 
 /// The images of another data set, as many as are measured at most.
