@@ -4,6 +4,7 @@ use burn::tensor::backend::Backend;
 use thiserror::Error;
 
 use crate::autoencoder::Autoencoder;
+use crate::losses::Likelihood;
 use crate::networks::NetworkConfig;
 
 /// `[channels, height, width]` of an image.
@@ -58,7 +59,10 @@ pub trait FamilyConfig {
         self.network().code()
     }
 
-    /// Checks the objective; the network is checked apart.
+    /// p(x|h)
+    fn likelihood(&self) -> Likelihood;
+
+    /// Checks the objective; the network and the likelihood are checked apart.
     ///
     /// # Errors
     /// Names the first setting that cannot be used.

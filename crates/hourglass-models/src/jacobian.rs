@@ -142,7 +142,7 @@ mod tests {
             code: 5,
             activation: Activation::Tanh,
             code_activation: Activation::Sigmoid,
-            tied: false,
+            ..MlpConfig::default()
         });
         config.init([1, 3, 4], 5, 1, &Default::default()).encoder
     }

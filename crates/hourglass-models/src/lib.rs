@@ -22,25 +22,31 @@
 //! batch; all noise of a step comes from [`StepContext`], so that every backend sees the same.
 
 mod autoencoder;
+mod classifier;
 mod config;
 mod corruption;
 mod families;
 mod gradients;
 mod jacobian;
+mod layerwise;
 mod losses;
 mod networks;
 mod posterior;
+mod rbm;
 mod state_dict;
 mod step;
 mod top_k;
 
 pub use autoencoder::{Autoencoder, Loss, Sparsity};
+pub use classifier::Classifier;
 pub use config::{ConfigError, FamilyConfig, ImageShape};
 pub use corruption::Corruption;
 pub use families::*;
 pub use gradients::gradient_model;
+pub use layerwise::{LayerMethod, LayerModel, with_layer};
 pub use losses::Likelihood;
 pub use networks::{Activation, ConvConfig, Layer, MlpConfig, Network, NetworkConfig};
 pub use posterior::Posterior;
+pub use rbm::{Rbm, Units};
 pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
 pub use step::{Mode, StepContext, Stream};

@@ -7,6 +7,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, require};
+use crate::networks::{Activation, NetworkConfig};
 
 /// The distribution p(x|h) whose parameters the decoder gives, or plain squared error.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -77,7 +78,9 @@ impl Likelihood {
         }
     }
 
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    /// Checks the distribution, and that the network's outputs can be its parameters.
+    pub(crate) fn validate(&self, network: &NetworkConfig) -> Result<(), ConfigError> {
+        let outputs = network.output_activation();
         match *self {
             Self::Gaussian { sigma } => require(
                 sigma.is_finite() && sigma > 0.0,
@@ -85,7 +88,13 @@ impl Likelihood {
                 "a positive standard deviation",
                 sigma,
             ),
-            Self::SquaredError | Self::Bernoulli => Ok(()),
+            Self::Bernoulli => require(
+                outputs == Activation::Linear,
+                "network.output_activation",
+                "linear, since the outputs are Bernoulli's logits",
+                format!("{outputs:?}").to_lowercase(),
+            ),
+            Self::SquaredError => Ok(()),
         }
     }
 }

@@ -87,6 +87,7 @@ pub fn load_state_dict<B: Backend>(
 ) -> Result<Model<B>, StateDictError> {
     let expected = state_dict(&model)?;
     check_names_and_shapes(&expected, &weights)?;
+    check_none_missing(&expected, &weights)?;
     let (decoders, own): (Vec<_>, Vec<_>) = {
         let tied: Vec<String> = tied_weights(&model)
             .into_iter()
@@ -128,6 +129,48 @@ pub fn load_state_dict<B: Backend>(
     Ok(model)
 }
 
+/// The model with some of its weights replaced. The decoder's weights of a tied model follow the encoder's, whatever is
+/// given for them.
+///
+/// # Errors
+/// See [`load_state_dict`].
+pub(crate) fn replace<B: Backend>(
+    model: Model<B>,
+    weights: StateDict,
+) -> Result<Model<B>, StateDictError> {
+    let mut all = state_dict(&model)?;
+    check_names_and_shapes(&all, &weights)?;
+    for (name, data) in weights {
+        let slot = all.iter_mut().find(|(other, _)| *other == name);
+        let (_, slot) = slot.ok_or(StateDictError::Unexpected(name))?;
+        *slot = data;
+    }
+    for tied in tied_weights(&model) {
+        let source = all.iter().find(|(name, _)| *name == tied.source_name);
+        let (_, source) = source.ok_or(StateDictError::Missing(tied.source_name))?;
+        let transposed = Tensor::<B, 2>::from_data(source.clone(), &tied.transposed.device());
+        let transposed = transposed.transpose().into_data();
+        all.retain(|(name, _)| *name != tied.name);
+        all.push((tied.name, transposed));
+    }
+    load_state_dict(model, all)
+}
+
+/// Checks that a tensor is finite and of this shape.
+pub(crate) fn check(name: &str, data: &TensorData, shape: &[usize]) -> Result<(), StateDictError> {
+    if data.shape.as_slice() != shape {
+        return Err(StateDictError::Shape {
+            name: name.to_owned(),
+            expected: shape.to_vec(),
+            found: data.shape.to_vec(),
+        });
+    }
+    if !data.iter::<f32>().all(f32::is_finite) {
+        return Err(StateDictError::NotFinite(name.to_owned()));
+    }
+    Ok(())
+}
+
 struct TiedWeight<B: Backend> {
     name: String,
     source_name: String,
@@ -150,26 +193,20 @@ fn tied_weights<B: Backend>(model: &Model<B>) -> Vec<TiedWeight<B>> {
         .collect()
 }
 
+/// Checks that every tensor found is one of those expected.
 fn check_names_and_shapes(expected: &StateDict, found: &StateDict) -> Result<(), StateDictError> {
     for (name, data) in found {
         let Some((_, model)) = expected.iter().find(|(other, _)| other == name) else {
             return Err(StateDictError::Unexpected(name.clone()));
         };
-        if data.shape != model.shape {
-            return Err(StateDictError::Shape {
-                name: name.clone(),
-                expected: model.shape.to_vec(),
-                found: data.shape.to_vec(),
-            });
-        }
-        if !data.iter::<f32>().all(f32::is_finite) {
-            return Err(StateDictError::NotFinite(name.clone()));
-        }
+        check(name, data, &model.shape)?;
     }
-    match expected
-        .iter()
-        .find(|(name, _)| !found.iter().any(|(other, _)| other == name))
-    {
+    Ok(())
+}
+
+fn check_none_missing(expected: &StateDict, found: &StateDict) -> Result<(), StateDictError> {
+    let is_missing = |name: &String| !found.iter().any(|(other, _)| other == name);
+    match expected.iter().find(|(name, _)| is_missing(name)) {
         Some((name, _)) => Err(StateDictError::Missing(name.clone())),
         None => Ok(()),
     }

@@ -30,6 +30,8 @@ pub enum Stream {
     Prior,
     /// Binary images drawn from grey ones.
     Binarisation,
+    /// States of an RBM's hidden units.
+    Hidden,
 }
 
 /// The place of a step in its run, and its noise.

@@ -1,7 +1,7 @@
 //! Checkpoints: one file with everything that a run needs to go on as if it had never stopped.
 //!
-//! Layout: the magic bytes, the length of the state as a little-endian u64, the state in JSON, the model's record, the
-//! optimiser's, the best model's (the state has their lengths), and the CRC-32 of all that in 4 bytes.
+//! Layout: the magic bytes, the length of the state as a little-endian u64, the state in JSON, the records (the state has
+//! their lengths), and the CRC-32 of all that in 4 bytes.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files::write_atomically;
+use crate::phases::Phase;
 
-const MAGIC: &[u8; 8] = b"HGLASS\x00\x01";
+const MAGIC: &[u8; 8] = b"HGLASS\x00\x02";
 
 /// Where a run stands, without its weights.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,9 +23,13 @@ pub struct State {
     pub dataset: String,
     /// The name of the backend: another rounds otherwise.
     pub backend: String,
-    /// Steps done.
+    /// The phases before this one.
+    pub finished: Vec<FinishedPhase>,
+    /// The phase.
+    pub phase: Phase,
+    /// Steps done in it.
     pub step: u64,
-    /// Seconds of training so far.
+    /// Seconds of training in it so far.
     pub seconds: f64,
     /// Length of metrics.jsonl in bytes.
     pub metrics_bytes: u64,
@@ -38,23 +43,41 @@ pub struct State {
     pub evaluations_since_best: u64,
 }
 
+/// A phase that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedPhase {
+    /// The phase.
+    pub phase: Phase,
+    /// Steps done.
+    pub steps: u64,
+    /// Passes over the images; not whole where it ended within one.
+    pub epochs: f64,
+    /// The step of the weights that were kept, where it stopped early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_step: Option<u64>,
+    /// Seconds of training, also those before the run was resumed.
+    pub seconds: f64,
+}
+
 /// A checkpoint, read or to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Where the run stands.
     pub state: State,
-    /// The model's record.
-    pub model: Vec<u8>,
+    /// The record of what the phase trains.
+    pub trainee: Vec<u8>,
     /// The optimiser's record.
     pub optimizer: Vec<u8>,
-    /// The record of the best model so far, where the run stops early; else empty.
-    pub best_model: Vec<u8>,
+    /// The record of the best trainee so far, where the phase stops early; else empty.
+    pub best_trainee: Vec<u8>,
+    /// The record of the whole model as it was when the phase began; empty where that is what the phase trains.
+    pub model: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     state: State,
-    lengths: [usize; 3],
+    lengths: [usize; 4],
 }
 
 /// A checkpoint that can't be written or read.
@@ -82,7 +105,12 @@ impl Checkpoint {
     /// # Errors
     /// Names the path; the checkpoint that was there is still there.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let blobs = [&self.model, &self.optimizer, &self.best_model];
+        let blobs = [
+            &self.trainee,
+            &self.optimizer,
+            &self.best_trainee,
+            &self.model,
+        ];
         let header = Header {
             state: self.state.clone(),
             lengths: blobs.map(Vec::len),
@@ -128,13 +156,15 @@ impl Checkpoint {
         let (header, bytes) =
             bytes.split_at_checked(u64::from_le_bytes(*length).try_into().ok()?)?;
         let Header { state, lengths } = serde_json::from_slice(header).ok()?;
-        let (model, bytes) = bytes.split_at_checked(lengths[0])?;
-        let (optimizer, best_model) = bytes.split_at_checked(lengths[1])?;
-        (best_model.len() == lengths[2]).then(|| Self {
+        let (trainee, bytes) = bytes.split_at_checked(lengths[0])?;
+        let (optimizer, bytes) = bytes.split_at_checked(lengths[1])?;
+        let (best_trainee, model) = bytes.split_at_checked(lengths[2])?;
+        (model.len() == lengths[3]).then(|| Self {
             state,
-            model: model.to_vec(),
+            trainee: trainee.to_vec(),
             optimizer: optimizer.to_vec(),
-            best_model: best_model.to_vec(),
+            best_trainee: best_trainee.to_vec(),
+            model: model.to_vec(),
         })
     }
 }
@@ -154,9 +184,10 @@ mod tests {
                 sums: vec![("loss".into(), 0.1 + 0.2)],
                 ..State::default()
             },
-            model: vec![1, 2, 3],
+            trainee: vec![1, 2, 3],
             optimizer: vec![4; 100],
-            best_model: Vec::new(),
+            best_trainee: Vec::new(),
+            model: vec![5, 6],
         };
         checkpoint.write(&path).expect("written");
         assert_eq!(Checkpoint::read(&path).expect("read"), Some(checkpoint));

@@ -10,31 +10,34 @@ mod model_files;
 mod optimizer;
 pub mod parity;
 pub mod pca;
+mod phases;
 mod recipe;
 mod results;
 mod run_directory;
 mod terms;
 mod trainer;
 
-pub use checkpoint::{Checkpoint, CheckpointError, State};
+pub use checkpoint::{Checkpoint, CheckpointError, FinishedPhase, State};
 pub use evaluation::{
-    ACTIVE_VARIANCE, Activity, Cache, Class, CodeInformation, Contraction, Density, Evaluation,
-    Fidelity, LogLikelihood, Measure, Measured, Outliers, PcaComparison, Progress, Readout,
-    Reconstruction, Report, Representation, Request, Robustness, Subject, code_information,
-    evaluate, evaluation_sizes, examine, fit_pca, images_of, log_likelihood,
+    ACTIVE_VARIANCE, Activity, Cache, Class, Classification, CodeInformation, Contraction, Density,
+    Evaluation, Fidelity, LogLikelihood, Measure, Measured, Outliers, PcaComparison, Progress,
+    Readout, Reconstruction, Report, Representation, Request, Robustness, Subject,
+    code_information, evaluate, evaluation_sizes, examine, fit_pca, images_of, log_likelihood,
 };
 pub use files::write_atomically;
 pub use model_files::{
-    CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, WEIGHTS_FILE, load_description,
-    load_model, save_model, save_tensors, save_weights,
+    CLASSIFIER_FILE, CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, WEIGHTS_FILE,
+    load_classifier, load_description, load_model, save_classifier, save_model, save_tensors,
+    save_weights,
 };
+pub use phases::Phase;
 pub use recipe::{
-    DataConfig, EarlyStopping, OptimizerKind, Recipe, RecipeError, Schedule, TrainingConfig,
+    DataConfig, EarlyStopping, OptimizerKind, PretrainingConfig, Recipe, RecipeError, RunConfig,
+    Schedule, TrainingConfig,
 };
 pub use results::{PICTURE_SIZES, ResultsError, Summary, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
 pub use terms::LOSS;
 pub use trainer::{
-    Ending, Job, Observer, Outcome, Standing, TrainError, check_early_stopping, lengths, shape_of,
-    train, training_sizes,
+    Ending, Job, Observer, Outcome, Standing, TrainError, check_phases, shape_of, train,
 };

@@ -6,8 +6,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use fs_err as fs;
 use hourglass_models::{
-    ConfigError, ImageShape, Model, ModelConfig, NetworkConfig, StateDict, StateDictError,
-    load_state_dict, state_dict,
+    Classifier, ConfigError, ImageShape, Model, ModelConfig, NetworkConfig, StateDict,
+    StateDictError, load_state_dict, state_dict,
 };
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -20,6 +20,9 @@ use crate::files::write_atomically;
 pub const CONFIG_FILE: &str = "config.json";
 /// The name of the weights in a model's directory.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// The name of a fine-tuned classifier's weights in a model's directory.
+pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
 
 /// The version of `config.json` that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -133,6 +136,40 @@ pub fn save_model<B: Backend>(
 pub fn save_weights<B: Backend>(path: &Path, model: &Model<B>) -> Result<(), ModelFileError> {
     let weights = state_dict(model).map_err(|error| weights_error(path, error))?;
     save_tensors(path, weights)
+}
+
+/// Writes the weights of a classifier that was fine-tuned from the directory's model.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_classifier<B: Backend>(
+    directory: &Path,
+    classifier: &Classifier<B>,
+) -> Result<(), ModelFileError> {
+    let path = directory.join(CLASSIFIER_FILE);
+    let weights = classifier.state_dict();
+    save_tensors(&path, weights.map_err(|error| weights_error(&path, error))?)
+}
+
+/// Reads the classifier that was fine-tuned from a directory's model; nothing where there is none.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn load_classifier<B: Backend>(
+    directory: &Path,
+    model: &Model<B>,
+    code: usize,
+    device: &B::Device,
+) -> Result<Option<Classifier<B>>, ModelFileError> {
+    let path = directory.join(CLASSIFIER_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let weights = read_weights(&path)?;
+    let classifier = Classifier::from_state_dict(model.clone(), code, weights, device);
+    classifier
+        .map(Some)
+        .map_err(|error| weights_error(&path, error))
 }
 
 /// Writes tensors as float32 by name. The bytes are a function of names and values alone.

@@ -5,18 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::TensorData;
 use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Subset};
-use hourglass_models::{
-    Autoencoder, Model, ModelConfig, StateDict, StepContext, gradient_model, load_state_dict,
-    state_dict,
-};
+use hourglass_models::{ImageShape, Model, ModelConfig, StepContext, load_state_dict, state_dict};
 use thiserror::Error;
 
-use crate::evaluation::images_of;
+use crate::phases::{Examples, Plan, Trainee, plans};
+use crate::recipe::Recipe;
 use crate::trainer::shape_of;
 
 /// The largest ||a - b|| / ||b|| that is taken for rounding.
@@ -46,7 +44,8 @@ pub struct ParityError {
 }
 
 /// Compares loss and gradients of a model on `G` with the same model on `C`, with the same noise, at each batch size;
-/// `split` has the images for it.
+/// `split` has the images for it. With a recipe, the batch sizes of its training are added, and what its other phases train
+/// is compared too.
 /// Returns the largest relative difference.
 ///
 /// # Errors
@@ -54,51 +53,145 @@ pub struct ParityError {
 pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     model: &Model<G>,
     config: &ModelConfig,
+    recipe: Option<&Recipe>,
     split: &Subset,
     sizes: &[usize],
     device: &G::Device,
 ) -> Result<f64, ParityError> {
+    let fault = |error: String| ParityError {
+        images: 0,
+        quantity: error,
+        error: f64::NAN,
+    };
     let shape = shape_of(split);
     let cpu_device = C::Device::default();
-    let fault = |images, quantity: String, error| ParityError {
-        images,
-        quantity,
-        error,
+    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(fault)?;
+    let plans = match recipe {
+        Some(recipe) => plans(recipe, shape).map_err(|error| fault(error.to_string()))?,
+        None => vec![Plan::of_whole_model()],
     };
-    let weights = state_dict(&model.valid());
-    let cpu = weights.and_then(|weights| {
-        let model = config.init::<C>(shape, 0, &cpu_device);
-        let model =
-            model.map_err(|error| hourglass_models::StateDictError::Burn(error.to_string()))?;
-        load_state_dict(model, weights)
-    });
-    let cpu = cpu.map_err(|error| fault(0, error.to_string(), f64::NAN))?;
-
-    let sizes: BTreeSet<usize> = sizes.iter().copied().filter(|&size| size > 0).collect();
     let mut largest: f64 = 0.0;
-    for size in sizes {
-        let mut worst = ("nothing".to_owned(), f64::INFINITY);
-        for attempt in 0..ATTEMPTS {
-            let batch = images(split, size, attempt);
-            // At the end of the run, where no schedule has a term at weight 0.
-            let context = StepContext::train(u64::from(attempt), 1, 1);
-            let ours = loss_and_gradients(model, &batch, &context, device);
-            let expected = loss_and_gradients(&cpu, &batch, &context, &cpu_device);
-            worst = match (ours, expected) {
-                (Ok(ours), Ok(expected)) => most_different(&ours, &expected),
-                (Err(error), _) | (_, Err(error)) => (error, f64::INFINITY),
-            };
-            if worst.1 <= TOLERANCE {
-                break;
-            }
+    for plan in &plans {
+        let ours = Side::new(plan, model, split, device).map_err(fault)?;
+        let expected = Side::new(plan, &cpu, split, &cpu_device).map_err(fault)?;
+        let mut sizes: BTreeSet<usize> = sizes.iter().copied().collect();
+        if recipe.is_some() {
+            let size = plan.config.batch_size.min(split.len());
+            sizes.extend([size, split.len() % size.max(1)]);
         }
-        let (quantity, error) = worst;
-        if error.is_nan() || error > TOLERANCE {
-            return Err(fault(size, quantity, error));
+        sizes.remove(&0);
+        for size in sizes {
+            largest = largest.max(check_size(&ours, &expected, split, size)?);
         }
-        largest = largest.max(error);
     }
     Ok(largest)
+}
+
+/// The same model on another backend.
+fn copy<G: AutodiffBackend, C: AutodiffBackend>(
+    model: &Model<G>,
+    config: &ModelConfig,
+    shape: ImageShape,
+    device: &C::Device,
+) -> Result<Model<C>, String> {
+    let weights = state_dict(&model.valid()).map_err(|error| error.to_string())?;
+    let model = config.init::<C>(shape, 0, device);
+    let model = model.map_err(|error| error.to_string())?;
+    load_state_dict(model, weights).map_err(|error| error.to_string())
+}
+
+/// What a phase trains, on one of the two backends.
+struct Side<'a, B: AutodiffBackend> {
+    plan: &'a Plan,
+    trainee: Trainee<B>,
+    model: Model<B::InnerBackend>,
+    device: &'a B::Device,
+}
+
+impl<'a, B: AutodiffBackend> Side<'a, B> {
+    fn new(
+        plan: &'a Plan,
+        model: &Model<B>,
+        split: &Subset,
+        device: &'a B::Device,
+    ) -> Result<Self, String> {
+        let trainee = plan.trainee(model, split, device);
+        Ok(Self {
+            trainee: trainee.map_err(|error| error.to_string())?,
+            model: model.valid(),
+            plan,
+            device,
+        })
+    }
+
+    /// The gradients by the places of their weights, and the loss.
+    fn measure(&self, batch: &Batch, context: &StepContext) -> Vec<(String, TensorData)> {
+        let examples = self.plan.examples(&self.model, batch, self.device);
+        let loss = self
+            .trainee
+            .loss(Examples::constant(examples), context)
+            .total;
+        let value = loss.clone().inner().into_data();
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.trainee);
+        let mut named = Named {
+            path: Vec::new(),
+            gradients: &gradients,
+            found: vec![("loss".into(), value)],
+        };
+        self.trainee.visit(&mut named);
+        named.found
+    }
+}
+
+/// Gathers gradients by the places of their weights.
+struct Named<'a> {
+    path: Vec<String>,
+    gradients: &'a GradientsParams,
+    found: Vec<(String, TensorData)>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Named<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
+            self.found.push((self.path.join("."), gradient.into_data()));
+        }
+    }
+}
+
+/// The largest relative difference at a batch size.
+fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
+    ours: &Side<'_, G>,
+    expected: &Side<'_, C>,
+    split: &Subset,
+    size: usize,
+) -> Result<f64, ParityError> {
+    let mut worst = ("nothing".to_owned(), f64::INFINITY);
+    for attempt in 0..ATTEMPTS {
+        let batch = images(split, size, attempt);
+        // At the end of the run, where no schedule has a term at weight 0.
+        let context = StepContext::train(u64::from(attempt), 1, 1);
+        worst = most_different(
+            &ours.measure(&batch, &context),
+            &expected.measure(&batch, &context),
+        );
+        if worst.1 <= TOLERANCE {
+            return Ok(worst.1);
+        }
+    }
+    let (quantity, error) = worst;
+    Err(ParityError {
+        images: size,
+        quantity: format!("{quantity} of the {}", ours.plan.phase),
+        error,
+    })
 }
 
 /// `size` images, others at every attempt where there are enough.
@@ -113,30 +206,21 @@ fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
         .flat_map(|&index| dataset.image(index as usize));
     Batch {
         images: pixels.map(|&pixel| f32::from(pixel) / 255.0).collect(),
+        labels: indices
+            .iter()
+            .map(|&index| dataset.label(index as usize))
+            .collect(),
         indices,
-        labels: None,
         epoch: 0,
         index_in_epoch: 0,
     }
 }
 
-fn loss_and_gradients<B: AutodiffBackend>(
-    model: &Model<B>,
-    batch: &Batch,
-    context: &StepContext,
-    device: &B::Device,
-) -> Result<StateDict, String> {
-    let loss = model.loss(images_of(batch, device), context).total;
-    let value = loss.clone().inner().into_data();
-    let gradients = GradientsParams::from_grads(loss.backward(), model);
-    let gradients = state_dict(&gradient_model(model, &gradients));
-    let mut named = gradients.map_err(|error| error.to_string())?;
-    named.push(("loss".into(), value));
-    Ok(named)
-}
-
 /// The quantity with the largest ||a - b|| / ||b||, and that.
-fn most_different(ours: &StateDict, expected: &StateDict) -> (String, f64) {
+fn most_different(
+    ours: &[(String, TensorData)],
+    expected: &[(String, TensorData)],
+) -> (String, f64) {
     let norm = |data: &TensorData| data.iter::<f64>().map(|x| x * x).sum::<f64>().sqrt();
     let whole = expected
         .iter()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hourglass_models::{ConfigError, ImageShape, ModelConfig};
+use hourglass_models::{ConfigError, ImageShape, LayerMethod, ModelConfig};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::{Table, Value};
@@ -14,8 +14,14 @@ pub struct Recipe {
     pub model: ModelConfig,
     /// `[data]`
     pub data: DataConfig,
-    /// `[training]`
+    /// `[pretraining]`: whether and how the layers are trained alone first.
+    pub pretraining: Option<PretrainingConfig>,
+    /// `[training]`: how the model is trained end to end.
     pub training: TrainingConfig,
+    /// `[classifier]`: whether and how the encoder is then fine-tuned with a softmax layer on top, by the labels.
+    pub classifier: Option<TrainingConfig>,
+    /// What holds for the whole run; the keys stand in `[training]` too.
+    pub run: RunConfig,
 }
 
 /// What a model is trained on.
@@ -41,7 +47,43 @@ impl Default for DataConfig {
     }
 }
 
-/// How a model is trained.
+/// What holds for all phases of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// The seed of weights, order and noise.
+    pub seed: u64,
+    /// Steps between checkpoints, at most.
+    pub checkpoint_steps: u64,
+    /// Seconds between checkpoints, at most.
+    pub checkpoint_seconds: f64,
+}
+
+impl RunConfig {
+    const KEYS: [&str; 3] = ["seed", "checkpoint_steps", "checkpoint_seconds"];
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            checkpoint_steps: 1000,
+            checkpoint_seconds: 60.0,
+        }
+    }
+}
+
+/// How the layers of a deep network are trained alone, from the first on, before the network is trained as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainingConfig {
+    /// What each layer is trained as.
+    pub layers: LayerMethod,
+    /// How each layer is trained.
+    pub training: TrainingConfig,
+}
+
+/// How a model, a layer of it or a classifier is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
@@ -67,15 +109,9 @@ pub struct TrainingConfig {
     /// The largest norm of the whole gradient; longer ones are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
-    /// The seed of weights, order and noise.
-    pub seed: u64,
-    /// Ends the run when a term of the validation images no longer falls.
+    /// Ends the training when a term of the validation images no longer falls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
-    /// Steps between checkpoints, at most.
-    pub checkpoint_steps: u64,
-    /// Seconds between checkpoints, at most.
-    pub checkpoint_seconds: f64,
 }
 
 impl Default for TrainingConfig {
@@ -90,10 +126,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::Constant,
             weight_decay: 0.0,
             clip: None,
-            seed: 0,
             early_stopping: None,
-            checkpoint_steps: 1000,
-            checkpoint_seconds: 60.0,
         }
     }
 }
@@ -118,6 +151,12 @@ pub enum Schedule {
     Constant,
     /// It falls to 0 along half a cosine.
     Cosine,
+    /// It rises from a 25th along half a cosine, and then falls to 0 along another (Smith & Topin 2019, in the shape of
+    /// PyTorch's `OneCycleLR`).
+    OneCycle {
+        /// The share of training over which it rises.
+        warmup: f64,
+    },
     /// It is multiplied by `factor` every `every` steps.
     Step {
         /// Steps between changes.
@@ -127,14 +166,21 @@ pub enum Schedule {
     },
 }
 
+/// Where the one-cycle schedule starts, as a share of its greatest rate.
+const ONE_CYCLE_START: f64 = 0.04;
+
 impl Schedule {
     /// What the learning rate is multiplied by at `step` of `total`.
     pub fn factor(&self, step: u64, total: u64) -> f64 {
+        let progress = step as f64 / total.max(1) as f64;
+        let falling = |share: f64| 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
         match *self {
             Self::Constant => 1.0,
-            Self::Cosine => {
-                0.5 * (1.0 + (std::f64::consts::PI * step as f64 / total.max(1) as f64).cos())
+            Self::Cosine => falling(progress),
+            Self::OneCycle { warmup } if progress < warmup => {
+                1.0 - (1.0 - ONE_CYCLE_START) * falling(progress / warmup)
             }
+            Self::OneCycle { warmup } => falling((progress - warmup) / (1.0 - warmup)),
             Self::Step { every, factor } => factor.powf((step / every.max(1)) as f64),
         }
     }
@@ -184,7 +230,7 @@ pub enum RecipeError {
     #[error("`{key}`: expected {expected}, found {found}")]
     Setting {
         /// The setting's path.
-        key: &'static str,
+        key: String,
         /// What can be used.
         expected: &'static str,
         /// What was given.
@@ -215,7 +261,10 @@ impl Recipe {
                 .unwrap_or_else(|| Value::Table(Table::new()))
         };
         let data = section(&mut table, "data");
-        let training = section(&mut table, "training");
+        let mut training = section(&mut table, "training");
+        let run = split_off(&mut training, &RunConfig::KEYS);
+        let pretraining = table.remove("pretraining");
+        let classifier = table.remove("classifier");
         let family = table.get("family").and_then(Value::as_str);
         if !family.is_some_and(|family| ModelConfig::FAMILIES.contains(&family)) {
             return Err(parse_error(format!(
@@ -229,7 +278,18 @@ impl Recipe {
         };
         Ok(Self {
             data: data.try_into().map_err(|error| in_section("data", error))?,
+            pretraining: pretraining
+                .map(Value::try_into)
+                .transpose()
+                .map_err(|error| in_section("pretraining", error))?,
             training: training
+                .try_into()
+                .map_err(|error| in_section("training", error))?,
+            classifier: classifier
+                .map(Value::try_into)
+                .transpose()
+                .map_err(|error| in_section("classifier", error))?,
+            run: run
                 .try_into()
                 .map_err(|error| in_section("training", error))?,
             model: Value::Table(table)
@@ -245,14 +305,17 @@ impl Recipe {
             other => unreachable!("settings are tables of plain values: {other:?}"),
         };
         let mut all = table(Value::try_from(&self.model));
-        all.insert(
-            "data".into(),
-            Value::Table(table(Value::try_from(&self.data))),
-        );
-        all.insert(
-            "training".into(),
-            Value::Table(table(Value::try_from(&self.training))),
-        );
+        let mut training = table(Value::try_from(&self.training));
+        training.extend(table(Value::try_from(&self.run)));
+        let mut insert = |name: &str, table| all.insert(name.into(), Value::Table(table));
+        insert("data", table(Value::try_from(&self.data)));
+        insert("training", training);
+        if let Some(pretraining) = &self.pretraining {
+            insert("pretraining", table(Value::try_from(pretraining)));
+        }
+        if let Some(classifier) = &self.classifier {
+            insert("classifier", table(Value::try_from(classifier)));
+        }
         all.to_string()
     }
 
@@ -262,105 +325,39 @@ impl Recipe {
     /// Names the first setting that can't be used.
     pub fn validate(&self, shape: ImageShape) -> Result<(), RecipeError> {
         self.model.validate(shape)?;
-        let training = &self.training;
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        let share = (0.0..1.0).contains(&self.data.validation);
-        let decay = training.weight_decay;
-        let momentum = training.momentum;
+        if let Some(pretraining) = &self.pretraining {
+            pretraining.layers.layers(&self.model, shape)?;
+        }
+        let share = self.data.validation;
         check(
-            share,
+            (0.0..1.0).contains(&share),
             "data.validation",
             "a share in [0, 1)",
-            self.data.validation,
+            share,
         )?;
-        check(
-            training.steps.is_some() != training.epochs.is_some(),
-            "training.steps",
-            "either `steps` or `epochs`",
-            if training.steps.is_some() {
-                "both"
-            } else {
-                "neither"
-            },
-        )?;
-        let length = training.steps.or(training.epochs);
-        check(
-            length != Some(0),
-            "training.steps",
-            "at least 1 step or epoch",
-            0,
-        )?;
-        let size = training.batch_size;
-        check(size > 0, "training.batch_size", "at least 1 image", size)?;
-        let rate = training.learning_rate;
-        check(
-            positive(rate),
-            "training.learning_rate",
-            "a positive rate",
-            rate,
-        )?;
-        check(
-            decay.is_finite() && decay >= 0.0,
-            "training.weight_decay",
-            "at least 0",
-            decay,
-        )?;
-        check(
-            momentum.is_none() || training.optimizer == OptimizerKind::Sgd,
-            "training.momentum",
-            "no momentum, since only sgd has one",
-            momentum.unwrap_or_default(),
-        )?;
-        check(
-            momentum.is_none_or(|momentum| (0.0..1.0).contains(&momentum)),
-            "training.momentum",
-            "a momentum in [0, 1)",
-            momentum.unwrap_or_default(),
-        )?;
-        let clip = training.clip;
-        check(
-            clip.is_none_or(positive),
-            "training.clip",
-            "a positive norm",
-            clip.unwrap_or_default(),
-        )?;
-        if let Schedule::Step { every, factor } = training.schedule {
+        for (section, training) in self.trainings() {
+            training.validate(section)?;
             check(
-                every > 0,
-                "training.schedule.step.every",
-                "at least 1 step",
-                every,
+                training.length() != Some(0) || self.may_be_skipped(section),
+                &format!("{section}.steps"),
+                "at least 1 step or epoch",
+                0,
             )?;
             check(
-                positive(factor),
-                "training.schedule.step.factor",
-                "a positive factor",
-                factor,
-            )?;
-        }
-        if let Some(stopping) = &training.early_stopping {
-            check(
-                self.data.validation > 0.0,
-                "training.early_stopping",
+                training.early_stopping.is_none() || share > 0.0,
+                &format!("{section}.early_stopping"),
                 "a data.validation above 0, whose images it watches",
-                self.data.validation,
-            )?;
-            let patience = stopping.patience;
-            check(
-                patience > 0,
-                "training.early_stopping.patience",
-                "at least 1 evaluation",
-                patience,
+                share,
             )?;
         }
-        let seconds = training.checkpoint_seconds;
+        let seconds = self.run.checkpoint_seconds;
         check(
-            positive(seconds),
+            seconds.is_finite() && seconds > 0.0,
             "training.checkpoint_seconds",
             "a positive time",
             seconds,
         )?;
-        let steps = training.checkpoint_steps;
+        let steps = self.run.checkpoint_steps;
         check(
             steps > 0,
             "training.checkpoint_steps",
@@ -368,11 +365,125 @@ impl Recipe {
             steps,
         )
     }
+
+    /// How each phase is trained, by the section of the recipe.
+    fn trainings(&self) -> impl Iterator<Item = (&'static str, &TrainingConfig)> {
+        let pretraining = self.pretraining.as_ref();
+        let pretraining = pretraining.map(|config| ("pretraining.training", &config.training));
+        let classifier = self.classifier.as_ref();
+        pretraining
+            .into_iter()
+            .chain([("training", &self.training)])
+            .chain(classifier.map(|config| ("classifier", config)))
+    }
+
+    /// A network that was pretrained need not be trained end to end.
+    fn may_be_skipped(&self, section: &str) -> bool {
+        section == "training" && self.pretraining.is_some()
+    }
+}
+
+impl TrainingConfig {
+    /// Steps or epochs.
+    fn length(&self) -> Option<u64> {
+        self.steps.or(self.epochs)
+    }
+
+    /// Steps in all, and of an epoch, on so many images.
+    pub fn lengths(&self, images: usize) -> (u64, u64) {
+        let per_epoch = images.div_ceil(self.batch_size).max(1) as u64;
+        let epochs = self.epochs.map(|epochs| epochs.saturating_mul(per_epoch));
+        (self.steps.or(epochs).unwrap_or(per_epoch), per_epoch)
+    }
+
+    /// `section` is where these settings stand in the recipe.
+    fn validate(&self, section: &str) -> Result<(), RecipeError> {
+        let check = |holds: bool, key: &str, expected, found: String| {
+            check(holds, &format!("{section}.{key}"), expected, found)
+        };
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let both = self.steps.is_some() && self.epochs.is_some();
+        check(
+            self.length().is_some() && !both,
+            "steps",
+            "either `steps` or `epochs`",
+            if both { "both" } else { "neither" }.into(),
+        )?;
+        let size = self.batch_size;
+        check(size > 0, "batch_size", "at least 1 image", size.to_string())?;
+        let rate = self.learning_rate;
+        check(
+            positive(rate),
+            "learning_rate",
+            "a positive rate",
+            rate.to_string(),
+        )?;
+        let decay = self.weight_decay;
+        check(
+            decay.is_finite() && decay >= 0.0,
+            "weight_decay",
+            "at least 0",
+            decay.to_string(),
+        )?;
+        let momentum = self.momentum;
+        check(
+            momentum.is_none() || self.optimizer == OptimizerKind::Sgd,
+            "momentum",
+            "no momentum, since only sgd has one",
+            momentum.unwrap_or_default().to_string(),
+        )?;
+        check(
+            momentum.is_none_or(|momentum| (0.0..1.0).contains(&momentum)),
+            "momentum",
+            "a momentum in [0, 1)",
+            momentum.unwrap_or_default().to_string(),
+        )?;
+        let clip = self.clip;
+        check(
+            clip.is_none_or(positive),
+            "clip",
+            "a positive norm",
+            clip.unwrap_or_default().to_string(),
+        )?;
+        match self.schedule {
+            Schedule::Step { every, factor } => {
+                check(
+                    every > 0,
+                    "schedule.step.every",
+                    "at least 1 step",
+                    every.to_string(),
+                )?;
+                check(
+                    positive(factor),
+                    "schedule.step.factor",
+                    "a positive factor",
+                    factor.to_string(),
+                )?;
+            }
+            Schedule::OneCycle { warmup } => check(
+                (0.0..1.0).contains(&warmup),
+                "schedule.one-cycle.warmup",
+                "a share of training in [0, 1)",
+                warmup.to_string(),
+            )?,
+            Schedule::Constant | Schedule::Cosine => {}
+        }
+        let patience = self
+            .early_stopping
+            .as_ref()
+            .map(|stopping| stopping.patience);
+        check(
+            patience != Some(0),
+            "early_stopping.patience",
+            "at least 1 evaluation",
+            "0".into(),
+        )
+    }
 }
 
 fn check(
     holds: bool,
-    key: &'static str,
+    key: &str,
     expected: &'static str,
     found: impl ToString,
 ) -> Result<(), RecipeError> {
@@ -380,10 +491,19 @@ fn check(
         return Ok(());
     }
     Err(RecipeError::Setting {
-        key,
+        key: key.to_owned(),
         expected,
         found: found.to_string(),
     })
+}
+
+/// Takes some keys out of a table.
+fn split_off(table: &mut Value, keys: &[&str]) -> Value {
+    let taken = keys.iter().filter_map(|key| {
+        let value = table.as_table_mut()?.remove(*key)?;
+        Some(((*key).to_owned(), value))
+    });
+    Value::Table(taken.collect())
 }
 
 /// Sets one `key.path=value`.
@@ -492,6 +612,48 @@ mod tests {
             let recipe = parse(&[given]).expect("a recipe");
             let error = recipe.validate([1, 28, 28]).expect_err(given).to_string();
             assert!(error.starts_with(&format!("`{key}`")), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn phases_have_settings_of_their_own() {
+        let recipe = parse(&[
+            "family=undercomplete",
+            "objective={}",
+            "pretraining.layers.method=rbm",
+            "pretraining.training.epochs=3",
+            "network.code_activation=sigmoid",
+            "classifier.steps=7",
+            "training.steps=0",
+            "training.seed=4",
+        ]);
+        let recipe = recipe.expect("a recipe");
+        recipe.validate([1, 28, 28]).expect("valid");
+        assert_eq!(recipe.run.seed, 4);
+        let again = Recipe::parse(&recipe.to_toml(), Path::new("x"), &[]).expect("a recipe");
+        assert_eq!(recipe, again);
+        for (given, key) in [
+            ("pretraining.training.seed=1", "seed"),
+            ("pretraining.layers.level=0.3", "level"),
+            ("pretraining.layers=rbm", "layers"),
+            ("classifier.layers=1", "layers"),
+        ] {
+            let error = parse(&[
+                "pretraining.layers.method=rbm",
+                "pretraining.training.epochs=3",
+                given,
+            ]);
+            let error = error.expect_err(given).to_string();
+            assert!(error.contains(key) && error.contains("expected"), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_cycle_rises_and_falls() {
+        let schedule = Schedule::OneCycle { warmup: 0.25 };
+        let factors = [0, 25, 100].map(|step| schedule.factor(step, 100));
+        for (found, expected) in factors.into_iter().zip([0.04, 1.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-12, "{factors:?}");
         }
     }
 

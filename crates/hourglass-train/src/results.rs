@@ -9,10 +9,10 @@ use hourglass_models::{Autoencoder, Model, StepContext};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::evaluation::{Evaluation, images_of};
+use crate::evaluation::{Evaluation, Subject, images_of};
 use crate::figures::{Curve, FigureError, curves, image_grid};
 use crate::files::write_atomically;
-use crate::model_files::{ModelFile, ModelFileError, save_model};
+use crate::model_files::{ModelFile, ModelFileError, save_classifier, save_model};
 use crate::run_directory::{RunDirectory, read_metrics};
 
 /// Images in `reconstructions.png`, and a row of them.
@@ -59,12 +59,19 @@ pub enum ResultsError {
 pub fn write_results<B: Backend>(
     run: &RunDirectory,
     description: &ModelFile,
-    model: &Model<B>,
-    split: &Subset,
+    subject: Subject<'_, B>,
     summary: &Summary,
-    device: &B::Device,
 ) -> Result<(), ResultsError> {
+    let Subject {
+        model,
+        split,
+        device,
+        ..
+    } = subject;
     save_model(run.path(), description, model)?;
+    if let Some(classifier) = subject.classifier {
+        save_classifier(run.path(), classifier)?;
+    }
     let figures = run.figures();
     fs::create_dir_all(&figures)?;
     let picture = reconstructions(description, model, split, device)?;
@@ -130,9 +137,11 @@ fn metrics_curves(run: &RunDirectory) -> Result<String, ResultsError> {
     let mut series: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
     for line in read_metrics(&run.metrics())? {
         for (term, value) in &line.terms {
-            let points = series
-                .entry((term.clone(), line.split.clone()))
-                .or_default();
+            let term = match &line.phase {
+                Some(phase) => format!("{term}, {phase}"),
+                None => term.clone(),
+            };
+            let points = series.entry((term, line.split.clone())).or_default();
             points.push((line.step as f64, value.as_f64().unwrap_or(f64::NAN)));
         }
     }

@@ -146,6 +146,9 @@ fn next_free(parent: &Path, family: &str) -> io::Result<PathBuf> {
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsLine {
+    /// The phase, in runs of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     /// Steps done.
     pub step: u64,
     /// Epochs done; not whole where training ends within one.

@@ -11,13 +11,14 @@ use burn::record::RecorderError;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
-use hourglass_data::{Batches, Cursor, DataError, Subset};
-use hourglass_models::{Autoencoder, ConfigError, ImageShape, Model, StepContext};
+use hourglass_data::{Batch, Batches, Cursor, DataError, Subset};
+use hourglass_models::{Classifier, ConfigError, ImageShape, Model, StateDictError, StepContext};
 use thiserror::Error;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, State};
-use crate::evaluation::{images_of, mean_terms};
+use crate::checkpoint::{Checkpoint, CheckpointError, FinishedPhase, State};
+use crate::evaluation::mean_terms;
 use crate::optimizer::{AnyOptimizer, clip_by_norm, record_from_bytes, record_to_bytes};
+use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
 use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
 use crate::terms::{NotFinite, Terms, stacked};
@@ -29,8 +30,10 @@ const READ_EVERY: u64 = 20;
 #[derive(Debug, Error)]
 pub enum TrainError {
     /// A term of the objective is not a finite number.
-    #[error("{}", not_finite_message(*.step, .term, *.value, *.checkpoint))]
+    #[error("{}", not_finite_message(*.phase, *.step, .term, *.value, *.checkpoint))]
     NotFinite {
+        /// The phase.
+        phase: Phase,
         /// The step, from 0.
         step: u64,
         /// The term.
@@ -42,20 +45,31 @@ pub enum TrainError {
     },
     /// Early stopping has no images to watch.
     #[error(
-        "`training.early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
+        "`early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
          {images} images; hold out more"
     )]
     NothingToWatch {
         /// The images to train on.
         images: usize,
     },
-    /// Early stopping watches a term that the family has not.
-    #[error("`training.early_stopping.term`: expected one of {expected}, found {found}")]
+    /// Early stopping watches a term that the phase has not.
+    #[error("`early_stopping.term` of the {phase}: expected one of {expected}, found {found}")]
     NoSuchTerm {
-        /// The family's terms.
+        /// The phase.
+        phase: Phase,
+        /// The terms of the phase.
         expected: String,
         /// The term asked for.
         found: String,
+    },
+    /// A classifier has no labels to learn from.
+    #[error(
+        "`classifier`: expected training images with labels, found none in {data}; name other data, or leave the \
+         section out"
+    )]
+    Unlabelled {
+        /// The dataset.
+        data: String,
     },
     /// The checkpoint is of another recipe or other data.
     #[error(
@@ -80,19 +94,33 @@ pub enum TrainError {
     /// A checkpoint's weights do not fit the model.
     #[error("the checkpoint's weights can't be read")]
     Record(#[from] RecorderError),
+    /// The weights of a layer can't be put into the network.
+    #[error(transparent)]
+    Weights(#[from] StateDictError),
     /// A file can't be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-fn not_finite_message(step: u64, term: &str, value: f64, checkpoint: Option<u64>) -> String {
+fn not_finite_message(
+    phase: Phase,
+    step: u64,
+    term: &str,
+    value: f64,
+    checkpoint: Option<u64>,
+) -> String {
     let kept = match checkpoint {
         Some(step) => format!("the last good checkpoint is of step {step}"),
         None => "there is no checkpoint yet".to_owned(),
     };
+    let (place, section) = match phase {
+        Phase::Layer(_) => (format!("{phase}, step {step}"), "pretraining.training"),
+        Phase::Whole => (format!("step {step}"), "training"),
+        Phase::Classifier => (format!("{phase}, step {step}"), "classifier"),
+    };
     format!(
-        "step {step}: expected a finite {term}, found {value}; {kept}. Start a new run with a lower \
-         training.learning_rate, or with training.clip=1.0"
+        "{place}: expected a finite {term}, found {value}; {kept}. Start a new run with a lower \
+         {section}.learning_rate, or with {section}.clip=1.0"
     )
 }
 
@@ -114,6 +142,10 @@ pub struct Job<'a> {
 /// Where a run stands, for those who watch.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
+    /// The phase; steps are counted anew in each.
+    pub phase: Phase,
+    /// Whether the run has other phases.
+    pub is_one_of_many: bool,
     /// Steps done.
     pub step: u64,
     /// Steps in all.
@@ -155,12 +187,12 @@ pub enum Ending {
 pub struct Outcome<B: Backend> {
     /// The model.
     pub model: Model<B>,
-    /// How it ended.
+    /// The classifier, where the recipe asks for one.
+    pub classifier: Option<Classifier<B>>,
+    /// How the last phase ended.
     pub ending: Ending,
-    /// Steps done.
-    pub steps: u64,
-    /// Seconds of training, also those before it was resumed.
-    pub seconds: f64,
+    /// The phases that have ended, in order.
+    pub phases: Vec<FinishedPhase>,
 }
 
 /// The shape of a subset's images.
@@ -168,68 +200,53 @@ pub fn shape_of(subset: &Subset) -> ImageShape {
     subset.dataset().shape().to_array()
 }
 
-/// Steps of a run, and of an epoch.
-pub fn lengths(recipe: &Recipe, training: &Subset) -> (u64, u64) {
-    let per_epoch = training.len().div_ceil(recipe.training.batch_size).max(1) as u64;
-    let epochs = recipe
-        .training
-        .epochs
-        .map(|epochs| epochs.saturating_mul(per_epoch));
-    (
-        recipe.training.steps.or(epochs).unwrap_or(per_epoch),
-        per_epoch,
-    )
-}
-
-/// Every batch size that training will use: its own, and its last partial one.
-pub fn training_sizes(job: &Job<'_>) -> Vec<usize> {
-    let size = job.recipe.training.batch_size.min(job.training.len());
-    vec![size, job.training.len() % size.max(1)]
-}
-
-/// Checks that early stopping, where a recipe asks for it, has images and a term to watch.
+/// Checks what can be known of a run's phases before it begins: that early stopping, where a recipe asks for it, has images
+/// and a term to watch, and a classifier has labels.
 ///
 /// # Errors
 /// Names what is missing.
-pub fn check_early_stopping<B: Backend>(
+pub fn check_phases<B: Backend>(
     recipe: &Recipe,
     training: &Subset,
     validation: &Subset,
 ) -> Result<(), TrainError> {
-    let Some(stopping) = &recipe.training.early_stopping else {
-        return Ok(());
-    };
-    if validation.is_empty() {
-        let images = training.len();
-        return Err(TrainError::NothingToWatch { images });
+    let dataset = training.dataset();
+    if recipe.classifier.is_some() && classes_of(dataset).is_none() {
+        let data = dataset.name().to_owned();
+        return Err(TrainError::Unlabelled { data });
     }
     let (shape, device) = (shape_of(training), B::Device::default());
-    let model = recipe.model.init::<B>(shape, 0, &device)?;
-    let image = Tensor::zeros([1, shape.iter().product()], &device);
-    let (names, _) = stacked(model.loss(image, &StepContext::evaluate(0, 0)));
-    if names.contains(&stopping.term.as_str()) {
-        return Ok(());
+    for plan in plans(recipe, shape)? {
+        let Some(stopping) = &plan.config.early_stopping else {
+            continue;
+        };
+        let Some(batch) = Batches::sequential(validation, NonZeroUsize::MIN).next() else {
+            let images = training.len();
+            return Err(TrainError::NothingToWatch { images });
+        };
+        let model = recipe.model.init::<B>(shape, 0, &device)?;
+        let trainee = plan.trainee(&model, training, &device)?;
+        let examples = plan.examples(&model, &batch, &device);
+        let (names, _) = stacked(trainee.loss(examples, &StepContext::evaluate(0, 0)));
+        if !names.contains(&stopping.term.as_str()) {
+            return Err(TrainError::NoSuchTerm {
+                phase: plan.phase,
+                expected: names.join(", "),
+                found: stopping.term.clone(),
+            });
+        }
     }
-    Err(TrainError::NoSuchTerm {
-        expected: names.join(", "),
-        found: stopping.term.clone(),
-    })
-}
-
-/// A model as burn-train sees it.
-#[derive(Module, Debug)]
-struct Trainee<B: Backend> {
-    model: Model<B>,
+    Ok(())
 }
 
 /// A batch on the device and its place in the run.
-struct StepInput<B: Backend> {
-    images: Tensor<B, 2>,
+pub(crate) struct StepInput<B: Backend> {
+    examples: Examples<B>,
     context: StepContext,
 }
 
 /// The stacked terms of a step, on the device.
-struct StepOutput<B: Backend> {
+pub(crate) struct StepOutput<B: Backend> {
     names: Vec<&'static str>,
     values: Tensor<B, 1>,
 }
@@ -246,8 +263,8 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
     type Input = StepInput<B>;
     type Output = StepOutput<B::InnerBackend>;
 
-    fn step(&self, StepInput { images, context }: StepInput<B>) -> TrainOutput<Self::Output> {
-        let loss = self.model.loss(images, &context);
+    fn step(&self, StepInput { examples, context }: StepInput<B>) -> TrainOutput<Self::Output> {
+        let loss = self.loss(examples, &context);
         let gradients = loss.total.backward();
         let (names, values) = stacked(loss);
         TrainOutput::new(
@@ -261,7 +278,7 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
     }
 }
 
-/// Trains a model, from the run's checkpoint where there is one.
+/// Trains a model through all its phases, from the run's checkpoint where there is one.
 ///
 /// # Errors
 /// See [`TrainError`]; what the run has written so far stays.
@@ -271,105 +288,185 @@ pub fn train<B: AutodiffBackend>(
     observer: &mut dyn Observer,
     interrupter: &Interrupter,
 ) -> Result<Outcome<B::InnerBackend>, TrainError> {
-    let training = Training::<B>::begin(job, device)?;
-    observer.started(training.standing());
-    let (training, ending) = training.run(observer, interrupter)?;
-    let (steps, seconds) = (training.step, training.seconds());
-    let mut trainee = training.trainee;
-    if let Ending::StoppedEarly { .. } = ending {
-        trainee = trainee.load_record(record_from_bytes::<B, _>(training.best_model, device)?);
+    check_phases::<B::InnerBackend>(job.recipe, job.training, job.validation)?;
+    let shape = shape_of(job.training);
+    let plans = plans(job.recipe, shape)?;
+    let mut checkpoint = read_checkpoint(job)?;
+    let mut model = job
+        .recipe
+        .model
+        .init::<B>(shape, job.recipe.run.seed, device)?;
+    let (mut first, mut finished, mut metrics_bytes) = (0, Vec::new(), 0);
+    match &mut checkpoint {
+        Some(Checkpoint {
+            state, model: base, ..
+        }) => {
+            let phase = plans.iter().position(|plan| plan.phase == state.phase);
+            first = phase.expect("the checkpoint is of this recipe");
+            finished = std::mem::take(&mut state.finished);
+            metrics_bytes = state.metrics_bytes;
+            if !base.is_empty() {
+                model = model.load_record(record_from_bytes::<B, _>(std::mem::take(base), device)?);
+            }
+        }
+        None => job.run.prepare(&job.recipe.to_toml())?,
+    }
+    let mut journal = Journal {
+        metrics: MetricsFile::open(&job.run.metrics(), metrics_bytes)?,
+        finished,
+    };
+    let (mut classifier, mut last) = (None, Ending::Finished);
+    for plan in &plans[first..] {
+        let training = Training::begin(job, plan, &model, journal, checkpoint.take(), device)?;
+        observer.started(training.standing());
+        let (training, ending) = training.run(observer, interrupter)?;
+        last = ending;
+        let trainee;
+        (trainee, journal) = training.end(ending)?;
+        if ending == Ending::Interrupted {
+            break;
+        }
+        if let Trainee::Classifier(trained) = &trainee {
+            classifier = Some(trained.valid());
+        }
+        model = plan.absorb(model, trainee)?;
     }
     Ok(Outcome {
-        model: trainee.model.valid(),
-        ending,
-        steps,
-        seconds,
+        model: model.valid(),
+        classifier,
+        ending: last,
+        phases: journal.finished,
     })
 }
 
-/// The state of a run in progress.
+/// The run's checkpoint, which must be of this recipe and these images.
+fn read_checkpoint(job: &Job<'_>) -> Result<Option<Checkpoint>, TrainError> {
+    let path = job.run.checkpoint();
+    let Some(checkpoint) = Checkpoint::read(&path)? else {
+        return Ok(None);
+    };
+    let state = &checkpoint.state;
+    let what = if state.recipe != job.recipe.to_toml() {
+        "recipe"
+    } else if state.dataset != job.training.dataset().sha256() {
+        "training data"
+    } else {
+        return Ok(Some(checkpoint));
+    };
+    Err(TrainError::OtherRun { path, what })
+}
+
+/// What a run writes down over all its phases.
+struct Journal {
+    metrics: MetricsFile,
+    finished: Vec<FinishedPhase>,
+}
+
+/// The state of a phase in progress.
 struct Training<'a, B: AutodiffBackend> {
     job: &'a Job<'a>,
+    plan: &'a Plan,
     device: &'a B::Device,
+    /// The whole model as it was when the phase began.
+    model: &'a Model<B>,
+    /// The same, to make the inputs of a layer.
+    below: Model<B::InnerBackend>,
     trainee: Trainee<B>,
     optimizer: AnyOptimizer<Trainee<B>, B>,
     terms: Terms<B::InnerBackend>,
-    metrics: MetricsFile,
+    journal: Journal,
     steps: u64,
     steps_per_epoch: u64,
     step: u64,
     best: Option<(f64, u64)>,
-    best_model: Vec<u8>,
+    best_trainee: Vec<u8>,
     evaluations_since_best: u64,
     seconds_before: f64,
     started: Instant,
-    /// The step of the last checkpoint, and when it was written.
+    /// The step of the phase's last checkpoint, and when it was written.
     saved: Option<(u64, Instant)>,
 }
 
 impl<'a, B: AutodiffBackend> Training<'a, B> {
-    fn begin(job: &'a Job<'a>, device: &'a B::Device) -> Result<Self, TrainError> {
-        check_early_stopping::<B::InnerBackend>(job.recipe, job.training, job.validation)?;
-        let (steps, steps_per_epoch) = lengths(job.recipe, job.training);
-        let seed = job.recipe.training.seed;
-        let model = job
-            .recipe
-            .model
-            .init::<B>(shape_of(job.training), seed, device)?;
-        let mut trainee = Trainee { model };
-        let mut optimizer = AnyOptimizer::new(&job.recipe.training);
-        let path = job.run.checkpoint();
-        let checkpoint = Checkpoint::read(&path)?;
+    fn begin(
+        job: &'a Job<'a>,
+        plan: &'a Plan,
+        model: &'a Model<B>,
+        journal: Journal,
+        checkpoint: Option<Checkpoint>,
+        device: &'a B::Device,
+    ) -> Result<Self, TrainError> {
+        let (steps, steps_per_epoch) = plan.config.lengths(job.training.len());
+        let mut trainee = plan.trainee(model, job.training, device)?;
+        let mut optimizer = AnyOptimizer::new(&plan.config);
         let mut state = State::default();
-        let mut best_model = Vec::new();
+        let mut best_trainee = Vec::new();
         let mut saved = None;
-        match checkpoint {
-            Some(checkpoint) => {
-                state = checkpoint.state;
-                let other = |what| TrainError::OtherRun {
-                    path: path.clone(),
-                    what,
-                };
-                if state.recipe != job.recipe.to_toml() {
-                    return Err(other("recipe"));
-                }
-                if state.dataset != job.training.dataset().sha256() {
-                    return Err(other("training data"));
-                }
-                trainee = trainee.load_record(record_from_bytes::<B, _>(checkpoint.model, device)?);
-                optimizer = optimizer.load(checkpoint.optimizer, device)?;
-                best_model = checkpoint.best_model;
-                saved = Some((state.step, Instant::now()));
-            }
-            None => job.run.prepare(&job.recipe.to_toml())?,
+        if let Some(checkpoint) = checkpoint {
+            state = checkpoint.state;
+            trainee = trainee.load_record(record_from_bytes::<B, _>(checkpoint.trainee, device)?);
+            optimizer = optimizer.load(checkpoint.optimizer, device)?;
+            best_trainee = checkpoint.best_trainee;
+            saved = Some((state.step, Instant::now()));
         }
         Ok(Self {
             terms: Terms::new(state.sums, state.summed_images),
-            metrics: MetricsFile::open(&job.run.metrics(), state.metrics_bytes)?,
             step: state.step,
             best: state.best,
             evaluations_since_best: state.evaluations_since_best,
             seconds_before: state.seconds,
             started: Instant::now(),
+            below: model.valid(),
             job,
+            plan,
             device,
+            model,
             trainee,
             optimizer,
+            journal,
             steps,
             steps_per_epoch,
-            best_model,
+            best_trainee,
             saved,
         })
     }
 
+    /// What was trained, the best of it where the phase stops early.
+    fn end(self, ending: Ending) -> Result<(Trainee<B>, Journal), TrainError> {
+        let (seconds, mut journal) = (self.seconds(), self.journal);
+        let mut trainee = self.trainee;
+        let mut best_step = None;
+        if let Ending::StoppedEarly { best_step: best } = ending {
+            let record = record_from_bytes::<B, _>(self.best_trainee, self.device)?;
+            trainee = trainee.load_record(record);
+            best_step = Some(best);
+        }
+        if ending != Ending::Interrupted {
+            journal.finished.push(FinishedPhase {
+                phase: self.plan.phase,
+                steps: self.step,
+                epochs: self.step as f64 / self.steps_per_epoch as f64,
+                best_step,
+                seconds,
+            });
+        }
+        Ok((trainee, journal))
+    }
+
     fn standing(&self) -> Standing<'_> {
         Standing {
+            phase: self.plan.phase,
+            is_one_of_many: self.is_one_of_many(),
             step: self.step,
             steps: self.steps,
             steps_per_epoch: self.steps_per_epoch,
             images_per_epoch: self.job.training.len() as u64,
             terms: self.terms.latest(),
         }
+    }
+
+    fn is_one_of_many(&self) -> bool {
+        self.job.recipe.pretraining.is_some() || self.job.recipe.classifier.is_some()
     }
 
     fn seconds(&self) -> f64 {
@@ -381,10 +478,10 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         observer: &mut dyn Observer,
         interrupter: &Interrupter,
     ) -> Result<(Self, Ending), TrainError> {
-        let config = &self.job.recipe.training;
-        let batch_size = NonZeroUsize::new(config.batch_size).unwrap_or(NonZeroUsize::MIN);
+        let batch_size = self.plan.config.batch_size;
+        let batch_size = NonZeroUsize::new(batch_size).unwrap_or(NonZeroUsize::MIN);
         let cursor = Cursor::after(self.step, self.steps_per_epoch as usize);
-        let batches = Batches::training(self.job.training, batch_size, config.seed, cursor);
+        let batches = Batches::training(self.job.training, batch_size, self.plan.seed, cursor);
         if let Some(ending) = self.stopped_early() {
             return Ok((self, ending));
         }
@@ -397,8 +494,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
                 self.save()?;
                 return Ok((self, Ending::Interrupted));
             }
-            let images = images_of(&batch, self.device);
-            self = self.train_on(images, batch.len());
+            self = self.train_on(&batch);
             if self.step.is_multiple_of(READ_EVERY) {
                 self.read_terms()?;
             }
@@ -421,10 +517,12 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
     }
 
     /// One step. It takes the whole run, so that the optimiser has the only reference to the weights and can reuse them.
-    fn train_on(mut self, images: Tensor<B, 2>, count: usize) -> Self {
-        let config = &self.job.recipe.training;
-        let context = StepContext::train(config.seed, self.step, self.steps);
-        let output = TrainStep::step(&self.trainee, StepInput { images, context });
+    fn train_on(mut self, batch: &Batch) -> Self {
+        let config = &self.plan.config;
+        let context = StepContext::train(self.plan.seed, self.step, self.steps);
+        let examples = self.plan.examples(&self.below, batch, self.device);
+        let examples = Examples::constant(examples);
+        let output = TrainStep::step(&self.trainee, StepInput { examples, context });
         let gradients = match config.clip {
             Some(largest) => clip_by_norm(&self.trainee, output.grads, largest),
             None => output.grads,
@@ -432,7 +530,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         let rate = config.learning_rate * config.schedule.factor(self.step, self.steps);
         self.trainee = self.optimizer.step(rate, self.trainee, gradients);
         let StepOutput { names, values } = output.item;
-        self.terms.push(self.step, count, names, values);
+        self.terms.push(self.step, batch.len(), names, values);
         self.step += 1;
         self
     }
@@ -442,11 +540,22 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         self.terms
             .read()
             .map_err(|NotFinite { step, term, value }| TrainError::NotFinite {
+                phase: self.plan.phase,
                 term: term.to_owned(),
                 step,
                 value,
                 checkpoint,
             })
+    }
+
+    fn not_finite(&self, term: String, value: f64) -> TrainError {
+        TrainError::NotFinite {
+            phase: self.plan.phase,
+            step: self.step,
+            term,
+            value,
+            checkpoint: self.saved.map(|(step, _)| step),
+        }
     }
 
     /// Logs the means of the epoch, and the terms of the validation images.
@@ -456,20 +565,14 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         if self.job.validation.is_empty() {
             return Ok(());
         }
-        let means = mean_terms(
-            &self.trainee.model.valid(),
-            self.job.validation,
-            self.device,
-        );
+        let trainee = self.trainee.valid();
+        let means = mean_terms(self.job.validation, |batch, context| {
+            trainee.loss(self.plan.examples(&self.below, batch, self.device), context)
+        });
         if let Some((term, value)) = means.iter().find(|(_, value)| !value.is_finite()) {
-            return Err(TrainError::NotFinite {
-                step: self.step,
-                term: format!("{term} of the validation images"),
-                value: *value,
-                checkpoint: self.saved.map(|(step, _)| step),
-            });
+            return Err(self.not_finite(format!("{term} of the validation images"), *value));
         }
-        if let Some(stopping) = &self.job.recipe.training.early_stopping {
+        if let Some(stopping) = &self.plan.config.early_stopping {
             self.watch(stopping, &means)?;
         }
         self.log("validation", means, observer)
@@ -482,6 +585,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let line = MetricsLine {
+            phase: self.is_one_of_many().then(|| self.plan.phase.to_string()),
             step: self.step,
             epoch: self.step as f64 / self.steps_per_epoch as f64,
             split: split.into(),
@@ -490,7 +594,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
                 .map(|(name, value)| (name, value.into()))
                 .collect(),
         };
-        self.metrics.append(&line)?;
+        self.journal.metrics.append(&line)?;
         observer.measured(&line);
         Ok(())
     }
@@ -502,10 +606,10 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         means: &[(String, f64)],
     ) -> Result<(), TrainError> {
         let value = means.iter().find(|(name, _)| *name == stopping.term);
-        let (_, value) = value.expect("`check_early_stopping` has found the term");
+        let (_, value) = value.expect("`check_phases` has found the term");
         if self.best.is_none_or(|(best, _)| *value < best) {
             self.best = Some((*value, self.step));
-            self.best_model = record_to_bytes::<B, _>(self.trainee.clone().into_record())?;
+            self.best_trainee = record_to_bytes::<B, _>(self.trainee.clone().into_record())?;
             self.evaluations_since_best = 0;
         } else {
             self.evaluations_since_best += 1;
@@ -515,7 +619,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
 
     /// Whether the run is over: no better for too long, or at its end but past its best.
     fn stopped_early(&self) -> Option<Ending> {
-        let stopping = self.job.recipe.training.early_stopping.as_ref()?;
+        let stopping = self.plan.config.early_stopping.as_ref()?;
         let (_, best_step) = self.best?;
         let over = self.evaluations_since_best >= stopping.patience
             || (self.step >= self.steps && best_step < self.step);
@@ -523,7 +627,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
     }
 
     fn is_checkpoint_due(&self) -> bool {
-        let config = &self.job.recipe.training;
+        let config = &self.job.recipe.run;
         let (step, time) = self.saved.unwrap_or((0, self.started));
         self.step - step >= config.checkpoint_steps
             || time.elapsed().as_secs_f64() >= config.checkpoint_seconds
@@ -534,31 +638,34 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         let mut finite = AllFinite(true);
         self.trainee.visit(&mut finite);
         if !finite.0 {
-            return Err(TrainError::NotFinite {
-                step: self.step,
-                term: "weight".into(),
-                value: f64::NAN,
-                checkpoint: self.saved.map(|(step, _)| step),
-            });
+            return Err(self.not_finite("weight".into(), f64::NAN));
         }
-        self.metrics.sync()?;
+        let metrics = &self.journal.metrics;
+        metrics.sync()?;
         let (sums, images) = self.terms.sums();
         let checkpoint = Checkpoint {
             state: State {
                 recipe: self.job.recipe.to_toml(),
                 dataset: self.job.training.dataset().sha256().to_owned(),
                 backend: self.job.backend.to_owned(),
+                finished: self.journal.finished.clone(),
+                phase: self.plan.phase,
                 step: self.step,
                 seconds: self.seconds(),
-                metrics_bytes: self.metrics.bytes(),
+                metrics_bytes: metrics.bytes(),
                 sums: sums.to_vec(),
                 summed_images: images,
                 best: self.best,
                 evaluations_since_best: self.evaluations_since_best,
             },
-            model: record_to_bytes::<B, _>(self.trainee.clone().into_record())?,
+            trainee: record_to_bytes::<B, _>(self.trainee.clone().into_record())?,
             optimizer: self.optimizer.to_bytes()?,
-            best_model: self.best_model.clone(),
+            best_trainee: self.best_trainee.clone(),
+            model: match self.plan.phase {
+                // It is the trainee.
+                Phase::Whole => Vec::new(),
+                _ => record_to_bytes::<B, _>(self.model.clone().into_record())?,
+            },
         };
         checkpoint.write(&self.job.run.checkpoint())?;
         self.saved = Some((self.step, Instant::now()));

@@ -6,6 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_models::{Model, ModelConfig};
+use hourglass_train::Recipe;
 use hourglass_train::parity::ParityError;
 
 use crate::UsageError;
@@ -56,6 +57,7 @@ pub(crate) enum Chosen {
 pub(crate) type ParityCheck<B> = fn(
     &Model<B>,
     &ModelConfig,
+    Option<&Recipe>,
     &Subset,
     &[usize],
     &<B as burn::tensor::backend::BackendTypes>::Device,

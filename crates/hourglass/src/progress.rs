@@ -90,6 +90,7 @@ impl Observer for Training {
     fn started(&mut self, standing: Standing<'_>) {
         self.started = (Instant::now(), standing.step);
         if self.is_terminal {
+            self.bar.finish_and_clear();
             self.bar = bar(standing.steps, "steps");
             self.bar.set_position(standing.step);
             self.bar.reset_eta();
@@ -105,8 +106,13 @@ impl Observer for Training {
                 .iter()
                 .map(|(name, value)| (name.as_str(), *value));
             let epochs = standing.steps as f64 / standing.steps_per_epoch as f64;
+            let phase = if standing.is_one_of_many {
+                format!("{}, ", standing.phase)
+            } else {
+                String::new()
+            };
             format!(
-                "epoch {epoch:.1}/{epochs:.1}, {rate:.0} images/s, {}",
+                "{phase}epoch {epoch:.1}/{epochs:.1}, {rate:.0} images/s, {}",
                 terms_text(terms)
             )
         };

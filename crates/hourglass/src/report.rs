@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hourglass_train::measures::Estimate;
 use hourglass_train::{
-    Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison, Readout,
-    Reconstruction, Report, Representation, Robustness,
+    Classification, Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison,
+    Readout, Reconstruction, Report, Representation, Robustness,
 };
 
 /// Singular values that are printed; JSON has all.
@@ -67,6 +67,22 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     }
     if let Some(norm) = evaluation.jacobian_norm {
         line("jacobian_norm", format!("{norm:.4}, mean of ||dh/dx||_F"));
+    }
+    if let Some(classification) = &evaluation.classification {
+        let Classification {
+            errors,
+            error,
+            standard_error,
+            ..
+        } = classification;
+        line(
+            "classifier",
+            format!(
+                "{errors} errors, {:.2} ± {:.2} %",
+                100.0 * error,
+                100.0 * standard_error
+            ),
+        );
     }
     lines.join("\n")
 }

@@ -81,12 +81,16 @@ impl FamilyConfig for ContractiveConfig {
         &self.network
     }
 
+    fn likelihood(&self) -> Likelihood {
+        self.objective.likelihood
+    }
+
     fn validate_objective(&self) -> Result<(), ConfigError> {
         let ContractiveObjective {
             weight,
             jacobian,
             samples,
-            likelihood,
+            ..
         } = self.objective;
         let holds = weight.is_finite() && weight >= 0.0;
         require(holds, "objective.weight", "a weight of at least 0", weight)?;
@@ -110,7 +114,7 @@ impl FamilyConfig for ContractiveConfig {
                 require(count > 0, "objective.samples", "at least 1 sample", count)?;
             }
         }
-        likelihood.validate()
+        Ok(())
     }
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Contractive<B> {

@@ -62,19 +62,20 @@ impl FamilyConfig for DenoisingConfig {
         &self.network
     }
 
+    fn likelihood(&self) -> Likelihood {
+        self.objective.likelihood
+    }
+
     fn validate_objective(&self) -> Result<(), ConfigError> {
         let DenoisingObjective {
-            corruption,
-            level,
-            likelihood,
+            corruption, level, ..
         } = self.objective;
         require(
             corruption.accepts(level),
             "objective.level",
             "a share of the pixels in [0, 1], or a standard deviation of at least 0 for gaussian",
             level,
-        )?;
-        likelihood.validate()
+        )
     }
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Denoising<B> {

@@ -48,6 +48,13 @@ macro_rules! families {
                 }
             }
 
+            /// p(x|h)
+            pub fn likelihood(&self) -> Likelihood {
+                match self {
+                    $(Self::$model(config) => config.likelihood(),)+
+                }
+            }
+
             /// Checks that a model for images of this shape can be built.
             ///
             /// # Errors
@@ -56,6 +63,7 @@ macro_rules! families {
                 match self {
                     $(Self::$model(config) => {
                         config.network().validate(shape, config.encoder_outputs())?;
+                        config.likelihood().validate(config.network())?;
                         config.validate_objective()
                     })+
                 }

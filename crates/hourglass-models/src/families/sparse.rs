@@ -111,6 +111,16 @@ impl Default for SparseObjective {
     }
 }
 
+impl SparseObjective {
+    fn likelihood(&self) -> Likelihood {
+        match *self {
+            Self::L1 { likelihood, .. }
+            | Self::Kl { likelihood, .. }
+            | Self::TopK { likelihood, .. } => likelihood,
+        }
+    }
+}
+
 /// A sparse autoencoder.
 #[derive(Module, Debug)]
 pub struct Sparse<B: Backend> {
@@ -126,19 +136,16 @@ impl FamilyConfig for SparseConfig {
         &self.network
     }
 
+    fn likelihood(&self) -> Likelihood {
+        self.objective.likelihood()
+    }
+
     fn validate_objective(&self) -> Result<(), ConfigError> {
         let code_activation = self.network.code_activation();
         let activation_key = "network.code_activation";
         match self.objective {
-            SparseObjective::L1 { weight, likelihood } => {
-                validate_weight(weight)?;
-                likelihood.validate()
-            }
-            SparseObjective::Kl {
-                target,
-                weight,
-                likelihood,
-            } => {
+            SparseObjective::L1 { weight, .. } => validate_weight(weight),
+            SparseObjective::Kl { target, weight, .. } => {
                 let in_range = target > 0.0 && target < 1.0;
                 require(in_range, "objective.target", "a mean activation in (0, 1)", target)?;
                 validate_weight(weight)?;
@@ -147,15 +154,14 @@ impl FamilyConfig for SparseConfig {
                     activation_key,
                     "sigmoid, since the kl penalty takes activations in (0, 1)",
                     format!("{code_activation:?}").to_lowercase(),
-                )?;
-                likelihood.validate()
+                )
             }
             SparseObjective::TopK {
                 k,
                 start,
                 anneal,
                 evaluation_k,
-                likelihood,
+                ..
             } => {
                 let code = self.network.code();
                 let counts = [
@@ -175,8 +181,7 @@ impl FamilyConfig for SparseConfig {
                     activation_key,
                     "linear, since top-k keeps the largest pre-activations",
                     format!("{code_activation:?}").to_lowercase(),
-                )?;
-                likelihood.validate()
+                )
             }
         }
     }
@@ -245,11 +250,7 @@ impl<B: Backend> Autoencoder<B> for Sparse<B> {
     }
 
     fn likelihood(&self) -> Likelihood {
-        match self.objective {
-            SparseObjective::L1 { likelihood, .. }
-            | SparseObjective::Kl { likelihood, .. }
-            | SparseObjective::TopK { likelihood, .. } => likelihood,
-        }
+        self.objective.likelihood()
     }
 
     fn jacobian(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 3>> {

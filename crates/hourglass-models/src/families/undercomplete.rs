@@ -48,8 +48,12 @@ impl FamilyConfig for UndercompleteConfig {
         &self.network
     }
 
+    fn likelihood(&self) -> Likelihood {
+        self.objective.likelihood
+    }
+
     fn validate_objective(&self) -> Result<(), ConfigError> {
-        self.objective.likelihood.validate()
+        Ok(())
     }
 
     fn init<B: Backend>(

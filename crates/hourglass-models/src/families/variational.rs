@@ -101,6 +101,10 @@ impl FamilyConfig for VariationalConfig {
         self.network.code().saturating_mul(2)
     }
 
+    fn likelihood(&self) -> Likelihood {
+        self.objective.likelihood
+    }
+
     fn validate_objective(&self) -> Result<(), ConfigError> {
         let VariationalObjective {
             beta,
@@ -138,8 +142,7 @@ impl FamilyConfig for VariationalConfig {
             "network.code_activation",
             "linear, since means and log-variances can have any value",
             format!("{activation:?}").to_lowercase(),
-        )?;
-        likelihood.validate()
+        )
     }
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Variational<B> {

@@ -23,6 +23,8 @@ pub struct ConvConfig {
     pub activation: Activation,
     /// The activation of the code.
     pub code_activation: Activation,
+    /// The activation of the decoder's outputs; `linear` where they are logits.
+    pub output_activation: Activation,
 }
 
 impl Default for ConvConfig {
@@ -32,6 +34,7 @@ impl Default for ConvConfig {
             code: 32,
             activation: Activation::Relu,
             code_activation: Activation::Linear,
+            output_activation: Activation::Linear,
         }
     }
 }
@@ -120,6 +123,7 @@ impl ConvConfig {
                 push_activation(&mut decoder, self.activation);
             }
         }
+        push_activation(&mut decoder, self.output_activation);
         decoder.push(Layer::Reshape(Reshape));
         Network { encoder, decoder }
     }

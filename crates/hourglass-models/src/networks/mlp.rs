@@ -20,6 +20,8 @@ pub struct MlpConfig {
     pub activation: Activation,
     /// The activation of the code.
     pub code_activation: Activation,
+    /// The activation of the decoder's outputs; `linear` where they are logits.
+    pub output_activation: Activation,
     /// Whether the decoder uses the encoder's weights, transposed.
     pub tied: bool,
 }
@@ -31,6 +33,7 @@ impl Default for MlpConfig {
             code: 32,
             activation: Activation::Relu,
             code_activation: Activation::Linear,
+            output_activation: Activation::Linear,
             tied: false,
         }
     }
@@ -59,7 +62,8 @@ impl MlpConfig {
         Ok(widths.windows(2).map(|pair| [pair[0], pair[1]]).collect())
     }
 
-    fn layer_widths(&self, shape: ImageShape, outputs: usize) -> Vec<usize> {
+    /// The widths from the images to the encoder's outputs.
+    pub(crate) fn layer_widths(&self, shape: ImageShape, outputs: usize) -> Vec<usize> {
         let features = shape.iter().product();
         let inner = self.hidden.iter().copied();
         std::iter::once(features)
@@ -95,13 +99,15 @@ impl MlpConfig {
                 _ => Layer::Linear(weights.linear(inputs, outputs)),
             });
         }
+        push_activation(&mut decoder, self.output_activation);
         Network { encoder, decoder }
     }
 }
 
-fn linear_positions<B: Backend>(stack: &[Layer<B>]) -> Vec<usize> {
+/// Where a stack's fully connected layers stand, those with an encoder's weights included.
+pub(super) fn linear_positions<B: Backend>(stack: &[Layer<B>]) -> Vec<usize> {
     let is_linear = |(position, layer): (usize, &Layer<B>)| {
-        matches!(layer, Layer::Linear(_)).then_some(position)
+        matches!(layer, Layer::Linear(_) | Layer::Tied(_)).then_some(position)
     };
     stack.iter().enumerate().filter_map(is_linear).collect()
 }

@@ -7,6 +7,7 @@ mod mlp;
 mod weights;
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,14 @@ impl NetworkConfig {
         match self {
             Self::Mlp(config) => config.code_activation,
             Self::Conv(config) => config.code_activation,
+        }
+    }
+
+    /// The activation of the decoder's outputs.
+    pub fn output_activation(&self) -> Activation {
+        match self {
+            Self::Mlp(config) => config.output_activation,
+            Self::Conv(config) => config.output_activation,
         }
     }
 
@@ -110,6 +119,15 @@ impl NetworkConfig {
     }
 }
 
+/// A fully connected layer from `inputs` to `outputs` values, with weights drawn from `seed`.
+pub(crate) fn initial_linear<B: Backend>(
+    [inputs, outputs]: [usize; 2],
+    seed: u64,
+    device: &B::Device,
+) -> Linear<B> {
+    Weights::new(seed, device).linear(inputs, outputs)
+}
+
 /// The values of matrices of these shapes; nothing where there are too many to be counted.
 fn count(shapes: &[[usize; 2]]) -> Option<usize> {
     shapes.iter().try_fold(0_usize, |total, [inputs, outputs]| {
@@ -132,6 +150,21 @@ impl<B: Backend> Network<B> {
     /// - output: `[batch, encoder outputs]`
     pub fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
         forward(&self.encoder, images, &[])
+    }
+
+    /// The inputs of one of the encoder's fully connected layers.
+    ///
+    /// # Shapes
+    /// - images: `[batch, features]`
+    /// - output: `[batch, inputs of the layer]`
+    pub fn inputs_of_linear(&self, layer: usize, images: Tensor<B, 2>) -> Tensor<B, 2> {
+        let position = mlp::linear_positions(&self.encoder)[layer];
+        forward(&self.encoder[..position], images, &[])
+    }
+
+    /// Where the fully connected layers stand, in the encoder and in the decoder.
+    pub(crate) fn linear_positions(&self) -> [Vec<usize>; 2] {
+        [&self.encoder, &self.decoder].map(|stack| mlp::linear_positions(stack))
     }
 
     /// The Jacobian of the encoder at each image, at the cost of a backward pass for each of its outputs.

@@ -2,6 +2,7 @@
 
 mod activity;
 mod baseline;
+mod classification;
 mod contraction;
 mod likelihood;
 mod outliers;
@@ -12,13 +13,14 @@ mod robustness;
 mod subject;
 
 use burn::tensor::backend::Backend;
-use hourglass_data::Subset;
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_data::{Batch, Subset};
+use hourglass_models::{Autoencoder, Loss, StepContext};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use activity::Activity;
 pub use baseline::{Cache, fit_pca};
+pub use classification::Classification;
 pub use contraction::Contraction;
 pub use likelihood::{
     ACTIVE_VARIANCE, CodeInformation, Density, LogLikelihood, code_information, log_likelihood,
@@ -81,6 +83,8 @@ pub struct Evaluation {
     pub activity: Option<Activity>,
     /// The mean over the images of ||dh/dx||_F, for families that control it.
     pub jacobian_norm: Option<f64>,
+    /// The errors of the classifier that was fine-tuned from the model, where there is one.
+    pub classification: Option<Classification>,
     /// The same error for PCA.
     pub pca: PcaComparison,
 }
@@ -141,6 +145,9 @@ impl Evaluation {
         if let Some(norm) = self.jacobian_norm {
             map.insert("jacobian_norm".into(), json!(norm));
         }
+        if let Some(classification) = &self.classification {
+            map.insert("classifier".into(), json!(classification));
+        }
         map.insert(
             "pca".into(),
             match &self.pca {
@@ -193,6 +200,9 @@ fn evaluate_beside<B: Backend>(
         corrupted_squared_error: measured.corrupted_squared_error,
         activity,
         jacobian_norm: measured.jacobian_norm,
+        classification: subject
+            .classifier
+            .and_then(|classifier| classification::measure(subject, classifier, progress)),
     };
     (evaluation, baseline)
 }
@@ -205,16 +215,15 @@ pub fn evaluation_sizes(split: &Subset) -> Vec<usize> {
     ]
 }
 
-/// The means over a split of the family's own terms.
+/// The means over a split of the terms of a loss.
 pub(crate) fn mean_terms<B: Backend>(
-    model: &Model<B>,
     split: &Subset,
-    device: &B::Device,
+    loss: impl Fn(&Batch, &StepContext) -> Loss<B>,
 ) -> Vec<(String, f64)> {
     let mut terms = Terms::<B>::new(Vec::new(), 0);
     for (index, batch) in sequential(split).enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-        let (names, values) = stacked(model.loss(images_of(&batch, device), &context));
+        let (names, values) = stacked(loss(&batch, &context));
         terms.push(index as u64, batch.len(), names, values);
     }
     means(terms)

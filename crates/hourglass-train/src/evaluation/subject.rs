@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset};
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_models::{Autoencoder, Classifier, Model, StepContext};
 
 /// Images a batch in evaluation. It is fixed, since the noise is drawn by the batch.
 pub(super) const EVALUATION_BATCH: usize = 500;
@@ -21,6 +21,8 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
 pub struct Subject<'a, B: Backend> {
     /// The model.
     pub model: &'a Model<B>,
+    /// The classifier that was fine-tuned from it, where there is one.
+    pub classifier: Option<&'a Classifier<B>>,
     /// The images that it is measured on.
     pub split: &'a Subset,
     /// The images that it was trained on, to which baselines are fitted; or why there are none.

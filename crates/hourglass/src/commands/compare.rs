@@ -171,6 +171,9 @@ fn rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
     row("pca.squared_error", &|run| {
         run.numbers.get("pca")?.get("squared_error")
     });
+    row("classifier.error", &|run| {
+        run.numbers.get("classifier")?.get("error")
+    });
     for name in ["steps", "seconds", "backend"] {
         row(name, &|run| run.facts.get(name));
     }

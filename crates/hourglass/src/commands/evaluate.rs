@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use hourglass_data::{Locations, Split, Splits, Subset};
 use hourglass_train::{
     Cache, DataIdentity, Measure, ModelFile, Report, Request, RunDirectory, Subject,
-    evaluation_sizes, examine, load_description, load_model, shape_of,
+    evaluation_sizes, examine, load_classifier, load_description, load_model, shape_of,
 };
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ fn own_images(
         );
     }
     let (training, validation) = match recipe_of(&RunDirectory::open(run))? {
-        Some(recipe) => training_images(&splits, &recipe.data, recipe.training.seed)?,
+        Some(recipe) => training_images(&splits, &recipe.data, recipe.run.seed)?,
         None => Subset::all(splits.train()).split_validation(0.0, 0)?,
     };
     Ok((splits, training, validation))
@@ -242,11 +242,15 @@ impl Task for Examine<'_> {
                 .1)
         };
         let (config, sizes) = (&self.description.model, evaluation_sizes(self.split));
-        check_parity(parity, load, config, self.split, &sizes, device)?;
+        check_parity(parity, load, config, None, self.split, &sizes, device)?;
         let model = load()?.valid();
+        let code = config.network().code();
+        let classifier = load_classifier(&self.arguments.run, &model, code, device)
+            .context("the classifier can't be loaded")?;
         let mut phases = Phases::new();
         let subject = Subject {
             model: &model,
+            classifier: classifier.as_ref(),
             split: self.split,
             training: self.training,
             device,

@@ -44,18 +44,20 @@ pub(crate) fn recipe_of(run: &RunDirectory) -> Result<Option<Recipe>> {
     Ok(Some(Recipe::parse(&text, &path, &[])?))
 }
 
-/// Compares the model with the same one on the CPU at every batch size, where the backend is one to be checked.
+/// Compares the model, and what the phases of a recipe train, with the same on the CPU at every batch size, where the backend
+/// is one to be checked.
 pub(crate) fn check_parity<B: AutodiffBackend>(
     parity: Option<ParityCheck<B>>,
     model: impl FnOnce() -> Result<Model<B>>,
     config: &ModelConfig,
+    recipe: Option<&Recipe>,
     images: &Subset,
     sizes: &[usize],
     device: &B::Device,
 ) -> Result<()> {
     if let Some(check) = parity {
         eprintln!("checking loss and gradients against the CPU");
-        let error = check(&model()?, config, images, sizes, device)?;
+        let error = check(&model()?, config, recipe, images, sizes, device)?;
         eprintln!("the largest relative difference is {error:.1e}");
     }
     Ok(())

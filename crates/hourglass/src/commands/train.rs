@@ -9,9 +9,9 @@ use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{Splits, Subset};
 use hourglass_train::{
-    Checkpoint, DataIdentity, Ending, Job, ModelFile, Outcome, PICTURE_SIZES, Recipe, RunDirectory,
-    Subject, Summary, check_early_stopping, evaluate, evaluation_sizes, shape_of, train,
-    training_sizes, write_results,
+    Checkpoint, DataIdentity, Ending, Job, ModelFile, Outcome, PICTURE_SIZES, Phase, Recipe,
+    RunDirectory, Subject, Summary, check_phases, evaluate, evaluation_sizes, shape_of, train,
+    write_results,
 };
 use serde_json::{Map, Value, json};
 
@@ -81,9 +81,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => requested_recipe(arguments)?,
     };
     let splits = open_data(&recipe.data.name, &arguments.locations.locations())?;
-    let (training, validation) = training_images(&splits, &recipe.data, recipe.training.seed)?;
+    let (training, validation) = training_images(&splits, &recipe.data, recipe.run.seed)?;
     recipe.validate(shape_of(&training))?;
-    check_early_stopping::<Cpu>(&recipe, &training, &validation)?;
+    check_phases::<Cpu>(&recipe, &training, &validation)?;
     let chosen = match &existing {
         Some(run) => resumed_backend(&arguments.device, run)?,
         None => Chosen::from_arguments(&arguments.device)?,
@@ -160,7 +160,7 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
         recipe.data.name.clone_from(data);
     }
     if let Some(seed) = arguments.seed {
-        recipe.training.seed = seed;
+        recipe.run.seed = seed;
     }
     Ok(recipe)
 }
@@ -261,15 +261,15 @@ impl Task for Run<'_> {
         let job = self.job;
         let (_, measured) = self.measured_split()?;
         let sizes = [
-            training_sizes(job),
             evaluation_sizes(job.validation),
             evaluation_sizes(&measured),
             PICTURE_SIZES.to_vec(),
         ];
         let config = &job.recipe.model;
-        let (shape, seed) = (shape_of(job.training), job.recipe.training.seed);
+        let (shape, seed) = (shape_of(job.training), job.recipe.run.seed);
         let model = || Ok(config.init::<B>(shape, seed, device)?);
-        check_parity(parity, model, config, job.training, &sizes.concat(), device)?;
+        let (recipe, sizes) = (Some(job.recipe), sizes.concat());
+        check_parity(parity, model, config, recipe, job.training, &sizes, device)?;
         let mut progress = Training::new();
         let outcome = train::<B>(job, device, &mut progress, &self.interrupter);
         progress.finish();
@@ -310,6 +310,7 @@ impl Run<'_> {
         let mut show = |phase: &str, done, total| phases.update(phase, done, total);
         let subject = Subject {
             model: &outcome.model,
+            classifier: outcome.classifier.as_ref(),
             split: &split,
             training: Ok(*training),
             device,
@@ -319,9 +320,8 @@ impl Run<'_> {
         // The last step's update is the only one that no further step has measured.
         if let Some((term, value)) = evaluation.first_not_finite() {
             bail!(
-                "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
-                 saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
-                outcome.steps
+                "the finished model: expected a finite {term} of the {name} images, found {value}; nothing was saved. \
+                 Start a new run with a lower training.learning_rate, or with training.clip=1.0"
             );
         }
         let data = DataIdentity {
@@ -335,7 +335,7 @@ impl Run<'_> {
             split: name.into(),
             evaluation,
         };
-        write_results(run, &description, &outcome.model, &split, &summary, device)?;
+        write_results(run, &description, subject, &summary)?;
         Ok(summary)
     }
 
@@ -347,29 +347,36 @@ impl Run<'_> {
         let Job {
             recipe, training, ..
         } = self.job;
-        let (_, steps_per_epoch) = hourglass_train::lengths(recipe, training);
-        let epochs = outcome.steps as f64 / steps_per_epoch as f64;
+        let phases = &outcome.phases;
+        let seconds: f64 = phases.iter().map(|phase| phase.seconds).sum();
+        let epochs: f64 = phases.iter().map(|phase| phase.epochs).sum();
+        let whole = phases.iter().find(|phase| phase.phase == Phase::Whole);
         let mut facts = Map::new();
         let mut fact = |name: &str, value: Value| facts.insert(name.into(), value);
         fact("family", json!(recipe.model.family()));
         fact("data", json!(description.data));
         fact("training_images", json!(training.len()));
         fact("units", json!(description.units));
-        fact("steps", json!(outcome.steps));
-        fact("epochs", json!(epochs));
-        if let Ending::StoppedEarly { best_step } = outcome.ending {
-            fact("best_step", json!(best_step));
+        if let Some(whole) = whole {
+            fact("steps", json!(whole.steps));
+            fact("epochs", json!(whole.epochs));
+            if let Some(best_step) = whole.best_step {
+                fact("best_step", json!(best_step));
+            }
         }
-        fact("seconds", json!(outcome.seconds));
+        fact("seconds", json!(seconds));
         fact(
             "images_per_second",
-            json!(epochs * training.len() as f64 / outcome.seconds.max(1e-9)),
+            json!(epochs * training.len() as f64 / seconds.max(1e-9)),
         );
+        if phases.len() > 1 {
+            fact("phases", json!(phases));
+        }
         fact("backend", json!(self.chosen.name()));
         fact("adapter", json!(self.chosen.adapter()));
         fact("hourglass", json!(env!("CARGO_PKG_VERSION")));
         fact("burn", json!("0.21.0"));
-        fact("seed", json!(recipe.training.seed));
+        fact("seed", json!(recipe.run.seed));
         facts
     }
 }
