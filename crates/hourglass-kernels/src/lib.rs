@@ -4,10 +4,12 @@
 //! automatic differentiation), it is used; everywhere else the same thing is written in Burn's operations. So models
 //! and training stay generic, and need no bounds of ours.
 
+mod activation;
 mod adam;
 mod cross_entropy;
 #[cfg(feature = "flex")]
 mod flex;
 
+pub use activation::{elu, sigmoid, tanh};
 pub use adam::FusedAdam;
 pub use cross_entropy::cross_entropy;

@@ -4,6 +4,7 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::{cross_entropy, sigmoid};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, require};
@@ -57,7 +58,7 @@ impl Likelihood {
     ) -> Tensor<B, 1> {
         match self {
             Self::SquaredError => squared_error(parameters, images),
-            Self::Bernoulli => hourglass_kernels::cross_entropy(parameters, images),
+            Self::Bernoulli => cross_entropy(parameters, images),
             Self::Gaussian { sigma } => {
                 let [_, features] = images.dims();
                 let variance = sigma * sigma;
@@ -97,11 +98,6 @@ impl Likelihood {
             Self::SquaredError => Ok(()),
         }
     }
-}
-
-/// 1 / (1 + exp(-x)), written with tanh: Burn's own goes through f32 whatever the backend's precision.
-pub(crate) fn sigmoid<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    (x * 0.5).tanh() * 0.5 + 0.5
 }
 
 /// sum_i (x_i - mu_i)^2 of each image.

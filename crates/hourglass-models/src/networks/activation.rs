@@ -4,9 +4,8 @@ use std::f64::consts::PI;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
+use hourglass_kernels::{elu, sigmoid, tanh};
 use serde::{Deserialize, Serialize};
-
-use crate::losses::sigmoid;
 
 /// An elementwise activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,8 +32,8 @@ impl Activation {
         match self {
             Self::Relu => activation::relu(x),
             Self::Gelu => x.clone() * normal_distribution(x),
-            Self::Elu => activation::relu(x.clone()) + x.clamp_max(0.0).exp() - 1.0,
-            Self::Tanh => x.tanh(),
+            Self::Elu => elu(x),
+            Self::Tanh => tanh(x),
             Self::Sigmoid => sigmoid(x),
             Self::Linear => x,
         }
@@ -50,7 +49,7 @@ impl Activation {
             }
             Self::Elu => x.clamp_max(0.0).exp(),
             Self::Tanh => {
-                let y = x.tanh();
+                let y = tanh(x);
                 (y.clone() * y).neg() + 1.0
             }
             Self::Sigmoid => {

@@ -1,0 +1,36 @@
+//! The kernels for the flex backend: in parallel, over fixed chunks, so that results do not depend on the number of
+//! threads.
+
+mod activation;
+mod adam;
+mod cross_entropy;
+
+use std::any::Any;
+
+use burn::tensor::{Tensor, TensorPrimitive};
+use burn_flex::{Flex, FlexTensor};
+
+pub(crate) use activation::activation;
+pub(crate) use adam::{AdamStep, adam};
+pub(crate) use cross_entropy::cross_entropy;
+
+/// Elements that a thread takes at a time: a multiple of the vector's length that fits into a core's first cache.
+const CHUNK: usize = 4096;
+
+/// The value as another type, where the two types are one; the value itself where not.
+fn cast<From: 'static, To: 'static>(value: From) -> Result<To, From> {
+    let mut slot = Some(value);
+    let found = (&mut slot as &mut dyn Any).downcast_mut::<Option<To>>();
+    match found.and_then(Option::take) {
+        Some(value) => Ok(value),
+        None => Err(slot.expect("it was not taken")),
+    }
+}
+
+fn primitive<const D: usize>(tensor: Tensor<Flex, D>) -> FlexTensor {
+    tensor.into_primitive().tensor()
+}
+
+fn tensor<const D: usize>(primitive: FlexTensor) -> Tensor<Flex, D> {
+    Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}
