@@ -3,6 +3,7 @@
 mod activity;
 mod baseline;
 mod contraction;
+mod estimates;
 mod likelihood;
 mod outliers;
 mod reconstruction;
@@ -20,8 +21,10 @@ use serde_json::{Map, Value, json};
 pub use activity::Activity;
 pub use baseline::{Cache, fit_pca};
 pub use contraction::Contraction;
+pub use estimates::{EstimateDirectory, FinishedEstimate, Origin};
 pub use likelihood::{
-    ACTIVE_VARIANCE, CodeInformation, Density, LogLikelihood, code_information, log_likelihood,
+    ACTIVE_VARIANCE, CodeInformation, Density, EvidenceLowerBound, LogLikelihood, code_information,
+    evidence_lower_bound, log_likelihood,
 };
 pub use outliers::Outliers;
 pub use reconstruction::{Class, Fidelity, Reconstruction};
