@@ -216,15 +216,15 @@ fn likelihood_rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
 }
 
 /// An estimate of each run.
-fn comparable_estimates(runs: &[Run]) -> Option<Vec<&FinishedEstimate>> {
+fn comparable_estimates<'a>(runs: &'a [Run]) -> Option<Vec<&'a FinishedEstimate>> {
     let first = runs.first()?;
     let data = &first.facts.get("data")?["name"];
     let of_first = first
         .estimates
         .iter()
         .filter(|estimate| estimate.origin.split == first.split && *data == estimate.origin.data);
-    let of_all = |own: &FinishedEstimate| {
-        let of_run = |run: &'_ Run| run.estimates.iter().find(|other| other.is_comparable(own));
+    let of_all = |own| {
+        let of_run = |run: &'a Run| run.estimates.iter().find(|other| other.is_comparable(own));
         runs.iter().map(of_run).collect::<Option<Vec<_>>>()
     };
     let candidates = of_first.filter_map(of_all);
