@@ -439,7 +439,7 @@ fn what_cant_be_written_is_measured_all_the_same() {
     let below_a_file = directory(place.path(), "a");
     let expected = estimated(&model, &split, RESUMED.1);
     assert_eq!(kept(&model, &split, &below_a_file), (expected, 3));
-    // With one sample the variance is no number, and is not kept.
+    // With one sample the variance is no number, which a file has no form for.
     let place = tempfile::tempdir().expect("a directory");
     let directory = directory(place.path(), "a");
     for _ in 0..2 {

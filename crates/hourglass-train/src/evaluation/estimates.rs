@@ -135,7 +135,8 @@ impl Line {
         })
     }
 
-    /// The estimates of a batch of so many images; nothing where the line is not the one that was written.
+    /// The estimates of a batch of so many images; nothing where the line is not the one that was written, or a number is
+    /// none, which JSON has no form for: the variance of one sample, or what a broken model has.
     fn parse(line: &[u8], batch: usize, images: usize) -> Option<Vec<OfImage>> {
         let found: Self = serde_json::from_slice(line).ok()?;
         let crc32 = Self::new(batch, found.estimates.clone()).ok()?.crc32;
@@ -308,6 +309,31 @@ mod tests {
             origin,
             importance_weighted_nats: nats.to_vec(),
         }
+    }
+
+    #[test]
+    fn a_line_has_the_images_of_its_batch() {
+        let of_image = r#"{"log_likelihood": -90.1, "variance": 0.3, "effective_samples": 2.0}"#;
+        let of_image: OfImage = serde_json::from_str(of_image).expect("an estimate");
+        let origin = Origin {
+            batch: 2,
+            ..estimate("a", 5, [0.0; 3]).origin
+        };
+        let found = |batches: &[usize]| {
+            let mut text = serde_json::to_string(&origin).expect("JSON") + "\n";
+            for (batch, &images) in batches.iter().enumerate() {
+                let line = Line::new(batch, vec![of_image; images]).expect("JSON");
+                text += &(serde_json::to_string(&line).expect("JSON") + "\n");
+            }
+            parse(text.as_bytes(), &origin).1.len()
+        };
+        assert_eq!(found(&[2]), 2);
+        assert_eq!(found(&[2, 1]), 3);
+        for wrong in [&[1, 2][..], &[3], &[0, 2]] {
+            assert_eq!(found(wrong), 0, "{wrong:?}");
+        }
+        assert_eq!(found(&[2, 2]), 2);
+        assert_eq!(found(&[2, 1, 0, 1]), 3);
     }
 
     #[test]

@@ -140,9 +140,7 @@ pub fn log_likelihood<B: Backend>(
         let found = estimate_batch(subject, images, batch, samples, &mut |images| {
             progress("estimating the log-likelihood", done + images, total);
         })?;
-        // What can't be written is measured without being kept. Nor are numbers that are none, which JSON has no form for:
-        // with one sample there is no variance, and little to save; else the model is broken.
-        file = file.filter(|_| found.iter().all(OfImage::is_finite));
+        // What can't be written is measured without being kept.
         file = file.and_then(|mut file| file.append(batch, &found).ok().map(|()| file));
         estimates.extend(found);
     }
@@ -304,19 +302,6 @@ pub(super) struct OfImage {
     /// Its variance for other samples, by the delta method; not a number with one sample.
     variance: f64,
     effective_samples: f64,
-}
-
-impl OfImage {
-    fn is_finite(&self) -> bool {
-        let Self {
-            log_likelihood,
-            variance,
-            effective_samples,
-        } = self;
-        [log_likelihood, variance, effective_samples]
-            .iter()
-            .all(|value| value.is_finite())
-    }
 }
 
 fn summary(estimates: &[OfImage], samples: usize) -> LogLikelihood {
