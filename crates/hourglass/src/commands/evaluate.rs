@@ -108,13 +108,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = locations.data_directory().ok();
     let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
-    let estimates = EstimateDirectory {
+    // A model that can't be read is reported when it is loaded.
+    let model = model_sha256(&arguments.run).ok();
+    let estimates = model.map(|model_sha256| EstimateDirectory {
         path: RunDirectory::open(&arguments.run).log_likelihoods(),
-        model_sha256: model_sha256(&arguments.run)?,
+        model_sha256,
         backend: chosen.name().into(),
         data: name.clone(),
         split: arguments.split.to_string(),
-    };
+    });
     let report = chosen.run(Examine {
         arguments,
         description: &description,
@@ -123,7 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         request: Request {
             measures: &measures,
             samples: arguments.samples,
-            estimates: Some(&estimates),
+            estimates: estimates.as_ref(),
             jacobian_images: arguments.jacobian_images.get(),
             outliers: others.as_ref().map_err(String::as_str),
             cache: cache.as_ref(),
