@@ -19,9 +19,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::autoencoder::Loss;
-use crate::losses::sigmoid;
 use crate::state_dict::StateDict;
 use crate::step::{StepContext, Stream};
+use hourglass_kernels::sigmoid;
 
 /// The standard deviation of initial weights (Hinton 2012, A practical guide to training RBMs, section 8).
 const INITIAL_DEVIATION: f32 = 0.01;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use sha2::{Digest, Sha256};
 
 /// Writes a file so that at every instant either the old content or the new is there, also after a power cut.
 ///
@@ -29,6 +30,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// SHA-256 of parts one after the other, in hexadecimal.
+pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where a file is written before it gets its name.

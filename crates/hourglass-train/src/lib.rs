@@ -20,15 +20,16 @@ mod trainer;
 pub use checkpoint::{Checkpoint, CheckpointError, FinishedPhase, State};
 pub use evaluation::{
     ACTIVE_VARIANCE, Activity, Cache, Class, Classification, CodeInformation, Contraction, Density,
-    Evaluation, Fidelity, LogLikelihood, Measure, Measured, Outliers, PcaComparison, Progress,
-    Readout, Reconstruction, Report, Representation, Request, Robustness, Subject,
-    code_information, evaluate, evaluation_sizes, examine, fit_pca, images_of, log_likelihood,
+    EstimateDirectory, Evaluation, EvidenceLowerBound, Fidelity, FinishedEstimate, LogLikelihood,
+    Measure, Measured, Origin, Outliers, PcaComparison, Progress, Readout, Reconstruction, Report,
+    Representation, Request, Robustness, Subject, code_information, evaluate, evaluation_sizes,
+    evidence_lower_bound, examine, fit_pca, images_of, log_likelihood,
 };
 pub use files::write_atomically;
 pub use model_files::{
     CLASSIFIER_FILE, CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, WEIGHTS_FILE,
-    load_classifier, load_description, load_model, save_classifier, save_model, save_tensors,
-    save_weights,
+    load_classifier, load_description, load_model, model_sha256, save_classifier, save_model,
+    save_tensors, save_weights,
 };
 pub use phases::Phase;
 pub use recipe::{

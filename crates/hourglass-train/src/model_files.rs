@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::files::write_atomically;
+use crate::files::{hex_sha256, write_atomically};
 
 /// The name of the settings in a model's directory.
 pub const CONFIG_FILE: &str = "config.json";
@@ -259,6 +259,16 @@ pub fn load_model<B: Backend>(
     let model = model.init::<B>(*shape, 0, device).map_err(config_error)?;
     let model = load_state_dict(model, weights).map_err(|error| weights_error(&path, error))?;
     Ok((description, model))
+}
+
+/// SHA-256 of a finished model: of its weights' file and its settings', since the likelihood is one of these.
+///
+/// # Errors
+/// Names the file that can't be read.
+pub fn model_sha256(directory: &Path) -> Result<String, ModelFileError> {
+    let weights = fs::read(directory.join(WEIGHTS_FILE))?;
+    let config = fs::read(directory.join(CONFIG_FILE))?;
+    Ok(hex_sha256(&[&weights, &config]))
 }
 
 /// Refuses weights that are too few for the network before memory for it is asked for: the settings may be damaged.

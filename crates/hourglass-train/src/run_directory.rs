@@ -15,7 +15,7 @@ const RECIPE: &str = "config.toml";
 const LOCK: &str = ".lock";
 
 /// A directory of a run: `config.toml`, `metrics.jsonl`, `checkpoint/`, and when it is done `config.json`,
-/// `model.safetensors`, `summary.json` and `figures/`.
+/// `model.safetensors`, `summary.json` and `figures/`; and `log-likelihood/`, where that was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -107,6 +107,11 @@ impl RunDirectory {
     /// Pictures.
     pub fn figures(&self) -> PathBuf {
         self.path.join("figures")
+    }
+
+    /// What `evaluate` keeps of its estimates of the log-likelihood.
+    pub fn log_likelihoods(&self) -> PathBuf {
+        self.path.join("log-likelihood")
     }
 
     /// Writes the recipe and makes the directories.

@@ -3,13 +3,18 @@
 
 use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::backend::NdArray;
 use burn::tensor::TensorData;
 use hourglass_data::{Dataset, ImageShape, Subset};
 use hourglass_models::{Model, ModelConfig, load_state_dict};
-use hourglass_train::{LogLikelihood, Subject, code_information, evaluate, log_likelihood};
+use hourglass_train::measures::Estimate;
+use hourglass_train::{
+    EstimateDirectory, FinishedEstimate, LogLikelihood, RunDirectory, Subject, code_information,
+    evaluate, evidence_lower_bound, log_likelihood, model_sha256,
+};
 
 type B = NdArray<f64>;
 
@@ -118,7 +123,8 @@ fn subject<'a>(model: &'a Model<B>, split: &'a Subset) -> Subject<'a, B> {
 
 fn estimated(model: &Model<B>, split: &Subset, samples: usize) -> LogLikelihood {
     let samples = NonZeroUsize::new(samples).expect("samples");
-    log_likelihood(subject(model, split), samples, &mut |_, _, _| {}).expect("a variational model")
+    log_likelihood(subject(model, split), samples, None, &mut |_, _, _| {})
+        .expect("a variational model")
 }
 
 fn assert_close(found: f64, expected: f64, tolerance: f64) {
@@ -178,10 +184,15 @@ fn progress_ends_with_all_images() {
     let (split, mut last) = (split(3), 0);
     let samples = NonZeroUsize::new(4001).expect("samples");
     let model = linear_gaussian(0.0, 0.0);
-    log_likelihood(subject(&model, &split), samples, &mut |_, done, total| {
-        assert!(done >= last && total == 3);
-        last = done;
-    });
+    log_likelihood(
+        subject(&model, &split),
+        samples,
+        None,
+        &mut |_, done, total| {
+            assert!(done >= last && total == 3);
+            last = done;
+        },
+    );
     assert_eq!(last, 3);
 }
 
@@ -271,6 +282,200 @@ fn families_without_a_posterior_have_no_estimate() {
     let split = split(3);
     let subject = subject(&model, &split);
     let progress = &mut |_: &str, _: usize, _: usize| {};
-    assert!(log_likelihood(subject, NonZeroUsize::MIN, progress).is_none());
+    assert!(log_likelihood(subject, NonZeroUsize::MIN, None, progress).is_none());
     assert!(code_information(subject, progress).is_none());
+    assert!(evidence_lower_bound(subject, progress).is_none());
+}
+
+#[test]
+fn the_bound_is_that_of_the_terms_with_the_error_of_its_images() {
+    let split = split(700);
+    let model = linear_gaussian(0.15, 0.4);
+    let subject = subject(&model, &split);
+    let found = evidence_lower_bound(subject, &mut |_, _, _| {}).expect("a variational model");
+    let evaluation = evaluate(subject, &mut |_, _, _| {});
+    for (name, found) in [
+        ("negative_elbo", found.negative_elbo),
+        ("reconstruction_nats", found.reconstruction_nats),
+        ("kl_nats", found.kl_nats),
+    ] {
+        let term = evaluation.terms.iter().find(|(term, _)| term == name);
+        assert_close(found.value, term.expect("a term").1, 1e-9);
+        assert!(found.standard_error.is_some_and(|error| error > 0.0));
+    }
+    // The KL has no noise: only the means differ between images.
+    let images = images(&split);
+    let divergence = |image: &[f64; FEATURES]| {
+        let of_dimension = |column: &[f64; FEATURES]| {
+            let variance = 1.0 / (1.0 + dot(column, column) / (SIGMA * SIGMA));
+            let residual: [f64; FEATURES] = std::array::from_fn(|i| image[i] - BIAS[i]);
+            let mean = 0.15 + variance * dot(column, &residual) / (SIGMA * SIGMA);
+            let log_variance = variance.ln() + 0.4;
+            0.5 * (mean * mean + log_variance.exp() - log_variance - 1.0)
+        };
+        COLUMNS.iter().map(of_dimension).sum::<f64>()
+    };
+    let values: Vec<f64> = images.iter().map(divergence).collect();
+    let expected = Estimate::mean(&values).expect("images");
+    assert_close(found.kl_nats.value, expected.value, 1e-9);
+    let error = expected.standard_error.expect("images");
+    assert_close(found.kl_nats.standard_error.expect("images"), error, 1e-9);
+}
+
+/// More than a chunk of samples, and two batches of images and a part of one.
+const RESUMED: (usize, usize) = (1100, 2100);
+
+fn directory(path: &Path, model_sha256: &str) -> EstimateDirectory {
+    EstimateDirectory {
+        path: path.join("log-likelihood"),
+        model_sha256: model_sha256.into(),
+        backend: "ndarray".into(),
+        data: "test".into(),
+        split: "test".into(),
+    }
+}
+
+/// The estimate that goes on in a directory, and how many images it has computed.
+fn kept(model: &Model<B>, split: &Subset, directory: &EstimateDirectory) -> (LogLikelihood, usize) {
+    let samples = NonZeroUsize::new(RESUMED.1).expect("samples");
+    let mut first = None;
+    let progress = &mut |_: &str, done: usize, _: usize| {
+        first.get_or_insert(done);
+    };
+    let found = log_likelihood(subject(model, split), samples, Some(directory), progress);
+    let done = first.map_or(0, |first| split.len() - first / 500 * 500);
+    (found.expect("a variational model"), done)
+}
+
+fn only_file(directory: &EstimateDirectory) -> PathBuf {
+    let mut files = std::fs::read_dir(&directory.path).expect("a directory");
+    let file = files.next().expect("a file").expect("a file").path();
+    assert!(files.next().is_none());
+    file
+}
+
+#[test]
+fn an_estimate_goes_on_where_it_was_killed() {
+    let (split, model) = (split(RESUMED.0), linear_gaussian(0.15, 0.4));
+    let expected = estimated(&model, &split, RESUMED.1);
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = directory(place.path(), "a");
+    assert_eq!(kept(&model, &split, &directory), (expected, 1100));
+    let path = only_file(&directory);
+    let whole = std::fs::read(&path).expect("a file");
+    let ends: Vec<usize> = (0..whole.len()).filter(|&i| whole[i] == b'\n').collect();
+    let [first, second, third, fourth] = ends[..] else {
+        panic!("{} lines", ends.len());
+    };
+    assert_eq!(fourth + 1, whole.len());
+
+    // The bytes that were written, and the images that are left to do.
+    let killed = [
+        (first / 2, 1100),
+        (second, 1100),
+        (second + 1, 600),
+        ((second + third) / 2, 600),
+        (third + 1, 100),
+        (fourth, 100),
+        (fourth + 1, 0),
+    ];
+    for (bytes, left) in killed {
+        std::fs::write(&path, &whole[..bytes]).expect("written");
+        assert_eq!(
+            kept(&model, &split, &directory),
+            (expected, left),
+            "{bytes}"
+        );
+        assert_eq!(std::fs::read(&path).expect("a file"), whole, "{bytes}");
+    }
+
+    // A digit of an estimate of the second batch, a line that is there twice, one that is missing, zeros from a power cut.
+    let digit = (second..third).rev().find(|&i| whole[i].is_ascii_digit());
+    let mut changed = whole.clone();
+    let digit = digit.expect("a digit");
+    changed[digit] = if whole[digit] == b'1' { b'2' } else { b'1' };
+    let mut zeros = whole.clone();
+    zeros[second + 1..third].fill(0);
+    let damaged = [
+        (changed, 600),
+        ([&whole[..=second], &whole[first + 1..]].concat(), 600),
+        ([&whole[..=first], &whole[second + 1..]].concat(), 1100),
+        ([&whole[..], &whole[third + 1..]].concat(), 0),
+        (zeros, 600),
+    ];
+    for (place, (bytes, left)) in damaged.into_iter().enumerate() {
+        std::fs::write(&path, bytes).expect("written");
+        assert_eq!(
+            kept(&model, &split, &directory),
+            (expected, left),
+            "{place}"
+        );
+        assert_eq!(std::fs::read(&path).expect("a file"), whole, "{place}");
+    }
+}
+
+#[test]
+fn another_model_starts_over() {
+    let (split, place) = (split(RESUMED.0), tempfile::tempdir().expect("a directory"));
+    let (own, other) = (linear_gaussian(0.15, 0.4), linear_gaussian(0.3, 0.4));
+    let of_own = directory(place.path(), "a");
+    let of_other = directory(place.path(), "b");
+    kept(&own, &split, &of_own);
+    let expected = estimated(&other, &split, RESUMED.1);
+    assert_eq!(kept(&other, &split, &of_other), (expected, 1100));
+    assert_eq!(kept(&other, &split, &of_other), (expected, 0));
+    // So do other images, which have a file of their own.
+    assert_eq!(
+        kept(&other, &split.limit(600).expect("images"), &of_other).1,
+        600
+    );
+    assert_eq!(kept(&other, &split, &of_other).1, 0);
+}
+
+#[test]
+fn what_cant_be_written_is_measured_all_the_same() {
+    let (split, model) = (split(3), linear_gaussian(0.15, 0.4));
+    let place = tempfile::NamedTempFile::new().expect("a file");
+    let below_a_file = directory(place.path(), "a");
+    let expected = estimated(&model, &split, RESUMED.1);
+    assert_eq!(kept(&model, &split, &below_a_file), (expected, 3));
+    // With one sample the variance is no number, which a file has no form for.
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = directory(place.path(), "a");
+    for _ in 0..2 {
+        let subject = subject(&model, &split);
+        let progress = &mut |_: &str, _: usize, _: usize| {};
+        let found = log_likelihood(subject, NonZeroUsize::MIN, Some(&directory), progress);
+        assert!(found.expect("an estimate").monte_carlo_error_nats.is_nan());
+    }
+}
+
+#[test]
+fn finished_estimates_are_those_of_the_model_as_it_is() {
+    let (split, model) = (split(600), linear_gaussian(0.15, 0.4));
+    let place = tempfile::tempdir().expect("a directory");
+    let run = RunDirectory::open(place.path());
+    for file in ["model.safetensors", "config.json"] {
+        std::fs::write(place.path().join(file), file).expect("written");
+    }
+    let hash = model_sha256(run.path()).expect("a model");
+    let directory = directory(run.path(), &hash);
+    let (expected, _) = kept(&model, &split, &directory);
+    let [found] = &FinishedEstimate::all_of(&run)[..] else {
+        panic!("expected an estimate");
+    };
+    let mean = found.mean().expect("images");
+    assert_close(mean.value, expected.importance_weighted_nats, 1e-12);
+    assert_eq!(
+        (found.origin.images, found.origin.samples),
+        (600, RESUMED.1)
+    );
+
+    let path = only_file(&directory);
+    let whole = std::fs::read(&path).expect("a file");
+    std::fs::write(&path, &whole[..whole.len() - 1]).expect("written");
+    assert!(FinishedEstimate::all_of(&run).is_empty(), "unfinished");
+    std::fs::write(&path, &whole).expect("written");
+    std::fs::write(place.path().join("config.json"), "another").expect("written");
+    assert!(FinishedEstimate::all_of(&run).is_empty(), "another model");
 }

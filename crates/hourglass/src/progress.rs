@@ -24,25 +24,49 @@ pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
 /// Shows the progress of an evaluation.
 pub(crate) struct Phases {
     bar: ProgressBar,
+    is_terminal: bool,
     phase: String,
+    last_line: Instant,
+    /// When the phase began, and with how much done.
+    started: (Instant, usize),
 }
 
 impl Phases {
     pub(crate) fn new() -> Self {
         Self {
             bar: bar(0, ""),
+            is_terminal: std::io::stderr().is_terminal(),
             phase: String::new(),
+            last_line: Instant::now(),
+            started: (Instant::now(), 0),
         }
     }
 
     pub(crate) fn update(&mut self, phase: &str, done: usize, total: usize) {
         if self.phase != phase {
             phase.clone_into(&mut self.phase);
+            self.started = (Instant::now(), done);
             self.bar.reset();
             self.bar.set_message(self.phase.clone());
+            // What was done before the phase began, in another call, says nothing of how fast it is.
+            self.bar.set_position(done as u64);
+            self.bar.reset_eta();
         }
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
+        if !self.is_terminal && self.last_line.elapsed() >= QUIET {
+            self.last_line = Instant::now();
+            let (since, before) = self.started;
+            let seconds = since.elapsed().as_secs_f64();
+            let text = match done.saturating_sub(before) {
+                0 => String::new(),
+                images => format!(
+                    ", {:.0} s left",
+                    total.saturating_sub(done) as f64 * seconds / images as f64
+                ),
+            };
+            eprintln!("{phase} {done}/{total}{text}");
+        }
     }
 
     pub(crate) fn finish(self) {

@@ -253,6 +253,14 @@ fn percent(share: &Measured<Estimate>) -> String {
 }
 
 fn density(text: &mut String, part: &Density) {
+    let bound = &part.evidence_lower_bound;
+    line!(
+        text,
+        "  negative ELBO              {} nats: reconstruction {}, KL {}; by one sample an image, ± for the images",
+        with_error(&bound.negative_elbo, 2),
+        with_error(&bound.reconstruction_nats, 2),
+        with_error(&bound.kl_nats, 2)
+    );
     let likelihood = &part.log_likelihood;
     let name = match part.is_likelihood {
         true => "negative log-likelihood",

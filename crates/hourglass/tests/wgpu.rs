@@ -175,7 +175,7 @@ fn compare<G: AutodiffBackend, C: AutodiffBackend>(
     device: &G::Device,
 ) -> Result<f64, ParityError> {
     let model = on_g.init::<G>([1, 4, 4], 1, device).expect("a model");
-    parity::check::<G, C>(&model, on_c, images, SIZES, device)
+    parity::check::<G, C>(&model, on_c, None, images, SIZES, device)
 }
 
 #[test]

@@ -10,14 +10,16 @@ use std::num::NonZeroUsize;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_models::{Autoencoder, Likelihood, StepContext};
-use serde::Serialize;
+use hourglass_models::{Autoencoder, Likelihood, StepContext, Stream};
+use serde::{Deserialize, Serialize};
 
-use super::subject::{EVALUATION_SEED, Progress, Shown, Subject};
+use super::estimates::EstimateDirectory;
+use super::subject::{EVALUATION_BATCH, EVALUATION_SEED, Progress, Shown, Subject};
 use super::{Measured, left_out};
+use crate::measures::Estimate;
 
 /// Pixels that are decoded at a time, over all images and samples.
-const CHUNK: usize = 4_000_000;
+pub(super) const CHUNK: usize = 4_000_000;
 
 /// A unit of the code is active if the variance over the images of its posterior mean is above this (Burda et al. 2016,
 /// section 5).
@@ -59,12 +61,26 @@ pub struct CodeInformation {
     pub active_units: usize,
 }
 
+/// The negative evidence lower bound of a split and its parts, in nats, with standard errors over the images. One sample
+/// an image, and the KL in closed form: of a model trained with one sample they are the terms of its evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct EvidenceLowerBound {
+    /// -E_q[log p(x|z)] + KL(q(z|x) || p(z))
+    pub negative_elbo: Estimate,
+    /// -E_q[log p(x|z)]
+    pub reconstruction_nats: Estimate,
+    /// KL(q(z|x) || p(z))
+    pub kl_nats: Estimate,
+}
+
 /// What is known of a model's density.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Density {
     /// Whether p(x|z) is one of the images measured. Bernoulli's on grey pixels is not: its numbers are in nats, but no
     /// likelihoods.
     pub is_likelihood: bool,
+    /// The evidence lower bound.
+    pub evidence_lower_bound: EvidenceLowerBound,
     /// The estimate by importance sampling.
     pub log_likelihood: LogLikelihood,
     /// What each dimension of the code carries.
@@ -75,52 +91,90 @@ pub struct Density {
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
     samples: NonZeroUsize,
+    directory: Option<&EstimateDirectory>,
     progress: Progress<'_>,
 ) -> Measured<Density> {
     let none = || left_out("the family has no prior and no posterior");
     let Some(code) = code_information(subject, progress) else {
         return none();
     };
-    let Some(log_likelihood) = log_likelihood(subject, samples, progress) else {
+    let Some(evidence_lower_bound) = evidence_lower_bound(subject, progress) else {
+        return none();
+    };
+    let Some(log_likelihood) = log_likelihood(subject, samples, directory, progress) else {
         return none();
     };
     Measured::Value(Density {
-        is_likelihood: subject.model.likelihood() != Likelihood::Bernoulli
-            || subject.is_binarized(),
+        is_likelihood: is_likelihood(subject),
+        evidence_lower_bound,
         log_likelihood,
         code,
     })
 }
 
-/// Estimates log p(x) from `samples` importance samples an image; nothing for families without importance weights.
+fn is_likelihood<B: Backend>(subject: Subject<'_, B>) -> bool {
+    subject.model.likelihood() != Likelihood::Bernoulli || subject.is_binarized()
+}
+
+/// Estimates log p(x) from `samples` importance samples an image; nothing for families without importance weights. What the
+/// directory has of it already is not computed again, and what is computed is kept there as it comes.
 pub fn log_likelihood<B: Backend>(
     subject: Subject<'_, B>,
     samples: NonZeroUsize,
+    directory: Option<&EstimateDirectory>,
     progress: Progress<'_>,
 ) -> Option<LogLikelihood> {
-    let samples = samples.get();
-    let mut estimates = Vec::with_capacity(subject.split.len());
-    let mut chunks = 0;
-    for Shown { images, .. } in subject.shown() {
-        let [batch, features] = images.dims();
-        let mut weights = vec![Weights::default(); batch];
-        let chunk = (CHUNK / (batch * features)).max(1);
-        for first in (0..samples).step_by(chunk) {
-            let context = StepContext::evaluate(EVALUATION_SEED, chunks);
-            chunks += 1;
-            let count = chunk.min(samples - first);
-            let log_weights =
-                subject
-                    .model
-                    .log_importance_weights(images.clone(), &context, count)?;
-            add_all(&mut weights, log_weights);
-            // In images, of which a part is done.
-            let done = estimates.len() + batch * (first + count) / samples;
-            progress("estimating the log-likelihood", done, subject.split.len());
+    let (samples, total) = (samples.get(), subject.split.len());
+    let (mut file, mut estimates) = match directory {
+        Some(directory) => {
+            let binarized = subject.is_binarized();
+            let likelihood = is_likelihood(subject);
+            directory.open(directory.origin(subject.split, samples, binarized, likelihood))
         }
-        estimates.extend(weights.iter().map(Weights::estimate));
+        None => (None, Vec::new()),
+    };
+    // Only whole batches are kept.
+    let kept = estimates.len().div_ceil(EVALUATION_BATCH);
+    for (batch, Shown { images, .. }) in subject.shown().enumerate().skip(kept) {
+        let done = estimates.len();
+        let found = estimate_batch(subject, images, batch, samples, &mut |images| {
+            progress("estimating the log-likelihood", done + images, total);
+        })?;
+        // What can't be written is measured without being kept.
+        file = file.and_then(|mut file| file.append(batch, &found).ok().map(|()| file));
+        estimates.extend(found);
     }
     (!estimates.is_empty()).then(|| summary(&estimates, samples))
+}
+
+/// The estimates of a batch; `progress` is called with the images done, of which a part is.
+///
+/// # Shapes
+/// - images: `[batch, features]`
+fn estimate_batch<B: Backend>(
+    subject: Subject<'_, B>,
+    images: Tensor<B, 2>,
+    batch: usize,
+    samples: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Option<Vec<OfImage>> {
+    let [count, features] = images.dims();
+    let chunk = |images: usize| (CHUNK / (images * features)).max(1);
+    // Noise has the number of the chunk, counted over all batches: those before this one are as large as the first.
+    let first_batch = EVALUATION_BATCH.min(subject.split.len());
+    let chunks_before = batch * samples.div_ceil(chunk(first_batch));
+    let chunk = chunk(count);
+    let mut weights = vec![Weights::default(); count];
+    for (index, first) in (0..samples).step_by(chunk).enumerate() {
+        let context = StepContext::evaluate(EVALUATION_SEED, (chunks_before + index) as u64);
+        let chunk = chunk.min(samples - first);
+        let log_weights = subject
+            .model
+            .log_importance_weights(images.clone(), &context, chunk)?;
+        add_all(&mut weights, log_weights);
+        progress(count * (first + chunk) / samples);
+    }
+    Some(weights.iter().map(Weights::estimate).collect())
 }
 
 /// Measures the posterior of each dimension; nothing for families without one.
@@ -144,6 +198,33 @@ pub fn code_information<B: Backend>(
             .filter(|&&variance| variance > ACTIVE_VARIANCE)
             .count(),
         mean_variance,
+    })
+}
+
+/// Measures the evidence lower bound; nothing for families without one.
+pub fn evidence_lower_bound<B: Backend>(
+    subject: Subject<'_, B>,
+    progress: Progress<'_>,
+) -> Option<EvidenceLowerBound> {
+    let model = subject.model;
+    let (mut reconstruction, mut kl) = (Vec::new(), Vec::new());
+    for (batch, Shown { images, .. }) in subject.shown().enumerate() {
+        let posterior = model.posterior(images.clone())?;
+        // The noise of the terms of a model that is trained with one sample.
+        let context = StepContext::evaluate(EVALUATION_SEED, batch as u64);
+        let epsilon = context.normal(Stream::Epsilon, posterior.mean.dims(), subject.device);
+        let parameters = model.decode(posterior.sample(epsilon));
+        let errors = model.likelihood().loss_per_image(parameters, images);
+        reconstruction.extend(errors.into_data().iter::<f64>());
+        let divergences = posterior.kl_per_dimension().sum_dim(1); // [batch, 1]
+        kl.extend(divergences.into_data().iter::<f64>());
+        progress("measuring the bound", kl.len(), subject.split.len());
+    }
+    let sums = reconstruction.iter().zip(&kl).map(|(a, b)| a + b);
+    Some(EvidenceLowerBound {
+        negative_elbo: Estimate::mean(&sums.collect::<Vec<f64>>())?,
+        reconstruction_nats: Estimate::mean(&reconstruction)?,
+        kl_nats: Estimate::mean(&kl)?,
     })
 }
 
@@ -214,10 +295,10 @@ impl Weights {
 }
 
 /// What the weights say of an image.
-#[derive(Debug, Clone, Copy)]
-struct OfImage {
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct OfImage {
     /// log 1/K sum_i w_i
-    log_likelihood: f64,
+    pub(super) log_likelihood: f64,
     /// Its variance for other samples, by the delta method; not a number with one sample.
     variance: f64,
     effective_samples: f64,

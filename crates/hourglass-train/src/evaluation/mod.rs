@@ -4,6 +4,7 @@ mod activity;
 mod baseline;
 mod classification;
 mod contraction;
+mod estimates;
 mod likelihood;
 mod outliers;
 mod reconstruction;
@@ -22,8 +23,10 @@ pub use activity::Activity;
 pub use baseline::{Cache, fit_pca};
 pub use classification::Classification;
 pub use contraction::Contraction;
+pub use estimates::{EstimateDirectory, FinishedEstimate, Origin};
 pub use likelihood::{
-    ACTIVE_VARIANCE, CodeInformation, Density, LogLikelihood, code_information, log_likelihood,
+    ACTIVE_VARIANCE, CodeInformation, Density, EvidenceLowerBound, LogLikelihood, code_information,
+    evidence_lower_bound, log_likelihood,
 };
 pub use outliers::Outliers;
 pub use reconstruction::{Class, Fidelity, Reconstruction};

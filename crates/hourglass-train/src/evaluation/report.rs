@@ -7,6 +7,7 @@ use hourglass_data::Subset;
 use serde::Serialize;
 
 use super::baseline::{Baseline, Cache};
+use super::estimates::EstimateDirectory;
 use super::subject::{Progress, Subject};
 use super::{
     Contraction, Density, Evaluation, Measured, Outliers, Reconstruction, Representation,
@@ -38,6 +39,8 @@ pub struct Request<'a> {
     pub measures: &'a [Measure],
     /// Importance samples an image.
     pub samples: NonZeroUsize,
+    /// Where the log-likelihood's estimates of the images are kept, so that they can go on and be compared.
+    pub estimates: Option<&'a EstimateDirectory>,
     /// Images whose Jacobians are computed.
     pub jacobian_images: usize,
     /// The images of another dataset, or why there are none.
@@ -87,7 +90,7 @@ pub fn examine<B: Backend>(
         representation: asks(Measure::Representation)
             .then(|| representation::measure(subject, baseline, request.cache, progress)),
         density: asks(Measure::Density)
-            .then(|| likelihood::measure(subject, request.samples, progress)),
+            .then(|| likelihood::measure(subject, request.samples, request.estimates, progress)),
         contraction: asks(Measure::Contraction)
             .then(|| contraction::measure(subject, request.jacobian_images, progress)),
         robustness: asks(Measure::Robustness)

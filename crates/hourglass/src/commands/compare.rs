@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use hourglass_train::RunDirectory;
+use hourglass_train::{FinishedEstimate, RunDirectory};
 use serde_json::{Map, Value, json};
 
 /// Compare finished runs: the settings in which they differ, and their numbers
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass compare runs/variational-1 runs/variational-2\n  hourglass compare runs/* --markdown\n\nThe numbers are those of each run's summary.json; `hourglass evaluate` measures more."
+    after_help = "Examples:\n  hourglass compare runs/variational-1 runs/variational-2\n  hourglass compare runs/* --markdown\n\nThe numbers are those of each run's summary.json. Where `hourglass evaluate` has kept estimates of the log-likelihood of the same images by as many samples for every run, the one by most samples is added, with the difference to the first run over the images and its standard error."
 )]
 pub(crate) struct Arguments {
     /// Run directories
@@ -35,6 +35,8 @@ struct Run {
     numbers: Map<String, Value>,
     /// Seconds of training, steps and the backend.
     facts: Map<String, Value>,
+    /// What `evaluate` has kept of the log-likelihood.
+    estimates: Vec<FinishedEstimate>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -43,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .iter()
         .map(|path| Run::read(path))
         .collect::<Result<_>>()?;
-    let rows = rows(&runs);
+    let mut rows = rows(&runs);
+    rows.extend(likelihood_rows(&runs));
     if arguments.json {
         let runs = runs.iter().enumerate().map(|(column, run)| {
             let values = rows
@@ -105,6 +108,7 @@ impl Run {
             split,
             numbers,
             facts,
+            estimates: FinishedEstimate::all_of(&run),
         })
     }
 }
@@ -178,6 +182,56 @@ fn rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
         row(name, &|run| run.facts.get(name));
     }
     rows
+}
+
+/// The log-likelihoods that all runs have of the same images of the first one's data and split, by most samples, and how
+/// far each is from the first's.
+fn likelihood_rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
+    let Some(estimates) = comparable_estimates(runs) else {
+        return Vec::new();
+    };
+    let first = estimates[0];
+    let difference = |estimate: &FinishedEstimate| {
+        let is_first = std::ptr::eq(estimate, first);
+        (!is_first).then(|| estimate.difference_to(first)).flatten()
+    };
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: &dyn Fn(&FinishedEstimate) -> Value| {
+        let values: Vec<Value> = estimates.iter().map(|estimate| value(estimate)).collect();
+        if values.iter().any(|value| !value.is_null()) {
+            rows.push((format!("log_likelihood.{name}"), values));
+        }
+    };
+    row("samples", &|estimate| json!(estimate.origin.samples));
+    row("is_likelihood", &|estimate| {
+        json!(estimate.origin.is_likelihood)
+    });
+    row("importance_weighted_nats", &|estimate| {
+        json!(estimate.mean().map(|mean| mean.value))
+    });
+    row("difference_to_first_nats", &|estimate| {
+        json!(difference(estimate).map(|difference| difference.value))
+    });
+    row("difference_standard_error_nats", &|estimate| {
+        json!(difference(estimate).and_then(|difference| difference.standard_error))
+    });
+    rows
+}
+
+/// An estimate of each run.
+fn comparable_estimates<'a>(runs: &'a [Run]) -> Option<Vec<&'a FinishedEstimate>> {
+    let first = runs.first()?;
+    let data = &first.facts.get("data")?["name"];
+    let of_first = first
+        .estimates
+        .iter()
+        .filter(|estimate| estimate.origin.split == first.split && *data == estimate.origin.data);
+    let of_all = |own| {
+        let of_run = |run: &'a Run| run.estimates.iter().find(|other| other.is_comparable(own));
+        runs.iter().map(of_run).collect::<Option<Vec<_>>>()
+    };
+    let candidates = of_first.filter_map(of_all);
+    candidates.max_by_key(|estimates| estimates[0].origin.samples)
 }
 
 fn text(value: &Value) -> String {

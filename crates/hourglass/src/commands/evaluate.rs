@@ -9,8 +9,9 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::{Locations, Split, Splits, Subset};
 use hourglass_train::{
-    Cache, DataIdentity, Measure, ModelFile, Report, Request, RunDirectory, Subject,
-    evaluation_sizes, examine, load_classifier, load_description, load_model, shape_of,
+    Cache, DataIdentity, EstimateDirectory, Measure, ModelFile, Report, Request, RunDirectory,
+    Subject, evaluation_sizes, examine, load_classifier, load_description, load_model,
+    model_sha256, shape_of,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ const OUTLIERS: &str = "fashion-mnist";
 /// Measure a model on a split, with PCA beside it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass evaluate runs/variational-1\n  hourglass evaluate runs/variational-1 --measures density --samples 5000\n  hourglass evaluate runs/variational-1 --data fashion-mnist --json"
+    after_help = "Examples:\n  hourglass evaluate runs/variational-1\n  hourglass evaluate runs/variational-1 --measures density --samples 5000\n  hourglass evaluate runs/variational-1 --data fashion-mnist --json\n\nThe log-likelihood's estimate is kept in RUN/log-likelihood, image by image: a second call goes on where the first was killed, and `hourglass compare` compares models by it."
 )]
 pub(crate) struct Arguments {
     /// A run directory
@@ -108,6 +109,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = locations.data_directory().ok();
     let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
+    // A model that can't be read is reported when it is loaded.
+    let model = model_sha256(&arguments.run).ok();
+    let estimates = model.map(|model_sha256| EstimateDirectory {
+        path: RunDirectory::open(&arguments.run).log_likelihoods(),
+        model_sha256,
+        backend: chosen.name().into(),
+        data: name.clone(),
+        split: arguments.split.to_string(),
+    });
     let report = chosen.run(Examine {
         arguments,
         description: &description,
@@ -116,6 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         request: Request {
             measures: &measures,
             samples: arguments.samples,
+            estimates: estimates.as_ref(),
             jacobian_images: arguments.jacobian_images.get(),
             outliers: others.as_ref().map_err(String::as_str),
             cache: cache.as_ref(),
