@@ -47,6 +47,8 @@ def cases() -> dict[str, dict]:
     add("undercomplete-gaussian", mlp(), gaussian)
     add("undercomplete-tied", mlp("tanh", tied=True))
     add("undercomplete-conv", conv("elu"))
+    add("undercomplete-output", {**mlp("tanh"), "output_activation": "sigmoid"})
+    add("undercomplete-output-conv", {**conv(), "output_activation": "elu"}, gaussian)
 
     add("sparse-l1", mlp(code_activation="relu", tied=True), penalty="l1", weight=0.1)
     add("sparse-kl", mlp("sigmoid", "sigmoid"), penalty="kl", target=0.05, weight=0.5)

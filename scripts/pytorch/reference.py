@@ -19,6 +19,11 @@ def activation(name: str) -> list[nn.Module]:
     return [] if name == "linear" else [ACTIVATIONS[name]()]
 
 
+def output_activation(network: dict) -> list[nn.Module]:
+    """The layer that the decoder ends in, if any."""
+    return activation(network.get("output_activation", "linear"))
+
+
 class TiedLinear(nn.Module):
     """A linear layer on the transposed weight of another one, with a bias of its own."""
 
@@ -49,7 +54,8 @@ def mlp(network: dict, features: int, code_outputs: int) -> tuple[nn.Sequential,
         up = [TiedLinear(linear) for linear in reversed(down)]
     else:
         up = [nn.Linear(i, o) for i, o in zip(widths[:0:-1], widths[-2::-1])]
-    return nn.Sequential(*stack(down), *activation(network["code_activation"])), nn.Sequential(*stack(up))
+    encoder = nn.Sequential(*stack(down), *activation(network["code_activation"]))
+    return encoder, nn.Sequential(*stack(up), *output_activation(network))
 
 
 def conv(network: dict, shape: list[int], code_outputs: int) -> tuple[nn.Sequential, nn.Sequential]:
@@ -67,7 +73,7 @@ def conv(network: dict, shape: list[int], code_outputs: int) -> tuple[nn.Sequent
     for i, o in zip(channels[:0:-1], channels[-2::-1]):
         up += [nn.ConvTranspose2d(i, o, 4, stride=2, padding=1), *activation(network["activation"])]
     up = up[: 1 + max(n for n, layer in enumerate(up) if isinstance(layer, nn.ConvTranspose2d))]
-    return nn.Sequential(*down), nn.Sequential(*up, nn.Flatten(1))
+    return nn.Sequential(*down), nn.Sequential(*up, *output_activation(network), nn.Flatten(1))
 
 
 def reconstruction(likelihood: str | dict, images: Tensor, decoded: Tensor) -> tuple[str, Tensor]:

@@ -31,8 +31,8 @@ pub enum LayerMethod {
         #[serde(default = "default_level")]
         level: f64,
     },
-    /// A restricted Boltzmann machine: binary units for sigmoid layers and Bernoulli pixels, linear ones with unit
-    /// variance for linear layers and other pixels.
+    /// A restricted Boltzmann machine: binary units for sigmoid layers and for pixels with Bernoulli or sigmoid
+    /// outputs, linear ones with unit variance for linear layers and other pixels.
     Rbm {
         /// The k of CD-k: steps of Gibbs sampling.
         #[serde(default = "default_gibbs_steps")]
@@ -170,9 +170,12 @@ impl LayerMethod {
                 }))
             }
             Self::Rbm { gibbs_steps, .. } => {
-                let visible = match likelihood {
-                    Likelihood::Bernoulli => Units::Binary,
-                    Likelihood::SquaredError | Likelihood::Gaussian { .. } => Units::Linear,
+                let is_binary =
+                    likelihood == Likelihood::Bernoulli || output_activation == Activation::Sigmoid;
+                let visible = if is_binary {
+                    Units::Binary
+                } else {
+                    Units::Linear
                 };
                 let units = [visible, layer.hidden_units()?];
                 LayerModel::Rbm([layer.inputs, layer.outputs], units, gibbs_steps)

@@ -115,6 +115,7 @@ fn exact_log_density(image: &[f64; FEATURES]) -> f64 {
 fn subject<'a>(model: &'a Model<B>, split: &'a Subset) -> Subject<'a, B> {
     Subject {
         model,
+        classifier: None,
         split,
         training: Err("not asked for"),
         device: &burn::backend::ndarray::NdArrayDevice::Cpu,

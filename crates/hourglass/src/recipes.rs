@@ -26,6 +26,9 @@ const RECIPES: &[(&str, &str)] = recipes![
     "conv",
     "vae-50",
     "iwae",
+    "deep",
+    "deep-rbm",
+    "stacked-denoising",
 ];
 
 /// The names of the recipes in the binary.

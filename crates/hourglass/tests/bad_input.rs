@@ -194,6 +194,42 @@ fn impossible_settings() {
             &["network.channels=[2, 2, 2, 2, 2, 2]"],
             &["`network.channels`", "expected"],
         ),
+        (
+            "conv",
+            &[
+                "pretraining.layers.method=autoencoder",
+                "pretraining.training.steps=2",
+            ],
+            &["`pretraining`", "mlp"],
+        ),
+        (
+            "deep",
+            &[
+                "pretraining.layers.method=rbm",
+                "pretraining.training.steps=2",
+            ],
+            &["`network.activation`", "sigmoid", "found elu"],
+        ),
+        (
+            "stacked-denoising",
+            &["pretraining.layers.level=2"],
+            &["`pretraining.layers.level`", "found 2"],
+        ),
+        (
+            "stacked-denoising",
+            &["classifier.early_stopping.term=loss_"],
+            &["of the classifier", "class_nats, error", "loss_"],
+        ),
+        (
+            "stacked-denoising",
+            &["classifier.steps=0"],
+            &["`classifier.steps`", "at least 1"],
+        ),
+        (
+            "undercomplete",
+            &["network.output_activation=sigmoid"],
+            &["`network.output_activation`", "logits", "found sigmoid"],
+        ),
     ];
     for (recipe, settings, parts) in cases {
         let settings = settings.iter().flat_map(|setting| ["--set", setting]);
@@ -387,6 +423,50 @@ fn training_images_that_are_gone_or_others() {
     let measured = workplace.run(&other).succeeds().json();
     let reason = measured["pca"]["left_out"].as_str().expect("a reason");
     assert!(reason.contains("own"), "{reason}");
+}
+
+#[test]
+fn classifiers_without_labels_and_damaged_ones() {
+    let workplace = Workplace::new();
+    workplace.write("own/train-images-idx3-ubyte", idx_images(20, 28));
+    workplace.write("own/t10k-images-idx3-ubyte", idx_images(20, 28));
+    workplace.write("recipe.toml", format!("{RECIPE}[classifier]\nsteps = 2"));
+    let train = [
+        "train",
+        "recipe.toml",
+        "--backend",
+        "ndarray",
+        "--out",
+        "run",
+    ];
+    let unlabelled = [&train[..], &["--data", "own"]].concat();
+    fails(
+        &workplace,
+        &unlabelled,
+        FAILED,
+        &["`classifier`", "labels", "own"],
+    );
+    assert!(!workplace.path("run").exists());
+
+    workplace.run(&train).succeeds();
+    let path = workplace.path("run/classifier.safetensors");
+    let bytes = fs::read(&path).expect("read");
+    let evaluate = ["evaluate", "run", "--backend", "ndarray"];
+    fs::write(&path, &bytes[..bytes.len() - 4]).expect("written");
+    fails(
+        &workplace,
+        &evaluate,
+        FAILED,
+        &["classifier.safetensors", "safetensors file"],
+    );
+    // A model's weights under a classifier's name.
+    fs::copy(workplace.path("run/model.safetensors"), &path).expect("copied");
+    fails(
+        &workplace,
+        &evaluate,
+        FAILED,
+        &["classifier.safetensors", "head.weight", "missing"],
+    );
 }
 
 #[test]

@@ -259,3 +259,57 @@ fn only_what_is_asked_for_is_measured() {
         assert!(report[absent].is_null(), "{absent}");
     }
 }
+
+/// A classifier that was fine-tuned is measured by training and again by `evaluate`, and a longer training helps.
+#[test]
+fn a_fine_tuned_classifier_is_measured() {
+    let workplace = Workplace::new();
+    let recipe = RECIPE.replace("limit = 500", "limit = 1500");
+    let recipe = format!("{recipe}[classifier]\nsteps = 150\nlearning_rate = 3e-3");
+    workplace.write("recipe.toml", recipe);
+    let train = [
+        "train",
+        "recipe.toml",
+        "--backend",
+        "ndarray",
+        "--json",
+        "--out",
+    ];
+    let short = ["short", "--set", "classifier.steps=1"];
+    let short = workplace
+        .run(&[&train[..], &short].concat())
+        .succeeds()
+        .json();
+    let trained = workplace
+        .run(&[&train[..], &["run"]].concat())
+        .succeeds()
+        .json();
+    let classifier = &trained["test"]["classifier"];
+    assert!(number(&classifier["error"]) < 0.3, "{classifier}");
+    assert!(
+        number(&short["test"]["classifier"]["error"]) > 0.5,
+        "{short}"
+    );
+    assert_eq!(classifier["classes"], 10);
+    let (error, errors) = (number(&classifier["error"]), number(&classifier["errors"]));
+    assert_eq!(error, errors / 1000.0);
+    let expected = (error * (1.0 - error) / 1000.0).sqrt();
+    assert_eq!(number(&classifier["standard_error"]), expected);
+
+    let evaluate = [&EVALUATE[..], &["--measures", "reconstruction"]].concat();
+    let measured = workplace.run(&evaluate).succeeds().json();
+    assert_eq!(&measured["classifier"], classifier);
+    let text = workplace.run(&[
+        "evaluate",
+        "run",
+        "--backend",
+        "ndarray",
+        "--measures",
+        "reconstruction",
+    ]);
+    assert!(
+        text.stdout.contains(&format!("{errors} errors")),
+        "{}",
+        text.stdout
+    );
+}

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hourglass_train::Checkpoint;
+use hourglass_train::{Checkpoint, Phase};
 use support::{Ran, Workplace, read};
 
 /// Steps between checkpoints.
@@ -288,6 +288,64 @@ fn killed_with_other_optimizers_and_families() {
         ),
     ] {
         killed_and_resumed(&recipe, 3, 1);
+    }
+}
+
+/// Layers as machines and as autoencoders, then the whole model, then a classifier: killed once in each.
+#[test]
+fn killed_in_every_phase() {
+    for method in [
+        "method = 'rbm'",
+        "method = 'denoising'\ncorruption = 'masking'",
+    ] {
+        let network = "code = 8\nactivation = 'sigmoid'";
+        let phases = format!(
+            "[pretraining.layers]\n{method}\n[pretraining.training]\nsteps = 30\n\
+             [classifier]\nsteps = 30\nearly_stopping = {{ term = 'error', patience = 9 }}\n[training]"
+        );
+        let recipe = RECIPE
+            .replace("code = 8", network)
+            .replace("[training]", &phases)
+            .replace("steps = 100", "steps = 30");
+        let workplace = Workplace::new();
+        workplace.write("recipe.toml", recipe);
+        let whole = Run::new(&workplace, "whole");
+        whole.finish();
+
+        let run = Run::new(&workplace, "killed");
+        let order = [
+            Phase::Layer(0),
+            Phase::Layer(1),
+            Phase::Whole,
+            Phase::Classifier,
+        ];
+        for phase in order {
+            let mut child = run.start();
+            let reached = wait_until(&mut child, || {
+                thread::sleep(Duration::from_micros(200));
+                let path = run.path.join("checkpoint/checkpoint.bin");
+                let checkpoint = Checkpoint::read(&path).expect("a whole checkpoint or none");
+                checkpoint.is_some_and(|checkpoint| checkpoint.state.phase == phase)
+            });
+            assert!(reached, "{method}: the run ended before its {phase}");
+            child.kill().expect("killed");
+            child.wait().expect("an end");
+        }
+        run.finish();
+        run.equals(&whole);
+        let classifier = |run: &Run<'_>| read(run.path.join("classifier.safetensors"));
+        assert!(classifier(&run) == classifier(&whole));
+
+        let summary = read(run.path.join("summary.json"));
+        let summary: serde_json::Value = serde_json::from_slice(&summary).expect("JSON");
+        let steps: Vec<_> = summary["phases"]
+            .as_array()
+            .expect("phases")
+            .iter()
+            .map(|phase| (phase["phase"].clone(), phase["steps"].clone()))
+            .collect();
+        let expected = order.map(|phase| (serde_json::json!(phase), serde_json::json!(30)));
+        assert_eq!(steps, expected);
     }
 }
 
