@@ -47,9 +47,12 @@ deep() {
         printf "| %s: squared error of the test images | %.2f | 3.00 | PCA-30: %.2f | %d |\n", title, ours, pca, seconds }'
 }
 
-# density RUN SAMPLES: estimates the log-likelihood of the test images.
+# As in the table.
+samples=5000
+
+# density RUN: estimates the log-likelihood of the test images.
 density() {
-    "$hourglass" evaluate "$1" --measures density --samples "$2" --json >"$1/density.json"
+    "$hourglass" evaluate "$1" --measures density --samples "$samples" --json >"$1/density.json"
 }
 
 # likelihood RUN PUBLISHED TITLE: a row from the run's last estimate.
@@ -57,7 +60,7 @@ likelihood() {
     awk -v nats="$(number importance_weighted_nats "$1/density.json")" \
         -v error="$(number standard_error_nats "$1/density.json")" \
         -v sampling="$(number monte_carlo_error_nats "$1/density.json")" \
-        -v samples="$(number samples "$1/density.json")" \
+        -v samples="$samples" \
         -v active="$(number active_units "$1/density.json")" \
         -v epochs="$(number epochs "$1/summary.json")" \
         -v seconds="$(number seconds "$1/summary.json")" -v published="$2" -v title="$3" 'BEGIN {
@@ -72,7 +75,7 @@ vae-50)
     run=runs/reproduce-vae-50
     train "$run" vae-50 --epochs 400 --set data.validation=0 --set training.learning_rate=2e-3 \
         --set objective.warmup=0.15
-    density "$run" 5000
+    density "$run"
     likelihood "$run" "86.76 (19)" "VAE, one layer of 50, k = 1"
     ;;
 iwae-50)
@@ -82,7 +85,7 @@ iwae-50)
     for run in "$one" "$fifty"; do
         train "$run" iwae --epochs 20 --set data.validation=0 --set training.learning_rate=2e-3 \
             --set objective.samples="${run##*-}"
-        density "$run" 5000
+        density "$run"
     done
     likelihood "$one" "86.76 (19)" "VAE, one layer of 50, k = 1"
     likelihood "$fifty" "84.78 (25)" "IWAE, one layer of 50, k = 50"

@@ -248,7 +248,7 @@ mod tests {
             let normalisation = std::f64::consts::TAU.sqrt();
             (points.map(density).sum::<f64>() * width / normalisation).ln()
         });
-        let expected = -integrals.sum::<f64>() + negative_energy(&machine, &v, &[0.0; 3]) * -1.0;
+        let expected = -integrals.sum::<f64>() - negative_energy(&machine, &v, &[0.0; 3]);
         let found = values(machine.free_energy(visible))[0];
         assert!((found - expected).abs() < 1e-9, "{found} {expected}");
     }
