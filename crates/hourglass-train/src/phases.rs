@@ -30,6 +30,17 @@ pub enum Phase {
     Classifier,
 }
 
+impl Phase {
+    /// Where the settings of its training stand in a recipe.
+    pub(crate) fn section(self) -> &'static str {
+        match self {
+            Self::Layer(_) => "pretraining.training",
+            Self::Whole => "training",
+            Self::Classifier => "classifier",
+        }
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

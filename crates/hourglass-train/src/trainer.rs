@@ -45,15 +45,18 @@ pub enum TrainError {
     },
     /// Early stopping has no images to watch.
     #[error(
-        "`early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
-         {images} images; hold out more"
+        "`{}.early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
+         {images} images; hold out more",
+        .phase.section()
     )]
     NothingToWatch {
+        /// The phase.
+        phase: Phase,
         /// The images to train on.
         images: usize,
     },
     /// Early stopping watches a term that the phase has not.
-    #[error("`early_stopping.term` of the {phase}: expected one of {expected}, found {found}")]
+    #[error("`{}.early_stopping.term`: expected one of {expected}, found {found}", .phase.section())]
     NoSuchTerm {
         /// The phase.
         phase: Phase,
@@ -113,10 +116,10 @@ fn not_finite_message(
         Some(step) => format!("the last good checkpoint is of step {step}"),
         None => "there is no checkpoint yet".to_owned(),
     };
-    let (place, section) = match phase {
-        Phase::Layer(_) => (format!("{phase}, step {step}"), "pretraining.training"),
-        Phase::Whole => (format!("step {step}"), "training"),
-        Phase::Classifier => (format!("{phase}, step {step}"), "classifier"),
+    let section = phase.section();
+    let place = match phase {
+        Phase::Whole => format!("step {step}"),
+        _ => format!("{phase}, step {step}"),
     };
     format!(
         "{place}: expected a finite {term}, found {value}; {kept}. Start a new run with a lower \
@@ -195,6 +198,14 @@ pub struct Outcome<B: Backend> {
     pub phases: Vec<FinishedPhase>,
 }
 
+impl<B: Backend> Outcome<B> {
+    /// Steps done on the whole model.
+    pub fn steps(&self) -> u64 {
+        let whole = self.phases.iter().find(|ended| ended.phase == Phase::Whole);
+        whole.map_or(0, |whole| whole.steps)
+    }
+}
+
 /// The shape of a subset's images.
 pub fn shape_of(subset: &Subset) -> ImageShape {
     subset.dataset().shape().to_array()
@@ -222,7 +233,8 @@ pub fn check_phases<B: Backend>(
         };
         let Some(batch) = Batches::sequential(validation, NonZeroUsize::MIN).next() else {
             let images = training.len();
-            return Err(TrainError::NothingToWatch { images });
+            let phase = plan.phase;
+            return Err(TrainError::NothingToWatch { phase, images });
         };
         let model = recipe.model.init::<B>(shape, 0, &device)?;
         let trainee = plan.trainee(&model, training, &device)?;

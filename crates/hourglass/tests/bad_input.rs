@@ -218,7 +218,11 @@ fn impossible_settings() {
         (
             "stacked-denoising",
             &["classifier.early_stopping.term=loss_"],
-            &["of the classifier", "class_nats, error", "loss_"],
+            &[
+                "`classifier.early_stopping.term`",
+                "class_nats, error",
+                "loss_",
+            ],
         ),
         (
             "stacked-denoising",

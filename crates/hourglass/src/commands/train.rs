@@ -320,8 +320,9 @@ impl Run<'_> {
         // The last step's update is the only one that no further step has measured.
         if let Some((term, value)) = evaluation.first_not_finite() {
             bail!(
-                "the finished model: expected a finite {term} of the {name} images, found {value}; nothing was saved. \
-                 Start a new run with a lower training.learning_rate, or with training.clip=1.0"
+                "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
+                 saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
+                outcome.steps()
             );
         }
         let data = DataIdentity {
