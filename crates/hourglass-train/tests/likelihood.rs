@@ -1,53 +1,28 @@
 //! Estimates of the log-likelihood, and what is said of the code, against closed forms in double precision. In a file of
 //! its own, since a process has one default precision.
 
+mod support;
+
 use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use burn::backend::NdArray;
-use burn::tensor::TensorData;
-use hourglass_data::{Dataset, ImageShape, Subset};
-use hourglass_models::{Model, ModelConfig, load_state_dict};
+use hourglass_data::Subset;
+use hourglass_models::{Model, ModelConfig};
 use hourglass_train::measures::Estimate;
 use hourglass_train::{
     EstimateDirectory, FinishedEstimate, LogLikelihood, RunDirectory, Subject, code_information,
     evaluate, evidence_lower_bound, log_likelihood, model_sha256,
 };
+use support::{B, CODE, FEATURES, assert_close, dot, images, split};
 
-type B = NdArray<f64>;
-
-const FEATURES: usize = 4;
-const CODE: usize = 2;
 const SIGMA: f64 = 0.4;
 
 /// The columns of W in the decoder x = W z + b: orthogonal, so that the dimensions of the posterior are independent.
 const COLUMNS: [[f64; FEATURES]; CODE] = [[0.9, -0.3, 0.5, 0.2], [0.2, 0.6, 0.2, -0.5]];
 const BIAS: [f64; FEATURES] = [0.2, 0.4, 0.5, 0.1];
 
-/// Images of 2 x 2 pixels without structure, one byte a pixel.
-fn split(images: usize) -> Subset {
-    let pixels = (0..images * FEATURES).map(|i| (i * i * 37 + i * 101 + 13) as u8);
-    let shape = ImageShape {
-        channels: 1,
-        height: 2,
-        width: 2,
-    };
-    let dataset = Dataset::from_memory("test", shape, pixels.collect(), None).expect("images");
-    Subset::all(&Arc::new(dataset))
-}
-
-fn images(split: &Subset) -> Vec<[f64; FEATURES]> {
-    let image = |index: &u32| split.dataset().image(*index as usize);
-    let pixel = |pixels: &[u8], i: usize| f64::from(f32::from(pixels[i]) / 255.0);
-    let images = split.indices().iter().map(image);
-    images
-        .map(|pixels| std::array::from_fn(|i| pixel(pixels, i)))
-        .collect()
-}
-
-/// A model of linear layers only, with the weights given, and `[outputs, inputs]` as PyTorch has them.
+/// A variational model of linear layers.
 fn model(
     objective: &str,
     encoder: [[f64; FEATURES]; 2 * CODE],
@@ -55,25 +30,13 @@ fn model(
     decoder: [[f64; CODE]; FEATURES],
     decoder_bias: [f64; FEATURES],
 ) -> Model<B> {
-    let network = r#"{"kind": "mlp", "hidden": [], "code": 2}"#;
-    let config =
-        format!(r#"{{"family": "variational", "network": {network}, "objective": {objective}}}"#);
-    let config: ModelConfig = serde_json::from_str(&config).expect("a config");
-    let model = config
-        .init::<B>([1, 2, 2], 0, &Default::default())
-        .expect("a valid config");
-    let weights = [
-        ("encoder.0.weight", TensorData::from(encoder)),
-        ("encoder.0.bias", TensorData::from(encoder_bias)),
-        ("decoder.0.weight", TensorData::from(decoder)),
-        ("decoder.0.bias", TensorData::from(decoder_bias)),
-    ];
-    let weights = weights.map(|(name, data)| (name.to_owned(), data));
-    load_state_dict(model, weights.into()).expect("fitting weights")
-}
-
-fn dot(a: &[f64; FEATURES], b: &[f64; FEATURES]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    support::model(
+        "variational",
+        "",
+        objective,
+        (encoder, encoder_bias),
+        (decoder, decoder_bias),
+    )
 }
 
 /// W, `[features, code]`
@@ -126,13 +89,6 @@ fn estimated(model: &Model<B>, split: &Subset, samples: usize) -> LogLikelihood 
     let samples = NonZeroUsize::new(samples).expect("samples");
     log_likelihood(subject(model, split), samples, None, &mut |_, _, _| {})
         .expect("a variational model")
-}
-
-fn assert_close(found: f64, expected: f64, tolerance: f64) {
-    assert!(
-        (found - expected).abs() <= tolerance,
-        "{found} instead of {expected}, which is more than {tolerance} off"
-    );
 }
 
 /// Every weight is p(x) itself.

@@ -340,9 +340,13 @@ fn robustness(text: &mut String, part: &[Robustness]) {
 }
 
 fn outliers(text: &mut String, part: &Outliers) {
+    let bound = match &part.auroc_negative_elbo {
+        Some(bound) => format!(", {} by its negative ELBO", or_dash(bound, 4)),
+        None => String::new(),
+    };
     line!(
         text,
-        "  {} images of {}: AUROC {} by the model's squared error, {} by PCA's",
+        "  {} images of {}: AUROC {} by the model's squared error{bound}, {} by PCA's squared error",
         part.images,
         part.data,
         or_dash(&part.auroc_squared_error, 4),

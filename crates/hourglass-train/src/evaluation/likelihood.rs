@@ -206,8 +206,37 @@ pub fn evidence_lower_bound<B: Backend>(
     subject: Subject<'_, B>,
     progress: Progress<'_>,
 ) -> Option<EvidenceLowerBound> {
+    let bounds = negative_elbos(subject, progress)?;
+    Some(EvidenceLowerBound {
+        negative_elbo: Estimate::mean(&bounds.sums())?,
+        reconstruction_nats: Estimate::mean(&bounds.reconstruction)?,
+        kl_nats: Estimate::mean(&bounds.kl)?,
+    })
+}
+
+/// The two parts of the negative evidence lower bound, in nats, of each image.
+#[derive(Default)]
+pub(super) struct NegativeElbos {
+    reconstruction: Vec<f64>,
+    kl: Vec<f64>,
+}
+
+impl NegativeElbos {
+    pub(super) fn sums(&self) -> Vec<f64> {
+        let parts = self.reconstruction.iter().zip(&self.kl);
+        parts
+            .map(|(reconstruction, kl)| reconstruction + kl)
+            .collect()
+    }
+}
+
+/// The bound of each image; nothing for families without one.
+pub(super) fn negative_elbos<B: Backend>(
+    subject: Subject<'_, B>,
+    progress: Progress<'_>,
+) -> Option<NegativeElbos> {
     let model = subject.model;
-    let (mut reconstruction, mut kl) = (Vec::new(), Vec::new());
+    let mut bounds = NegativeElbos::default();
     for (batch, Shown { images, .. }) in subject.shown().enumerate() {
         let posterior = model.posterior(images.clone())?;
         // The noise of the terms of a model that is trained with one sample.
@@ -215,17 +244,14 @@ pub fn evidence_lower_bound<B: Backend>(
         let epsilon = context.normal(Stream::Epsilon, posterior.mean.dims(), subject.device);
         let parameters = model.decode(posterior.sample(epsilon));
         let errors = model.likelihood().loss_per_image(parameters, images);
-        reconstruction.extend(errors.into_data().iter::<f64>());
         let divergences = posterior.kl_per_dimension().sum_dim(1); // [batch, 1]
-        kl.extend(divergences.into_data().iter::<f64>());
-        progress("measuring the bound", kl.len(), subject.split.len());
+        let values = [errors.into_data(), divergences.into_data()];
+        let [errors, divergences] = values.map(|data| data.iter::<f64>().collect::<Vec<_>>());
+        bounds.reconstruction.extend(errors);
+        bounds.kl.extend(divergences);
+        progress("measuring the bound", bounds.kl.len(), subject.split.len());
     }
-    let sums = reconstruction.iter().zip(&kl).map(|(a, b)| a + b);
-    Some(EvidenceLowerBound {
-        negative_elbo: Estimate::mean(&sums.collect::<Vec<f64>>())?,
-        reconstruction_nats: Estimate::mean(&reconstruction)?,
-        kl_nats: Estimate::mean(&kl)?,
-    })
+    Some(bounds)
 }
 
 /// Adds to each image's weights its row.

@@ -1,10 +1,11 @@
-//! Whether the error tells images of another kind from those that the model knows.
+//! Whether the error, or the bound, tells images of another kind from those that the model knows.
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use serde::Serialize;
 
 use super::baseline::{Baseline, Errors};
+use super::likelihood::negative_elbos;
 use super::subject::{Progress, Shown, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::Estimate;
@@ -19,6 +20,9 @@ pub struct Outliers {
     pub images: usize,
     /// By the model's squared error.
     pub auroc_squared_error: Measured<Estimate>,
+    /// By the negative evidence lower bound, for families that have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auroc_negative_elbo: Option<Measured<Estimate>>,
     /// By the squared error of PCA.
     pub auroc_pca_squared_error: Measured<Estimate>,
 }
@@ -40,11 +44,19 @@ pub(super) fn measure<B: Backend>(
         data: others.dataset().name().to_owned(),
         images: others.len(),
         auroc_squared_error: auroc(&inliers.model, &outliers.model).into(),
+        auroc_negative_elbo: bounds(subject, progress)
+            .zip(bounds(others_subject, progress))
+            .map(|(inliers, outliers)| auroc(&inliers, &outliers).into()),
         auroc_pca_squared_error: match baseline {
             Ok(_) => auroc(&inliers.pca, &outliers.pca).into(),
             Err(reason) => left_out(reason),
         },
     }
+}
+
+/// The negative evidence lower bounds of the clean images; nothing for families without one.
+fn bounds<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Option<Vec<f64>> {
+    negative_elbos(subject, progress).map(|bounds| bounds.sums())
 }
 
 /// The errors of the clean images.
