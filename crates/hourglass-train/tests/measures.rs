@@ -252,7 +252,7 @@ fn outliers(model: &Model<B>, split: &Subset, others: &Subset) -> Outliers {
 
 /// Brighter than the split.
 fn bright(images: usize) -> Subset {
-    subset(images, |i| 255 - ((i * i * 53 + i * 29) % 180) as u8, None)
+    subset(images, |i| 255 - ((i * i * 53 + i * 29) % 120) as u8, None)
 }
 
 #[test]
@@ -273,7 +273,10 @@ fn outliers_are_told_by_the_errors_of_the_model_and_of_pca() {
                 .collect()
         };
         let expected = share_of_pairs(&errors(&split), &errors(&others));
-        assert!((0.1..0.95).contains(&expected), "{expected} says little");
+        assert!(
+            (0.6..0.95).contains(&expected) || (0.05..0.4).contains(&expected),
+            "{expected} says little"
+        );
         // A few pairs have errors that single precision makes equal.
         assert_close(value(found).value, expected, 1e-4);
     }
@@ -313,7 +316,10 @@ fn outliers_are_told_by_the_bound() {
     let found = outliers(&model, &split, &others).auroc_negative_elbo;
     let bounds = |split: &Subset| images(split).iter().map(bound).collect::<Vec<_>>();
     let expected = share_of_pairs(&bounds(&split), &bounds(&others));
-    assert!((0.1..0.95).contains(&expected), "{expected} says little");
+    assert!(
+        (0.6..0.95).contains(&expected) || (0.05..0.4).contains(&expected),
+        "{expected} says little"
+    );
     assert_close(value(found.expect("a bound")).value, expected, 1e-4);
 }
 
@@ -467,14 +473,23 @@ fn representation_is_read_from_the_codes_of_the_right_images() {
 fn activity_counts_units_above_a_share_of_their_largest() {
     let split = split(700);
     let gain = 3.0;
-    let rectified = with_activation("sparse", "relu", r#"{"penalty": "l1"}"#, gain);
+    // Sigmoid units whose values are spread over several powers of ten, all far below 1.
+    let biases = [-20.0, -14.0];
+    let small = model(
+        "sparse",
+        r#", "code_activation": "sigmoid""#,
+        r#"{"penalty": "l1"}"#,
+        (ROWS.map(|row| row.map(|w| 4.0 * gain * w)), biases),
+        (DECODER, DECODER_BIAS),
+    );
+    let unit = |j: usize, image: &Image| {
+        1.0 / (1.0 + (-4.0 * gain * dot(&ROWS[j], image) - biases[j]).exp())
+    };
     let codes: Vec<[f64; CODE]> = images(&split)
         .iter()
-        .map(|image| {
-            std::array::from_fn(|j| (gain * dot(&ROWS[j], image) + ENCODER_BIAS[j]).max(0.0))
-        })
+        .map(|image| std::array::from_fn(|j| unit(j, image)))
         .collect();
-    let found = report(&rectified, Measure::Reconstruction, &inputs(&split))
+    let found = report(&small, Measure::Reconstruction, &inputs(&split))
         .evaluation
         .activity;
     let found = found.expect("a sparse family");
@@ -484,7 +499,7 @@ fn activity_counts_units_above_a_share_of_their_largest() {
     };
     let counts = [active(0), active(1)];
     assert!(
-        counts.iter().all(|&count| count < 690),
+        counts.iter().all(|count| (50..650).contains(count)),
         "{counts:?} says little"
     );
     assert_close(
@@ -494,7 +509,7 @@ fn activity_counts_units_above_a_share_of_their_largest() {
     );
     assert_eq!(found.dead_units, 0);
     let sum: f64 = codes.iter().flatten().sum();
-    assert_close(found.mean_activation, sum / 1400.0, 1e-6);
+    assert_close(found.mean_activation, sum / 1400.0, 1e-9);
     assert_eq!(found.median_target_deviation, None);
 
     let sigmoid = with_activation(

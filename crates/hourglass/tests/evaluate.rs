@@ -3,6 +3,9 @@
 mod support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{RECIPE, Workplace, idx_images, idx_labels};
@@ -312,4 +315,91 @@ fn a_fine_tuned_classifier_is_measured() {
         "{}",
         text.stdout
     );
+}
+
+/// The file of the only estimate that a run has.
+fn estimate_of(run: &Path) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(run.join("log-likelihood")).ok()?;
+    Some(entries.next()?.expect("an entry").path())
+}
+
+/// The estimated log-likelihood of each image, as a run keeps it; a line that is not whole counts for nothing.
+fn log_likelihoods(run: &Path) -> Vec<f64> {
+    let bytes = support::read(estimate_of(run).expect("an estimate"));
+    let text = String::from_utf8(bytes).expect("text");
+    let batches = text
+        .split_inclusive('\n')
+        .skip(1)
+        .filter(|line| line.ends_with('\n'));
+    let batches = batches.map(|line| {
+        let batch: Value = serde_json::from_str(line).expect("JSON");
+        batch["estimates"].as_array().expect("estimates").clone()
+    });
+    batches
+        .flatten()
+        .map(|image| number(&image["log_likelihood"]))
+        .collect()
+}
+
+/// An estimate that is killed goes on, and two runs are compared image by image.
+#[test]
+fn estimates_outlive_a_kill_and_are_compared() {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    /// Between the first line and the end of the first batch's.
+    const BEGUN: u64 = 10_000;
+    let workplace = Workplace::new();
+    let recipe = RECIPE.replace("undercomplete", "variational");
+    let objective = "likelihood = \"bernoulli\"\nbinarize = true";
+    workplace.write(
+        "recipe.toml",
+        recipe.replace("likelihood = \"squared_error\"", objective),
+    );
+    for (run, steps) in [("a", "training.steps=20"), ("b", "training.steps=60")] {
+        let train = ["train", "recipe.toml", "--backend", "ndarray", "--out"];
+        let steps = [run, "--set", steps];
+        workplace.run(&[&train[..], &steps].concat()).succeeds();
+    }
+    let estimate = |run| {
+        let density = ["--measures", "density", "--samples", "600"];
+        let evaluate = ["evaluate", run, "--backend", "ndarray", "--json"];
+        [&evaluate[..], &density].concat()
+    };
+    let run = workplace.path("a");
+    let mut killed = workplace
+        .command(&estimate("a"))
+        .spawn()
+        .expect("the program starts");
+    let start = Instant::now();
+    while estimate_of(&run).map_or(0, |file| support::read(file).len() as u64) < BEGUN {
+        assert!(start.elapsed() < PATIENCE, "no batch was kept");
+        thread::sleep(Duration::from_millis(1));
+    }
+    killed.kill().expect("killed");
+    killed.wait().expect("an end");
+    assert!(log_likelihoods(&run).len() < 1000, "killed too late");
+
+    let resumed = workplace.run(&estimate("a")).succeeds().json();
+    let kept = log_likelihoods(&run);
+    fs::remove_dir_all(run.join("log-likelihood")).expect("removed");
+    let whole = workplace.run(&estimate("a")).succeeds().json();
+    assert_eq!(resumed, whole);
+    assert_eq!(kept, log_likelihoods(&run));
+
+    workplace.run(&estimate("b")).succeeds();
+    let table = workplace.run(&["compare", "a", "b", "--json"]);
+    let table = table.succeeds().json();
+    let other = log_likelihoods(&workplace.path("b"));
+    let differences: Vec<f64> = kept.iter().zip(&other).map(|(a, b)| a - b).collect();
+    assert_eq!(differences.len(), 1000);
+    let mean = differences.iter().sum::<f64>() / 1000.0;
+    let squares: f64 = differences.iter().map(|d| (d - mean).powi(2)).sum();
+    let error = (squares / 999.0 / 1000.0).sqrt();
+    let values = &table[1]["values"];
+    let found = |name: &str| number(&values[format!("log_likelihood.{name}")]);
+    assert!((found("difference_to_first_nats") - mean).abs() < 1e-9);
+    assert!((found("difference_standard_error_nats") - error).abs() < 1e-9);
+    assert!(mean < -5.0 * error, "a longer training is better: {mean}");
+    let of_first = &table[0]["values"]["log_likelihood.importance_weighted_nats"];
+    let density = &whole["density"]["log_likelihood"];
+    assert_close(of_first, &density["importance_weighted_nats"]);
 }
