@@ -360,7 +360,7 @@ fn estimates_outlive_a_kill_and_are_compared() {
         workplace.run(&[&train[..], &steps].concat()).succeeds();
     }
     let estimate = |run| {
-        let density = ["--measures", "density", "--samples", "600"];
+        let density = ["--measures", "density", "--samples", "100"];
         let evaluate = ["evaluate", run, "--backend", "ndarray", "--json"];
         [&evaluate[..], &density].concat()
     };
