@@ -105,7 +105,11 @@ impl Training {
 
 fn terms_text<'a>(terms: impl Iterator<Item = (&'a str, f64)>) -> String {
     let parts: Vec<String> = terms
-        .map(|(name, value)| format!("{name} {value:.2}"))
+        .map(|(name, value)| {
+            // The error of a good classifier is of the order of 0.01.
+            let decimals = if value.abs() < 0.1 { 4 } else { 2 };
+            format!("{name} {value:.decimals$}")
+        })
         .collect();
     parts.join(", ")
 }
