@@ -20,9 +20,25 @@ usage() {
 name=${1:-}
 hourglass=${2:-target/release/hourglass}
 
-# number NAME FILE [N]: the Nth (first) number of that name in a JSON file.
+# number NAME FILE [N]: the Nth (first) number of that name in a JSON file; the last where N is $.
 number() {
     sed -n "s/^ *\"$1\": *\([-+.eE0-9]*\),*$/\1/p" "$2" | sed -n "${3:-1}p"
+}
+
+# backend RUN
+backend() {
+    sed -n 's/^ *"\(backend\|adapter\)": "\(.*\)",*$/\2/p' "$1/summary.json" | paste -sd '/'
+}
+
+# row WHAT OURS PUBLISHED SETTINGS RUN: prints a row of the table.
+row() {
+    local epochs seconds seed
+    # Of the last phase.
+    epochs=$(number epochs "$5/summary.json" '$')
+    seconds=$(number seconds "$5/summary.json")
+    seed=$(number seed "$5/summary.json")
+    LC_ALL=C printf '| %s | %s | %s | %s, %.0f epochs, seed %d, %s | %.0f |\n' \
+        "$1" "$2" "$3" "$4" "$epochs" "$seed" "$(backend "$5")" "$seconds"
 }
 
 # train RUN RECIPE OPTIONS...: starts the run, or goes on with it, unless it has ended.
@@ -38,13 +54,19 @@ train() {
     fi
 }
 
-# deep RECIPE TITLE
+# decimals N NUMBER
+decimals() {
+    LC_ALL=C printf "%.$1f" "$2"
+}
+
+# deep RECIPE WHAT
 deep() {
-    local run=runs/reproduce-$1
+    local run=runs/reproduce-$1 ours pca
     train "$run" "$1" --set data.validation=0
-    awk -v ours="$(number squared_error "$run/summary.json")" -v pca="$(number squared_error "$run/summary.json" 2)" \
-        -v seconds="$(number seconds "$run/summary.json")" -v title="$2" 'BEGIN {
-        printf "| %s: squared error of the test images | %.2f | 3.00 | PCA-30: %.2f | %d |\n", title, ours, pca, seconds }'
+    ours=$(decimals 2 "$(number squared_error "$run/summary.json")")
+    pca=$(decimals 2 "$(number squared_error "$run/summary.json" 2)")
+    row "Deep autoencoder 784-1000-500-250-30, $2: squared error of the test images" \
+        "$ours (PCA-30: $pca)" "3.00 (PCA-30: 13.87)" "\`$1\`" "$run"
 }
 
 # As in the table.
@@ -55,28 +77,27 @@ density() {
     "$hourglass" evaluate "$1" --measures density --samples "$samples" --json >"$1/density.json"
 }
 
-# likelihood RUN PUBLISHED TITLE: a row from the run's last estimate.
+# likelihood RUN PUBLISHED WHAT SETTINGS: a row from the run's last estimate.
 likelihood() {
-    awk -v nats="$(number importance_weighted_nats "$1/density.json")" \
-        -v error="$(number standard_error_nats "$1/density.json")" \
-        -v sampling="$(number monte_carlo_error_nats "$1/density.json")" \
-        -v samples="$samples" \
-        -v active="$(number active_units "$1/density.json")" \
-        -v epochs="$(number epochs "$1/summary.json")" \
-        -v seconds="$(number seconds "$1/summary.json")" -v published="$2" -v title="$3" 'BEGIN {
-        printf "| %s: negative log-likelihood by %d samples | %.2f nats ± %.2f (images) ± %.3f (samples), %d active | %s | %d epochs | %d |\n",
-            title, samples, nats, error, sampling, active, published, epochs, seconds }'
+    local file=$1/density.json nats images sampling active
+    # The last one: a model trained with more than one sample has a term of that name.
+    nats=$(decimals 2 "$(number importance_weighted_nats "$file" '$')")
+    images=$(decimals 2 "$(number standard_error_nats "$file")")
+    sampling=$(decimals 3 "$(number monte_carlo_error_nats "$file")")
+    active=$(number active_units "$file")
+    row "$3: negative log-likelihood of the test images by $samples samples, nats (active units)" \
+        "$nats ± $images (images) ± $sampling (samples) ($active)" "$2" "$4" "$1"
 }
 
 case $name in
-deep) deep deep "Deep autoencoder 784-1000-500-250-30, from random weights" ;;
-deep-rbm) deep deep-rbm "Deep autoencoder 784-1000-500-250-30, pretrained as RBMs" ;;
+deep) deep deep "from random weights" ;;
+deep-rbm) deep deep-rbm "pretrained as RBMs" ;;
 vae-50)
     run=runs/reproduce-vae-50
     train "$run" vae-50 --epochs 400 --set data.validation=0 --set training.learning_rate=2e-3 \
         --set objective.warmup=0.15
     density "$run"
-    likelihood "$run" "86.76 (19)" "VAE, one layer of 50, k = 1"
+    likelihood "$run" "86.76 (19)" "VAE, one layer of 50, k = 1" "\`vae-50\`"
     ;;
 iwae-50)
     # The same recipe, images and epochs; only k differs.
@@ -87,21 +108,19 @@ iwae-50)
             --set objective.samples="${run##*-}"
         density "$run"
     done
-    likelihood "$one" "86.76 (19)" "VAE, one layer of 50, k = 1"
-    likelihood "$fifty" "84.78 (25)" "IWAE, one layer of 50, k = 50"
+    likelihood "$one" "86.76 (19)" "VAE, one layer of 50, k = 1" "\`iwae\`"
+    likelihood "$fifty" "84.78 (25)" "IWAE, one layer of 50, k = 50" "\`iwae\`"
     "$hourglass" compare "$one" "$fifty"
     ;;
 stacked-denoising)
-    errors=()
     for seed in 0 1 2; do
         run=runs/reproduce-stacked-denoising-$seed
         train "$run" stacked-denoising --seed "$seed"
-        errors+=("$(number error "$run/summary.json")")
-    done
-    printf '%s\n' "${errors[@]}" | awk -v seconds="$(number seconds "$run/summary.json")" '{
-        list = list sprintf("%s%.2f", NR > 1 ? ", " : "", 100 * $1); sum += 100 * $1 } END {
-        printf "| SDAE-3, fine-tuned: test error of %d seeds | %s; mean %.2f %% | 1.28 %% | - | %d each |\n",
-            NR, list, sum / NR, seconds }'
+        error=$(number error "$run/summary.json")
+        row "SDAE-3, fine-tuned: test error, %" "$(awk "BEGIN { printf \"%.2f\", 100 * $error }")" "1.28" \
+            "\`stacked-denoising\`" "$run"
+        echo "$error"
+    done | awk '/^[|]/ { print; next } { sum += 100 * $1 } END { printf "mean of %d seeds: %.2f %%\n", NR / 2, sum / (NR / 2) }'
     ;;
 *) usage ;;
 esac

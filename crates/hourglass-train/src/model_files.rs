@@ -195,6 +195,11 @@ pub fn save_tensors(path: &Path, tensors: StateDict) -> Result<(), ModelFileErro
     Ok(write_atomically(path, &bytes)?)
 }
 
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 /// Reads a model's settings.
 ///
 /// # Errors
@@ -217,14 +222,15 @@ pub fn load_description(directory: &Path) -> Result<ModelFile, ModelFileError> {
         message,
     };
     let text = fs::read(&path)?;
-    let description: ModelFile =
-        serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
-    if description.format != FORMAT {
-        let found = description.format;
+    let unreadable = |error: serde_json::Error| content(error.to_string());
+    // First the format alone: of another one the rest can't be expected to be understood.
+    let Format { format } = serde_json::from_slice(&text).map_err(unreadable)?;
+    if format != FORMAT {
         return Err(content(format!(
-            "expected format {FORMAT}, found {found}: use the version of hourglass that wrote it"
+            "expected format {FORMAT}, found {format}: use the version of hourglass that wrote it"
         )));
     }
+    let description: ModelFile = serde_json::from_slice(&text).map_err(unreadable)?;
     let shape = description.shape;
     let pixels = shape
         .iter()

@@ -86,6 +86,7 @@ fn report(model: &Model<B>, measure: Measure, inputs: &Inputs<'_>) -> Report {
         measures: &[measure],
         samples: NonZeroUsize::MIN,
         estimates: None,
+        labelled: inputs.training,
         jacobian_images: inputs.jacobian_images,
         outliers: Ok(inputs.others),
         cache: None,

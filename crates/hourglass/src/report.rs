@@ -69,20 +69,22 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
         line("jacobian_norm", format!("{norm:.4}, mean of ||dh/dx||_F"));
     }
     if let Some(classification) = &evaluation.classification {
-        let Classification {
-            errors,
-            error,
-            standard_error,
-            ..
-        } = classification;
-        line(
-            "classifier",
-            format!(
-                "{errors} errors, {:.2} ± {:.2} %",
-                100.0 * error,
-                100.0 * standard_error
-            ),
-        );
+        let text = match classification {
+            Measured::Value(Classification {
+                errors,
+                error,
+                standard_error,
+                ..
+            }) => {
+                let share = Estimate {
+                    value: *error,
+                    standard_error: *standard_error,
+                };
+                format!("{errors} errors, {} %", in_percent(&share))
+            }
+            Measured::LeftOut { left_out } => format!("left out, since {left_out}"),
+        };
+        line("classifier", text);
     }
     lines.join("\n")
 }
@@ -187,6 +189,9 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
     if let Measured::Value(pca) = &part.pca {
         row("PCA", pca);
     }
+    reason(text, "PSNR", &part.model.psnr_decibels);
+    reason(text, "SSIM", &part.model.ssim);
+    reason(text, "PCA", &part.pca);
     section(text, "  by class", &part.classes, |text, classes| {
         line!(
             text,
@@ -213,10 +218,11 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
 fn representation(text: &mut String, part: &Representation) {
     line!(
         text,
-        "  {:<12} {:>8} {:>10} {:>14} {:>20}",
+        "  {:<12} {:>8} {:>10} {:>11} {:>14} {:>20}",
         "from",
         "features",
         "fitted to",
+        "measured on",
         "linear probe",
         "5 nearest neighbours"
     );
@@ -227,9 +233,10 @@ fn representation(text: &mut String, part: &Representation) {
         };
         line!(
             text,
-            "  {name:<12} {:>8} {:>10} {:>14} {:>20}{note}",
+            "  {name:<12} {:>8} {:>10} {:>11} {:>14} {:>20}{note}",
             readout.features,
             readout.training_images,
+            readout.test_images,
             percent(&readout.probe_accuracy),
             percent(&readout.neighbours_accuracy)
         );
@@ -239,16 +246,30 @@ fn representation(text: &mut String, part: &Representation) {
         row("PCA's codes", pca);
     }
     row("pixels", &part.pixels);
+    reason(text, "PCA's codes", &part.pca_codes);
+    let codes = &part.codes;
+    reason(text, "linear probe", &codes.probe_accuracy);
+    reason(text, "5 nearest neighbours", &codes.neighbours_accuracy);
 }
 
-/// A share in percent with its standard error, or a dash.
+/// A share in percent with its standard error.
+fn in_percent(share: &Estimate) -> String {
+    let error = share.standard_error.unwrap_or_default();
+    format!("{:.2} ± {:.2}", share.value * 100.0, error * 100.0)
+}
+
+/// The same, or a dash where there is none.
 fn percent(share: &Measured<Estimate>) -> String {
     match share {
-        Measured::Value(share) => {
-            let error = share.standard_error.unwrap_or_default();
-            format!("{:.2} ± {:.2}", share.value * 100.0, error * 100.0)
-        }
+        Measured::Value(share) => in_percent(share),
         Measured::LeftOut { .. } => "-".into(),
+    }
+}
+
+/// Why a number of the table above is not there, if it is not.
+fn reason<T>(text: &mut String, name: &str, number: &Measured<T>) {
+    if let Measured::LeftOut { left_out } = number {
+        line!(text, "  {name}: left out, since {left_out}");
     }
 }
 
@@ -266,23 +287,29 @@ fn density(text: &mut String, part: &Density) {
         true => "negative log-likelihood",
         false => "importance-weighted nats",
     };
+    let images = likelihood.standard_error_nats;
+    let images = images.map(|error| format!("; ± {error:.2} for the images"));
+    let samples = likelihood.monte_carlo_error_nats;
+    let samples = samples.map(|error| format!("; ± {error:.3} for the samples"));
     line!(
         text,
-        "  {name:<26} {:.2} nats by {} samples an image; ± {:.2} for the images, ± {:.3} for the samples",
+        "  {name:<26} {:.2} nats by {} samples an image{}{}",
         likelihood.importance_weighted_nats,
         likelihood.samples,
-        likelihood.standard_error_nats,
-        likelihood.monte_carlo_error_nats
+        images.unwrap_or_default(),
+        samples.unwrap_or_default()
     );
     if !part.is_likelihood {
         line!(text, "    (of Bernoulli on grey pixels: not a likelihood)");
     }
+    let bias = likelihood.bias_nats;
+    let bias = bias.map(|bias| format!("; with more samples lower by about {bias:.2} nats"));
     line!(
         text,
-        "  effective samples          {:.1} in the mean, {:.1} at least; with more samples lower by about {:.2} nats",
+        "  effective samples          {:.1} in the mean, {:.1} at least{}",
         likelihood.effective_samples,
         likelihood.smallest_effective_samples,
-        likelihood.bias_nats
+        bias.unwrap_or_default()
     );
     let code = &part.code;
     let kl: Vec<String> = code.kl_nats.iter().map(|kl| format!("{kl:.2}")).collect();
@@ -307,8 +334,11 @@ fn contraction(text: &mut String, part: &Contraction) {
         part.images
     );
     line!(text, "  singular values            {}", values.join(" "));
-    if let Measured::Value(share) = part.saturated_units {
-        line!(text, "  saturated units            {:.1} %", share * 100.0);
+    match &part.saturated_units {
+        Measured::Value(share) => {
+            line!(text, "  saturated units            {:.1} %", share * 100.0);
+        }
+        saturated => reason(text, "saturated units", saturated),
     }
 }
 

@@ -866,7 +866,15 @@ fn damaged_settings() {
         *config.pointer_mut(key).expect("the setting") = value;
         config.to_string().into_bytes()
     };
+    let mut newer: Value = serde_json::from_slice(&whole).expect("JSON");
+    newer["format"] = json!(2);
+    newer["added"] = json!("since");
+    newer["model"]["family"] = json!("magic");
     let cases: Vec<(Vec<u8>, &[&str])> = vec![
+        (
+            newer.to_string().into_bytes(),
+            &["expected format 1, found 2", "the version of hourglass"],
+        ),
         (whole[..whole.len() / 2].to_vec(), &["EOF"]),
         (b"[]".to_vec(), &["expected"]),
         (

@@ -403,3 +403,49 @@ fn estimates_outlive_a_kill_and_are_compared() {
     let density = &whole["density"]["log_likelihood"];
     assert_close(of_first, &density["importance_weighted_nats"]);
 }
+
+/// Labels of another data set are read by classifiers that are fitted to that one; without labels the rest is measured.
+#[test]
+fn another_data_set_is_measured_with_its_own_labels() {
+    let workplace = Workplace::new();
+    let recipe = format!("{RECIPE}[classifier]\nsteps = 3");
+    workplace.write("recipe.toml", recipe);
+    let train = ["train", "recipe.toml", "--backend", "ndarray", "--out"];
+    let steps = ["run", "--set", "training.steps=3"];
+    workplace.run(&[&train[..], &steps].concat()).succeeds();
+    // Of two classes that noise says nothing of; the labels of digits would be right a tenth of the time.
+    workplace.write("other/train-images-idx3-ubyte", idx_images(120, 28));
+    workplace.write("other/t10k-images-idx3-ubyte", idx_images(60, 28));
+    let labels = |count: u32| {
+        let mut bytes = idx_labels(count);
+        bytes[8..]
+            .iter_mut()
+            .for_each(|label| *label = 7 + *label % 2);
+        bytes
+    };
+    workplace.write("other/train-labels-idx1-ubyte", labels(120));
+    workplace.write("other/t10k-labels-idx1-ubyte", labels(60));
+    let other = [
+        &EVALUATE[..],
+        &["--data", "other", "--measures", "representation"],
+    ]
+    .concat();
+    let report = workplace.run(&other).succeeds().json();
+    let pixels = &report["representation"]["pixels"];
+    assert_eq!(pixels["training_images"], 120);
+    // The test images are the first of the training images: the nearest neighbour of each is itself.
+    assert!(number(&pixels["neighbours_accuracy"]["value"]) > 0.5);
+    assert!(report["classifier"]["error"].is_number());
+
+    fs::remove_file(workplace.path("other/train-labels-idx1-ubyte")).expect("removed");
+    fs::remove_file(workplace.path("other/t10k-labels-idx1-ubyte")).expect("removed");
+    let report = workplace.run(&other).succeeds().json();
+    for part in ["classifier", "representation"] {
+        let reason = report[part]["left_out"].as_str();
+        assert!(reason.is_some_and(|reason| reason.contains("no labels")));
+    }
+    let text = ["evaluate", "run", "--backend", "ndarray", "--data", "other"];
+    let text = workplace.run(&text).succeeds().stdout;
+    assert!(text.contains("classifier"), "{text}");
+    assert!(text.contains("saturated units: left out, since"), "{text}");
+}

@@ -5,6 +5,8 @@ use hourglass_models::Classifier;
 use serde::Serialize;
 
 use super::subject::{Progress, Shown, Subject, host};
+use super::{Measured, left_out};
+use crate::measures::Estimate;
 
 /// A classifier's errors on a split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -16,15 +18,15 @@ pub struct Classification {
     /// Their share of the images.
     pub error: f64,
     /// The standard error of that share for other images of the same kind, sqrt(p (1 - p) / images).
-    pub standard_error: f64,
+    pub standard_error: Option<f64>,
 }
 
-/// Counts the errors; nothing where the images have no labels.
+/// Counts the errors.
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
     classifier: &Classifier<B>,
     progress: Progress<'_>,
-) -> Option<Classification> {
+) -> Measured<Classification> {
     let (mut images, mut errors, mut classes) = (0, 0, 0);
     for Shown {
         images: batch,
@@ -33,7 +35,9 @@ pub(super) fn measure<B: Backend>(
     {
         let logits = classifier.forward(batch); // [batch, classes]
         [_, classes] = logits.dims();
-        let labels = labels?;
+        let Some(labels) = labels else {
+            return left_out("the images have no labels");
+        };
         errors += host(logits)
             .chunks_exact(classes)
             .zip(&labels)
@@ -42,13 +46,15 @@ pub(super) fn measure<B: Backend>(
         images += labels.len();
         progress("classifying", images, subject.split.len());
     }
-    let error = errors as f64 / images.max(1) as f64;
-    Some(Classification {
-        classes,
-        errors,
-        error,
-        standard_error: (error * (1.0 - error) / images.max(1) as f64).sqrt(),
-    })
+    match Estimate::share(errors, images) {
+        Some(error) => Measured::Value(Classification {
+            classes,
+            errors,
+            error: error.value,
+            standard_error: error.standard_error,
+        }),
+        None => left_out("there are no images"),
+    }
 }
 
 fn most_probable(logits: &[f32]) -> usize {

@@ -36,13 +36,15 @@ pub struct LogLikelihood {
     pub importance_weighted_nats: f64,
     /// The standard error of that mean for other images of the same kind: s / sqrt(images), s the standard deviation over
     /// the images. What sampling z adds to the spread is part of it.
-    pub standard_error_nats: f64,
+    /// None for a single image.
+    pub standard_error_nats: Option<f64>,
     /// The standard error of that mean for other samples of z and the same images, by the delta method: the variance of
-    /// log p_K(x) is about that of the mean of the weights over its square. Too small where single weights dominate.
-    pub monte_carlo_error_nats: f64,
+    /// log p_K(x) is about that of the mean of the weights over its square. Too small where single weights dominate. None
+    /// for a single sample.
+    pub monte_carlo_error_nats: Option<f64>,
     /// How far log p_K is expected to lie below log p, in the mean over the images: half the variance above, an image
-    /// (the delta method's second order). Too small where single weights dominate.
-    pub bias_nats: f64,
+    /// (the delta method's second order). Too small where single weights dominate. None for a single sample.
+    pub bias_nats: Option<f64>,
     /// (sum_i w_i)^2 / sum_i w_i^2, the mean over the images: K where the posterior is exact, 1 where a single weight
     /// dominates (Kong 1992).
     pub effective_samples: f64,
@@ -144,7 +146,7 @@ pub fn log_likelihood<B: Backend>(
         file = file.and_then(|mut file| file.append(batch, &found).ok().map(|()| file));
         estimates.extend(found);
     }
-    (!estimates.is_empty()).then(|| summary(&estimates, samples))
+    summary(&estimates, samples)
 }
 
 /// The estimates of a batch; `progress` is called with the images done, of which a part is.
@@ -330,27 +332,26 @@ pub(super) struct OfImage {
     effective_samples: f64,
 }
 
-fn summary(estimates: &[OfImage], samples: usize) -> LogLikelihood {
+/// Of the estimates of all images; nothing where there are none.
+fn summary(estimates: &[OfImage], samples: usize) -> Option<LogLikelihood> {
     let count = estimates.len() as f64;
     let mean_of = |value: fn(&OfImage) -> f64| estimates.iter().map(value).sum::<f64>() / count;
-    let mean = mean_of(|estimate| estimate.log_likelihood);
-    let squares = estimates
-        .iter()
-        .map(|estimate| (estimate.log_likelihood - mean).powi(2));
-    let variance = mean_of(|estimate| estimate.variance);
-    LogLikelihood {
+    let log_likelihoods = estimates.iter().map(|estimate| estimate.log_likelihood);
+    let log_likelihood = Estimate::mean(&log_likelihoods.collect::<Vec<_>>())?;
+    let variance = (samples > 1).then(|| mean_of(|estimate| estimate.variance));
+    Some(LogLikelihood {
         images: estimates.len(),
         samples,
-        importance_weighted_nats: -mean,
-        standard_error_nats: (squares.sum::<f64>() / (count - 1.0) / count).sqrt(),
-        monte_carlo_error_nats: (variance / count).sqrt(),
-        bias_nats: variance / 2.0,
+        importance_weighted_nats: -log_likelihood.value,
+        standard_error_nats: log_likelihood.standard_error,
+        monte_carlo_error_nats: variance.map(|variance| (variance / count).sqrt()),
+        bias_nats: variance.map(|variance| variance / 2.0),
         effective_samples: mean_of(|estimate| estimate.effective_samples),
         smallest_effective_samples: estimates
             .iter()
             .map(|estimate| estimate.effective_samples)
             .fold(f64::INFINITY, f64::min),
-    }
+    })
 }
 
 /// Sums and sums of squares of columns.
@@ -480,14 +481,15 @@ mod tests {
                 weights(&(0..SAMPLES).map(log_weight).collect::<Vec<_>>()).estimate()
             })
             .collect();
-        let summary = summary(&estimates, SAMPLES);
+        let summary = summary(&estimates, SAMPLES).expect("estimates");
         assert_eq!((summary.images, summary.samples), (REPETITIONS, SAMPLES));
         // Each repetition is an image here: the spread over the images is all from sampling.
-        let ratio = summary.monte_carlo_error_nats / summary.standard_error_nats;
-        assert_close(ratio, 1.0, 0.08);
+        let error = summary.standard_error_nats.expect("images");
+        let stated = summary.monte_carlo_error_nats.expect("samples");
+        assert_close(stated / error, 1.0, 0.08);
         let bias = summary.importance_weighted_nats;
-        assert_close(summary.bias_nats, bias, 0.3 * bias);
-        assert!(bias > 5.0 * summary.standard_error_nats, "{summary:?}");
+        assert_close(summary.bias_nats.expect("samples"), bias, 0.3 * bias);
+        assert!(bias > 5.0 * error, "{summary:?}");
         // 1 / E[w^2] of a log-normal.
         let effective = SAMPLES as f64 * (-DEVIATION * DEVIATION).exp();
         assert_close(summary.effective_samples, effective, 0.05 * SAMPLES as f64);

@@ -87,7 +87,7 @@ pub struct Evaluation {
     /// The mean over the images of ||dh/dx||_F, for families that control it.
     pub jacobian_norm: Option<f64>,
     /// The errors of the classifier that was fine-tuned from the model, where there is one.
-    pub classification: Option<Classification>,
+    pub classification: Option<Measured<Classification>>,
     /// The same error for PCA.
     pub pca: PcaComparison,
 }
@@ -205,7 +205,7 @@ fn evaluate_beside<B: Backend>(
         jacobian_norm: measured.jacobian_norm,
         classification: subject
             .classifier
-            .and_then(|classifier| classification::measure(subject, classifier, progress)),
+            .map(|classifier| classification::measure(subject, classifier, progress)),
     };
     (evaluation, baseline)
 }

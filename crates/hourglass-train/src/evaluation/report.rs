@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub samples: NonZeroUsize,
     /// Where the log-likelihood's estimates of the images are kept, so that they can go on and be compared.
     pub estimates: Option<&'a EstimateDirectory>,
+    /// The images that classifiers are fitted to; their labels mean what those of the split mean.
+    pub labelled: &'a Subset,
     /// Images whose Jacobians are computed.
     pub jacobian_images: usize,
     /// The images of another dataset, or why there are none.
@@ -88,7 +90,7 @@ pub fn examine<B: Backend>(
         reconstruction: asks(Measure::Reconstruction)
             .then(|| reconstruction::measure(subject, baseline, progress)),
         representation: asks(Measure::Representation)
-            .then(|| representation::measure(subject, baseline, request.cache, progress)),
+            .then(|| representation::measure(subject, request, baseline, progress)),
         density: asks(Measure::Density)
             .then(|| likelihood::measure(subject, request.samples, request.estimates, progress)),
         contraction: asks(Measure::Contraction)

@@ -6,7 +6,8 @@ use hourglass_data::Subset;
 use hourglass_models::Autoencoder;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{Baseline, Cache, cache_key};
+use super::baseline::{Baseline, cache_key};
+use super::report::Request;
 use super::subject::{Progress, Shown, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
@@ -54,14 +55,11 @@ struct Features {
 /// Fits and measures the classifiers.
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
+    request: &Request<'_>,
     baseline: Result<&Baseline, &str>,
-    cache: Option<&Cache>,
     progress: Progress<'_>,
 ) -> Measured<Representation> {
-    let training = match subject.training {
-        Ok(training) => training,
-        Err(reason) => return left_out(reason),
-    };
+    let training = request.labelled;
     if is_without_labels(training) || is_without_labels(subject.split) {
         return left_out("the images have no labels");
     }
@@ -91,11 +89,11 @@ pub(super) fn measure<B: Backend>(
                 "pixels"
             };
             let key = format!("{kind}-{}", cache_key(&[training, subject.split]));
-            let cached = cache.and_then(|cache| cache.get(&key));
+            let cached = request.cache.and_then(|cache| cache.get(&key));
             cached.unwrap_or_else(|| {
                 let features = features(subject, training, pixels, "reading", progress);
                 let readout = readout(&features, "pixels", progress);
-                if let Some(cache) = cache {
+                if let Some(cache) = request.cache {
                     cache.put(&key, &readout);
                 }
                 readout

@@ -238,11 +238,22 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),
-        // Three decimals, as `train` prints.
-        Value::Number(number) if number.is_f64() => {
-            format!("{:.3}", number.as_f64().unwrap_or(f64::NAN))
-        }
+        Value::Number(number) if number.is_f64() => decimal(number.as_f64().unwrap_or(f64::NAN)),
         other => other.to_string(),
+    }
+}
+
+/// Three decimals, as `train` prints; of numbers below 1, such as rates, four significant digits.
+fn decimal(number: f64) -> String {
+    let power = number.abs().log10().floor();
+    match power {
+        -6.0..0.0 => {
+            let text = format!("{number:.digits$}", digits = (3.0 - power) as usize);
+            text.trim_end_matches('0').to_owned()
+        }
+        f64::MIN..-6.0 => format!("{number:.3e}"),
+        // Of 0 it is minus infinity.
+        _ => format!("{number:.3}"),
     }
 }
 
@@ -271,4 +282,28 @@ fn markdown(table: &[Vec<String>]) -> String {
     let rule = format!("|---|{}\n", "--:|".repeat(table[0].len() - 1));
     let rows: String = table[1..].iter().map(line).collect();
     line(&table[0]) + &rule + &rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_differ_are_told_apart() {
+        let numbers = [
+            0.0,
+            12.3456,
+            -1.0,
+            0.5,
+            1e-3,
+            1.2e-3,
+            -2.5e-4,
+            1.0 / 6.0,
+            1e-9,
+        ];
+        let expected = [
+            "0.000", "12.346", "-1.000", "0.5", "0.001", "0.0012", "-0.00025", "0.1667", "1.000e-9",
+        ];
+        assert_eq!(numbers.map(decimal), expected);
+    }
 }

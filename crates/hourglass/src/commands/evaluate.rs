@@ -59,52 +59,28 @@ pub(crate) struct Arguments {
     locations: LocationArguments,
 }
 
+/// What the model is measured on.
+struct Images {
+    split: Subset,
+    /// The images that it was trained on; without them everything but PCA can be measured.
+    training: Result<Subset, String>,
+    /// Images of the split's data set, to which classifiers are fitted.
+    labelled: Subset,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = load_description(&arguments.run)?;
     let locations = arguments.locations.locations();
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let own = own_images(&arguments.run, &description, &locations);
-    let (training, split) = if *name == description.data.name {
-        let (splits, training, validation) = own?;
-        let split = match arguments.split {
-            Split::Train => training.clone(),
-            Split::Validation => validation,
-            Split::Test => Subset::all(splits.test()?),
-        };
-        (Ok(training), split)
-    } else {
-        let splits = open_data(name, &locations)?;
-        let split = match arguments.split {
-            Split::Train => Subset::all(splits.train()),
-            Split::Validation => bail!(
-                "--split validation: expected with the data that the model was trained on, found with {name}"
-            ),
-            Split::Test => Subset::all(splits.test()?),
-        };
-        (own.map(|(_, training, _)| training), split)
-    };
-    // Without the training images everything but PCA can be measured.
-    let training = training.map_err(|error| format!("{error:#}"));
-    if split.is_empty() {
-        bail!(
-            "--split {}: expected images, found none; the model was trained with data.validation = 0",
-            arguments.split
-        );
-    }
-    if shape_of(&split) != description.shape {
-        bail!(
-            "--data {name}: expected images of {:?} (channels, height, width), found {:?}",
-            description.shape,
-            shape_of(&split)
-        );
-    }
+    let images = images(arguments, &description, name, &locations)?;
+    let split = &images.split;
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let measures = arguments.measures.clone();
     let measures = measures.unwrap_or_else(|| MeasureName::value_variants().to_vec());
     let measures: Vec<Measure> = measures.into_iter().map(Measure::from).collect();
     let others = match &arguments.outliers {
-        Some(others) => Ok(outlier_images(others, &description, &split, &locations)?),
-        None => outlier_images(OUTLIERS, &description, &split, &locations),
+        Some(others) => Ok(outlier_images(others, &description, split, &locations)?),
+        None => outlier_images(OUTLIERS, &description, split, &locations),
     };
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = locations.data_directory().ok();
@@ -121,40 +97,104 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let report = chosen.run(Examine {
         arguments,
         description: &description,
-        split: &split,
-        training: training.as_ref().map_err(String::as_str),
+        split,
+        training: images.training.as_ref().map_err(String::as_str),
         request: Request {
             measures: &measures,
             samples: arguments.samples,
             estimates: estimates.as_ref(),
+            labelled: &images.labelled,
             jacobian_images: arguments.jacobian_images.get(),
             outliers: others.as_ref().map_err(String::as_str),
             cache: cache.as_ref(),
         },
     })?;
-    if arguments.json {
-        let mut map = serde_json::Map::new();
-        map.insert("run".into(), json!(arguments.run));
-        map.insert("family".into(), json!(description.model.family()));
-        map.insert("model".into(), json!(description.model));
-        map.insert("data".into(), json!(name));
-        map.insert("split".into(), json!(arguments.split.to_string()));
-        map.insert("backend".into(), json!(chosen.name()));
-        map.insert("units".into(), json!(description.units));
-        map.extend(report.evaluation.to_json());
-        if let Value::Object(parts) = json!(report) {
-            map.extend(parts);
+    print(arguments, &description, name, chosen.name(), &report);
+    Ok(())
+}
+
+/// The images of the split, and those beside which it is measured.
+fn images(
+    arguments: &Arguments,
+    description: &ModelFile,
+    name: &str,
+    locations: &Locations,
+) -> Result<Images> {
+    let own = own_images(&arguments.run, description, locations);
+    let images = if *name == description.data.name {
+        let (splits, training, validation) = own?;
+        Images {
+            split: match arguments.split {
+                Split::Train => training.clone(),
+                Split::Validation => validation,
+                Split::Test => Subset::all(splits.test()?),
+            },
+            labelled: training.clone(),
+            training: Ok(training),
         }
-        println!("{:#}", json!(map));
     } else {
+        let splits = open_data(name, locations)?;
+        let training = Subset::all(splits.train());
+        Images {
+            split: match arguments.split {
+                Split::Train => training.clone(),
+                Split::Validation => bail!(
+                    "--split validation: expected with the data that the model was trained on, found with {name}"
+                ),
+                Split::Test => Subset::all(splits.test()?),
+            },
+            labelled: training,
+            training: own
+                .map(|(_, training, _)| training)
+                .map_err(|error| format!("{error:#}")),
+        }
+    };
+    let split = &images.split;
+    if split.is_empty() {
+        bail!(
+            "--split {}: expected images, found none; the model was trained with data.validation = 0",
+            arguments.split
+        );
+    }
+    if shape_of(split) != description.shape {
+        bail!(
+            "--data {name}: expected images of {:?} (channels, height, width), found {:?}",
+            description.shape,
+            shape_of(split)
+        );
+    }
+    Ok(images)
+}
+
+fn print(
+    arguments: &Arguments,
+    description: &ModelFile,
+    name: &str,
+    backend: &str,
+    report: &Report,
+) {
+    if !arguments.json {
         println!(
             "{} on {name}, {}",
             arguments.run.display(),
             evaluation_text(&report.evaluation, &arguments.split.to_string())
         );
-        print!("{}", report_text(&report));
+        print!("{}", report_text(report));
+        return;
     }
-    Ok(())
+    let mut map = serde_json::Map::new();
+    map.insert("run".into(), json!(arguments.run));
+    map.insert("family".into(), json!(description.model.family()));
+    map.insert("model".into(), json!(description.model));
+    map.insert("data".into(), json!(name));
+    map.insert("split".into(), json!(arguments.split.to_string()));
+    map.insert("backend".into(), json!(backend));
+    map.insert("units".into(), json!(description.units));
+    map.extend(report.evaluation.to_json());
+    if let Value::Object(parts) = json!(report) {
+        map.extend(parts);
+    }
+    println!("{:#}", json!(map));
 }
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.
