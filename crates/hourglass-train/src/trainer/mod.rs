@@ -3,19 +3,19 @@
 //! Burn-train gives the step and its interruption. Its own loop can't resume exactly: neither the order of the data nor
 //! the state of early stopping nor the metrics are in its checkpoints, so the loop, the order and the checkpoints are here.
 
+mod error;
+
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
-use burn::record::RecorderError;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
-use hourglass_data::{Batch, Batches, Cursor, DataError, Subset};
-use hourglass_models::{Classifier, ConfigError, ImageShape, Model, StateDictError, StepContext};
-use thiserror::Error;
+use hourglass_data::{Batch, Batches, Cursor, Subset};
+use hourglass_models::{Classifier, ImageShape, Model, StepContext};
 
-use crate::checkpoint::{Checkpoint, CheckpointError, FinishedPhase, State};
+use crate::checkpoint::{Checkpoint, FinishedPhase, State};
 use crate::evaluation::mean_terms;
 use crate::optimizer::{AnyOptimizer, clip_by_norm, record_from_bytes, record_to_bytes};
 use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
@@ -23,109 +23,10 @@ use crate::recipe::{EarlyStopping, Recipe};
 use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
 use crate::terms::{NotFinite, Terms, stacked};
 
+pub use error::TrainError;
+
 /// Steps between readings of the terms: reading waits for the device.
 const READ_EVERY: u64 = 20;
-
-/// A training run that can't go on.
-#[derive(Debug, Error)]
-pub enum TrainError {
-    /// A term of the objective is not a finite number.
-    #[error("{}", not_finite_message(*.phase, *.step, .term, *.value, *.checkpoint))]
-    NotFinite {
-        /// The phase.
-        phase: Phase,
-        /// The step, from 0.
-        step: u64,
-        /// The term.
-        term: String,
-        /// Its value.
-        value: f64,
-        /// The step of the last checkpoint.
-        checkpoint: Option<u64>,
-    },
-    /// Early stopping has no images to watch.
-    #[error(
-        "`{}.early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
-         {images} images; hold out more",
-        .phase.section()
-    )]
-    NothingToWatch {
-        /// The phase.
-        phase: Phase,
-        /// The images to train on.
-        images: usize,
-    },
-    /// Early stopping watches a term that the phase has not.
-    #[error("`{}.early_stopping.term`: expected one of {expected}, found {found}", .phase.section())]
-    NoSuchTerm {
-        /// The phase.
-        phase: Phase,
-        /// The terms of the phase.
-        expected: String,
-        /// The term asked for.
-        found: String,
-    },
-    /// A classifier has no labels to learn from.
-    #[error(
-        "`classifier`: expected training images with labels, found none in {data}; name other data, or leave the \
-         section out"
-    )]
-    Unlabelled {
-        /// The dataset.
-        data: String,
-    },
-    /// The checkpoint is of another recipe or other data.
-    #[error(
-        "{path}: expected a checkpoint of this {what}, found one of another; resume with the settings that the run began \
-         with, or start a new run"
-    )]
-    OtherRun {
-        /// The checkpoint.
-        path: std::path::PathBuf,
-        /// What differs.
-        what: &'static str,
-    },
-    /// A setting of the model can't be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data can't be used.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// A checkpoint can't be written or read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// A checkpoint's weights do not fit the model.
-    #[error("the checkpoint's weights can't be read")]
-    Record(#[from] RecorderError),
-    /// The weights of a layer can't be put into the network.
-    #[error(transparent)]
-    Weights(#[from] StateDictError),
-    /// A file can't be read or written.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-}
-
-fn not_finite_message(
-    phase: Phase,
-    step: u64,
-    term: &str,
-    value: f64,
-    checkpoint: Option<u64>,
-) -> String {
-    let kept = match checkpoint {
-        Some(step) => format!("the last good checkpoint is of step {step}"),
-        None => "there is no checkpoint yet".to_owned(),
-    };
-    let section = phase.section();
-    let place = match phase {
-        Phase::Whole => format!("step {step}"),
-        _ => format!("{phase}, step {step}"),
-    };
-    format!(
-        "{place}: expected a finite {term}, found {value}; {kept}. Start a new run with a lower \
-         {section}.learning_rate, or with {section}.clip=1.0"
-    )
-}
 
 /// A run, ready to be trained.
 #[derive(Debug)]
