@@ -7,6 +7,7 @@ use burn::tensor::backend::Backend;
 use crate::losses::Likelihood;
 use crate::posterior::Posterior;
 use crate::step::StepContext;
+use crate::top_k::keep_largest;
 
 /// An autoencoder: an encoder h = f(x) and a decoder that gives the parameters of p(x|h).
 pub trait Autoencoder<B: Backend>: Module<B> {
@@ -16,6 +17,11 @@ pub trait Autoencoder<B: Backend>: Module<B> {
     /// - images: `[batch, features]`
     /// - output: `[batch, code]`
     fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2>;
+
+    /// How the code is made from the outputs of the encoder's network.
+    fn selection(&self) -> Selection {
+        Selection::All
+    }
 
     /// Parameters of p(x|h): means or logits, as [`Autoencoder::likelihood`] says.
     ///
@@ -115,6 +121,30 @@ pub trait Autoencoder<B: Backend>: Module<B> {
     /// - images, output: `[batch, features]`
     fn reconstruct(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
         self.likelihood().mean(self.decode(self.encode(images)))
+    }
+}
+
+/// Which outputs of an encoder's network make the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// All, as they are.
+    All,
+    /// The first ones: the others say how certain they are.
+    First(usize),
+    /// The largest ones of each image in their places, the others being 0. Of equal values the first.
+    Largest(usize),
+}
+
+impl Selection {
+    /// # Shapes
+    /// - outputs: `[batch, encoder outputs]`
+    /// - output: `[batch, code]`
+    pub(crate) fn apply<B: Backend>(&self, outputs: Tensor<B, 2>) -> Tensor<B, 2> {
+        match *self {
+            Self::All => outputs,
+            Self::First(count) => outputs.narrow(1, 0, count),
+            Self::Largest(count) => keep_largest(outputs, count),
+        }
     }
 }
 

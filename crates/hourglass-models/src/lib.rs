@@ -37,7 +37,7 @@ mod state_dict;
 mod step;
 mod top_k;
 
-pub use autoencoder::{Autoencoder, Loss, Sparsity};
+pub use autoencoder::{Autoencoder, Loss, Selection, Sparsity};
 pub use classifier::Classifier;
 pub use config::{ConfigError, FamilyConfig, ImageShape};
 pub use corruption::Corruption;

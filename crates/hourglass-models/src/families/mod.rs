@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::autoencoder::{Autoencoder, Loss, Sparsity};
+use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
 use crate::config::{ConfigError, FamilyConfig, ImageShape};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
@@ -115,6 +115,10 @@ macro_rules! families {
 
             fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {
                 match self { $(Self::$model(model) => model.loss(images, step),)+ }
+            }
+
+            fn selection(&self) -> Selection {
+                match self { $(Self::$model(model) => model.selection(),)+ }
             }
 
             fn likelihood(&self) -> Likelihood {

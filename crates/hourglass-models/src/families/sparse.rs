@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::autoencoder::{Autoencoder, Loss, Sparsity};
+use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
 use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
 use crate::losses::Likelihood;
 use crate::networks::{Activation, Network, NetworkConfig};
@@ -222,12 +222,15 @@ impl<B: Backend> Sparse<B> {
 
 impl<B: Backend> Autoencoder<B> for Sparse<B> {
     fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-        let codes = self.network.encode(images);
+        self.selection().apply(self.network.encode(images))
+    }
+
+    fn selection(&self) -> Selection {
         match self.objective {
             SparseObjective::TopK { k, evaluation_k, .. } => {
-                keep_largest(codes, evaluation_k.unwrap_or(k))
+                Selection::Largest(evaluation_k.unwrap_or(k))
             }
-            SparseObjective::L1 { .. } | SparseObjective::Kl { .. } => codes,
+            SparseObjective::L1 { .. } | SparseObjective::Kl { .. } => Selection::All,
         }
     }
 

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::autoencoder::{Autoencoder, Loss};
+use crate::autoencoder::{Autoencoder, Loss, Selection};
 use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
@@ -234,7 +234,11 @@ impl<B: Backend> Variational<B> {
 
 impl<B: Backend> Autoencoder<B> for Variational<B> {
     fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.encode(images).narrow(1, 0, self.code)
+        self.selection().apply(self.network.encode(images))
+    }
+
+    fn selection(&self) -> Selection {
+        Selection::First(self.code)
     }
 
     fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {

@@ -8,7 +8,10 @@ use burn::tensor::Tensor;
 use clap::ValueEnum;
 use hourglass_data::{Batches, Subset};
 use hourglass_models::{Autoencoder, Model};
-use hourglass_train::{ModelFile, images_of, load_model, save_tensors, save_weights, shape_of};
+use hourglass_onnx::{Options, Part, to_onnx};
+use hourglass_train::{
+    ModelFile, images_of, load_model, save_tensors, save_weights, shape_of, write_atomically,
+};
 
 use super::open_data;
 use crate::UsageError;
@@ -22,7 +25,7 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
 /// Write a model's weights for other programs
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass export runs/variational-1 --format safetensors --out vae.safetensors\n\nThe names and layouts are PyTorch's: `encoder` and `decoder` are each a torch.nn.Sequential."
+    after_help = "Examples:\n  hourglass export runs/variational-1 --format safetensors --out vae.safetensors\n  hourglass export runs/variational-1 --format onnx --part decoder --out decoder.onnx\n\nThe names and layouts of safetensors are PyTorch's: `encoder` and `decoder` are each a torch.nn.Sequential. The graphs of ONNX take `images` [batch, features] in [0, 1] (or, with --bytes, [batch, channels, height, width] from 0 to 255) to `codes`, and these to `reconstructions`, the means of p(x|h); the batch has any size."
 )]
 pub(crate) struct Arguments {
     /// A run directory
@@ -30,6 +33,15 @@ pub(crate) struct Arguments {
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     format: Format,
+    /// What an ONNX graph computes
+    #[arg(long, value_enum, default_value_t = PartName::Reconstruction)]
+    part: PartName,
+    /// Let an ONNX graph take images of bytes, as they are in files
+    #[arg(long)]
+    bytes: bool,
+    /// Let an ONNX graph give what the decoder gives, logits where the likelihood is Bernoulli's, in place of means
+    #[arg(long)]
+    logits: bool,
     /// The file to write
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
@@ -47,6 +59,28 @@ pub(crate) struct Arguments {
 enum Format {
     /// float32 tensors by name
     Safetensors,
+    /// A graph with its weights, opset 17
+    Onnx,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PartName {
+    /// From images to codes
+    Encoder,
+    /// From codes to reconstructions
+    Decoder,
+    /// From images to codes and reconstructions
+    Reconstruction,
+}
+
+impl From<PartName> for Part {
+    fn from(name: PartName) -> Self {
+        match name {
+            PartName::Encoder => Self::Encoder,
+            PartName::Decoder => Self::Decoder,
+            PartName::Reconstruction => Self::Reconstruction,
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -60,6 +94,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             );
         }
     }
+    let asks_for_graph = arguments.bytes || arguments.logits;
+    if arguments.format == Format::Safetensors && asks_for_graph {
+        bail!(UsageError(
+            "--bytes, --logits: expected with --format onnx, found with safetensors, which has no graph".into()
+        ));
+    }
     if arguments.examples.as_ref() == Some(&arguments.out) {
         bail!(UsageError(
             "--examples: expected another file than --out".into()
@@ -67,6 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     match arguments.format {
         Format::Safetensors => save_weights(&arguments.out, &model)?,
+        Format::Onnx => {
+            let graph = onnx(arguments, &description, &model)?;
+            write_atomically(&arguments.out, &graph)?;
+        }
     }
     println!("{}", arguments.out.display());
     if let Some(path) = &arguments.examples {
@@ -74,6 +118,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         println!("{}", path.display());
     }
     Ok(())
+}
+
+/// The ONNX file of the part that is asked for.
+fn onnx(arguments: &Arguments, description: &ModelFile, model: &Model<Cpu>) -> Result<Vec<u8>> {
+    let options = Options {
+        part: arguments.part.into(),
+        bytes: arguments.bytes,
+        logits: arguments.logits,
+    };
+    let settings = serde_json::to_string(&description.model)?;
+    let data = serde_json::to_string(&description.data)?;
+    let metadata = [
+        ("model", settings.as_str()),
+        ("data", data.as_str()),
+        ("units", description.units.as_str()),
+    ];
+    let code = description.model.network().code();
+    Ok(to_onnx(model, code, description.shape, options, &metadata)?)
 }
 
 /// Writes `images`, `codes` and `decoded`, a row an image.
