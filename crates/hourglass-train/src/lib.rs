@@ -27,9 +27,9 @@ pub use evaluation::{
 };
 pub use files::write_atomically;
 pub use model_files::{
-    CLASSIFIER_FILE, CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, WEIGHTS_FILE,
-    load_classifier, load_description, load_model, model_sha256, save_classifier, save_model,
-    save_tensors, save_weights,
+    CLASSIFIER_FILE, CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, Precision, WEIGHTS_FILE,
+    load_classifier, load_description, load_model, model_sha256, read_description, read_model,
+    save_classifier, save_model, save_tensors, save_weights,
 };
 pub use phases::Phase;
 pub use recipe::{
@@ -40,5 +40,6 @@ pub use results::{PICTURE_SIZES, ResultsError, Summary, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
 pub use terms::LOSS;
 pub use trainer::{
-    Ending, Job, Observer, Outcome, Standing, TrainError, check_phases, shape_of, train,
+    Ending, Job, Observer, Outcome, Standing, TrainError, check_phases, initial_model, shape_of,
+    train,
 };

@@ -1,10 +1,12 @@
 //! Finished models: `config.json` and `model.safetensors`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use fs_err as fs;
+use hourglass_data::{Dataset, catalog};
 use hourglass_models::{
     Classifier, ConfigError, ImageShape, Model, ModelConfig, NetworkConfig, StateDict,
     StateDictError, load_state_dict, state_dict,
@@ -23,6 +25,9 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// The name of a fine-tuned classifier's weights in a model's directory.
 pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
+
+/// Under what key the settings stand in the metadata of weights.
+const METADATA_KEY: &str = "hourglass";
 
 /// The version of `config.json` that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -53,6 +58,38 @@ pub struct DataIdentity {
     pub name: String,
     /// SHA-256 of the training images' bytes.
     pub sha256: String,
+    /// The licence of the images, where the catalog names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+}
+
+impl DataIdentity {
+    /// Of images that `--data NAME` gave.
+    pub fn new(name: &str, training: &Dataset) -> Self {
+        Self {
+            name: name.to_owned(),
+            sha256: training.sha256().to_owned(),
+            licence: catalog::find(name).map(|entry| entry.licence.to_owned()),
+        }
+    }
+}
+
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// As they were trained.
+    Float32,
+    /// In half the space, to three digits.
+    Float16,
+}
+
+impl Precision {
+    fn types(self) -> (DType, Dtype) {
+        match self {
+            Self::Float32 => (DType::F32, Dtype::F32),
+            Self::Float16 => (DType::F16, Dtype::F16),
+        }
+    }
 }
 
 impl ModelFile {
@@ -126,16 +163,24 @@ pub fn save_model<B: Backend>(
 ) -> Result<(), ModelFileError> {
     let config = serde_json::to_vec_pretty(description).map_err(std::io::Error::from)?;
     write_atomically(&directory.join(CONFIG_FILE), &config)?;
-    save_weights(&directory.join(WEIGHTS_FILE), model)
+    let path = directory.join(WEIGHTS_FILE);
+    save_weights(&path, description, model, Precision::Float32)
 }
 
-/// Writes the weights in PyTorch's names and layouts. The bytes are a function of the weights alone.
+/// Writes the weights in PyTorch's names and layouts, with the settings as metadata. The bytes are a function of weights
+/// and settings alone.
 ///
 /// # Errors
-/// Names the file that can't be written.
-pub fn save_weights<B: Backend>(path: &Path, model: &Model<B>) -> Result<(), ModelFileError> {
+/// Names the file that can't be written, or a weight that is too large for the precision.
+pub fn save_weights<B: Backend>(
+    path: &Path,
+    description: &ModelFile,
+    model: &Model<B>,
+    precision: Precision,
+) -> Result<(), ModelFileError> {
     let weights = state_dict(model).map_err(|error| weights_error(path, error))?;
-    save_tensors(path, weights)
+    let settings = serde_json::to_string(description).map_err(std::io::Error::from)?;
+    write_tensors(path, weights, precision, Some(settings))
 }
 
 /// Writes the weights of a classifier that was fine-tuned from the directory's model.
@@ -177,21 +222,38 @@ pub fn load_classifier<B: Backend>(
 /// # Errors
 /// Names the file that can't be written.
 pub fn save_tensors(path: &Path, tensors: StateDict) -> Result<(), ModelFileError> {
-    let tensors: Vec<(String, TensorData)> = tensors
-        .into_iter()
-        .map(|(name, data)| (name, data.convert::<f32>()))
-        .collect();
+    write_tensors(path, tensors, Precision::Float32, None)
+}
+
+/// `settings` are put into the metadata. There is one entry, since the order of several is not fixed.
+fn write_tensors(
+    path: &Path,
+    tensors: StateDict,
+    precision: Precision,
+    settings: Option<String>,
+) -> Result<(), ModelFileError> {
     let content = |message: String| ModelFileError::Content {
         path: path.to_owned(),
         message,
     };
+    let (dtype, stored_dtype) = precision.types();
+    let tensors = tensors.into_iter().map(|(name, data)| {
+        let data = data.convert_dtype(dtype);
+        if !data.iter::<f32>().all(f32::is_finite) {
+            return Err(weights_error(path, StateDictError::NotFinite(name)));
+        }
+        Ok((name, data))
+    });
+    let tensors: Vec<(String, TensorData)> = tensors.collect::<Result<_, _>>()?;
     let views = tensors.iter().map(|(name, data)| {
-        let view = TensorView::new(Dtype::F32, data.shape.to_vec(), data.as_bytes())
+        let view = TensorView::new(stored_dtype, data.shape.to_vec(), data.as_bytes())
             .map_err(|error| content(error.to_string()))?;
         Ok((name, view))
     });
     let views: Vec<_> = views.collect::<Result<_, ModelFileError>>()?;
-    let bytes = safetensors::serialize(views, None).map_err(|error| content(error.to_string()))?;
+    let metadata = settings.map(|settings| HashMap::from([(METADATA_KEY.to_owned(), settings)]));
+    let bytes = safetensors::serialize(views, metadata);
+    let bytes = bytes.map_err(|error| content(error.to_string()))?;
     Ok(write_atomically(path, &bytes)?)
 }
 
@@ -217,11 +279,19 @@ pub fn load_description(directory: &Path) -> Result<ModelFile, ModelFileError> {
             found,
         });
     }
+    read_description(&path)
+}
+
+/// Reads the settings in a file like a model's `config.json`.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn read_description(path: &Path) -> Result<ModelFile, ModelFileError> {
     let content = |message| ModelFileError::Content {
-        path: path.clone(),
+        path: path.to_owned(),
         message,
     };
-    let text = fs::read(&path)?;
+    let text = fs::read(path)?;
     let unreadable = |error: serde_json::Error| content(error.to_string());
     // First the format alone: of another one the rest can't be expected to be understood.
     let Format { format } = serde_json::from_slice(&text).map_err(unreadable)?;
@@ -253,18 +323,35 @@ pub fn load_model<B: Backend>(
     device: &B::Device,
 ) -> Result<(ModelFile, Model<B>), ModelFileError> {
     let description = load_description(directory)?;
-    let config_error = |error| ModelFileError::Config {
+    let ModelFile { model, shape, .. } = &description;
+    let validated = model.validate(*shape);
+    validated.map_err(|error| ModelFileError::Config {
         path: directory.join(CONFIG_FILE),
         error,
-    };
-    let ModelFile { model, shape, .. } = &description;
-    model.validate(*shape).map_err(config_error)?;
-    let path = directory.join(WEIGHTS_FILE);
-    let weights = read_weights(&path)?;
-    check_size(&path, &weights, model.network(), *shape)?;
-    let model = model.init::<B>(*shape, 0, device).map_err(config_error)?;
-    let model = load_state_dict(model, weights).map_err(|error| weights_error(&path, error))?;
+    })?;
+    let model = read_model(model, *shape, &directory.join(WEIGHTS_FILE), device)?;
     Ok((description, model))
+}
+
+/// Builds a model of valid settings with the weights in a file: float32, float16 or bfloat16, in PyTorch's names and
+/// layouts.
+///
+/// # Errors
+/// Names the file of the weights, and what is wrong with it.
+pub fn read_model<B: Backend>(
+    config: &ModelConfig,
+    shape: ImageShape,
+    weights: &Path,
+    device: &B::Device,
+) -> Result<Model<B>, ModelFileError> {
+    let tensors = read_weights(weights)?;
+    check_size(weights, &tensors, config.network(), shape)?;
+    let model = config.init::<B>(shape, 0, device);
+    let model = model.map_err(|error| ModelFileError::Config {
+        path: weights.to_owned(),
+        error,
+    })?;
+    load_state_dict(model, tensors).map_err(|error| weights_error(weights, error))
 }
 
 /// SHA-256 of a finished model: of its weights' file and its settings', since the likelihood is one of these.
@@ -319,15 +406,19 @@ fn read_weights(path: &Path) -> Result<StateDict, ModelFileError> {
     tensors
         .into_iter()
         .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                let found = view.dtype();
-                return Err(content(format!(
-                    "tensor `{name}`: expected float32, found {found:?}"
-                )));
-            }
+            let dtype = match view.dtype() {
+                Dtype::F32 => DType::F32,
+                Dtype::F16 => DType::F16,
+                Dtype::BF16 => DType::BF16,
+                found => {
+                    return Err(content(format!(
+                        "tensor `{name}`: expected float32, float16 or bfloat16, found {found:?}"
+                    )));
+                }
+            };
             let data =
-                TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), DType::F32);
-            Ok((name.to_owned(), data))
+                TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
+            Ok((name.to_owned(), data.convert::<f32>()))
         })
         .collect()
 }

@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Evaluate(commands::evaluate::Arguments),
     Compare(commands::compare::Arguments),
     Export(commands::export::Arguments),
+    Import(commands::import::Arguments),
     /// List, fetch and describe data sets
     Data {
         #[command(subcommand)]

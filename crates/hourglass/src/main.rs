@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments)?,
         Command::Compare(arguments) => commands::compare::run(&arguments)?,
         Command::Export(arguments) => commands::export::run(&arguments)?,
+        Command::Import(arguments) => commands::import::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,
     }

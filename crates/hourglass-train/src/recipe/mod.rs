@@ -61,10 +61,13 @@ pub struct RunConfig {
     pub checkpoint_steps: u64,
     /// Seconds between checkpoints, at most.
     pub checkpoint_seconds: f64,
+    /// A directory with a model of the same network, whose weights the training begins with; random ones where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
 }
 
 impl RunConfig {
-    const KEYS: [&str; 3] = ["seed", "checkpoint_steps", "checkpoint_seconds"];
+    const KEYS: [&str; 4] = ["seed", "checkpoint_steps", "checkpoint_seconds", "from"];
 }
 
 impl Default for RunConfig {
@@ -73,6 +76,7 @@ impl Default for RunConfig {
             seed: 0,
             checkpoint_steps: 1000,
             checkpoint_seconds: 60.0,
+            from: None,
         }
     }
 }
@@ -236,6 +240,13 @@ impl Recipe {
                 share,
             )?;
         }
+        let from = self.run.from.as_deref().unwrap_or(Path::new(""));
+        check(
+            self.run.from.is_none() || self.pretraining.is_none(),
+            "training.from",
+            "no weights to begin with, since the layers are pretrained",
+            from.display(),
+        )?;
         let seconds = self.run.checkpoint_seconds;
         check(
             seconds.is_finite() && seconds > 0.0,

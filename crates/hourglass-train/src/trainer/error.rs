@@ -8,6 +8,7 @@ use hourglass_models::{ConfigError, StateDictError};
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
+use crate::model_files::ModelFileError;
 use crate::phases::Phase;
 
 /// A training run that can't go on.
@@ -84,6 +85,9 @@ pub enum TrainError {
     /// The weights of a layer can't be put into the network.
     #[error(transparent)]
     Weights(#[from] StateDictError),
+    /// The weights that the training should begin with can't be used.
+    #[error("training.from: {0}")]
+    From(#[from] ModelFileError),
     /// A file can't be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -17,6 +17,7 @@ use hourglass_models::{Classifier, ImageShape, Model, StepContext};
 
 use crate::checkpoint::{Checkpoint, FinishedPhase, State};
 use crate::evaluation::mean_terms;
+use crate::model_files::{WEIGHTS_FILE, load_description, read_model};
 use crate::optimizer::{AnyOptimizer, clip_by_norm, record_from_bytes, record_to_bytes};
 use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
@@ -205,10 +206,10 @@ pub fn train<B: AutodiffBackend>(
     let shape = shape_of(job.training);
     let plans = plans(job.recipe, shape)?;
     let mut checkpoint = read_checkpoint(job)?;
-    let mut model = job
-        .recipe
-        .model
-        .init::<B>(shape, job.recipe.run.seed, device)?;
+    let mut model = match checkpoint {
+        Some(_) => job.recipe.model.init(shape, job.recipe.run.seed, device)?,
+        None => initial_model::<B>(job.recipe, shape, device)?,
+    };
     let (mut first, mut finished, mut metrics_bytes) = (0, Vec::new(), 0);
     match &mut checkpoint {
         Some(Checkpoint {
@@ -249,6 +250,25 @@ pub fn train<B: AutodiffBackend>(
         classifier,
         ending: last,
         phases: journal.finished,
+    })
+}
+
+/// The model that a run begins with: its weights are random, or those of the directory that the recipe names.
+///
+/// # Errors
+/// When there are no such weights, or they are not of the recipe's network.
+pub fn initial_model<B: Backend>(
+    recipe: &Recipe,
+    shape: ImageShape,
+    device: &B::Device,
+) -> Result<Model<B>, TrainError> {
+    Ok(match &recipe.run.from {
+        Some(directory) => {
+            load_description(directory)?;
+            let weights = directory.join(WEIGHTS_FILE);
+            read_model(&recipe.model, shape, &weights, device)?
+        }
+        None => recipe.model.init(shape, recipe.run.seed, device)?,
     })
 }
 

@@ -203,7 +203,7 @@ fn own_images(
     description: &ModelFile,
     locations: &Locations,
 ) -> Result<(Splits, Subset, Subset)> {
-    let DataIdentity { name, sha256 } = &description.data;
+    let DataIdentity { name, sha256, .. } = &description.data;
     let splits = open_data(name, locations)?;
     let found = splits.train().sha256();
     if found != sha256 {

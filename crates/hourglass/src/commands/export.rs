@@ -10,7 +10,8 @@ use hourglass_data::{Batches, Subset};
 use hourglass_models::{Autoencoder, Model};
 use hourglass_onnx::{Options, Part, to_onnx};
 use hourglass_train::{
-    ModelFile, images_of, load_model, save_tensors, save_weights, shape_of, write_atomically,
+    ModelFile, Precision, images_of, load_model, save_tensors, save_weights, shape_of,
+    write_atomically,
 };
 
 use super::open_data;
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     format: Format,
+    /// The precision of safetensors
+    #[arg(long, value_enum, default_value_t = PrecisionName::Float32)]
+    precision: PrecisionName,
     /// What an ONNX graph computes
     #[arg(long, value_enum, default_value_t = PartName::Reconstruction)]
     part: PartName,
@@ -57,10 +61,27 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// float32 tensors by name
+    /// Tensors by name
     Safetensors,
     /// A graph with its weights, opset 17
     Onnx,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    /// As trained
+    Float32,
+    /// Half the size, to three digits
+    Float16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::Float32 => Self::Float32,
+            PrecisionName::Float16 => Self::Float16,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -94,6 +115,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             );
         }
     }
+    if arguments.format == Format::Onnx && arguments.precision != PrecisionName::Float32 {
+        bail!(UsageError(
+            "--precision: expected float32 with --format onnx, whose weights are computed with as they are stored".into()
+        ));
+    }
     let asks_for_graph = arguments.bytes || arguments.logits;
     if arguments.format == Format::Safetensors && asks_for_graph {
         bail!(UsageError(
@@ -106,7 +132,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     match arguments.format {
-        Format::Safetensors => save_weights(&arguments.out, &model)?,
+        Format::Safetensors => {
+            let precision = arguments.precision.into();
+            save_weights(&arguments.out, &description, &model, precision)?;
+        }
         Format::Onnx => {
             let graph = onnx(arguments, &description, &model)?;
             write_atomically(&arguments.out, &graph)?;

@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod train;
 
 use anyhow::Result;

@@ -10,8 +10,8 @@ use clap::ValueEnum;
 use hourglass_data::{Splits, Subset};
 use hourglass_train::{
     Checkpoint, DataIdentity, Ending, Job, ModelFile, Outcome, PICTURE_SIZES, Phase, Recipe,
-    RunDirectory, Subject, Summary, check_phases, evaluate, evaluation_sizes, shape_of, train,
-    write_results,
+    RunDirectory, Subject, Summary, check_phases, evaluate, evaluation_sizes, initial_model,
+    shape_of, train, write_results,
 };
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,8 @@ fn after_help() -> String {
     let names: Vec<_> = recipes::names().collect();
     format!(
         "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  \
-         hourglass train --resume --out runs/sparse-1\n\nRecipes in the program: {}",
+         hourglass train --resume --out runs/sparse-1\n  \
+         hourglass train variational --from runs/variational-1 --set training.learning_rate=1e-4\n\nRecipes in the program: {}",
         names.join(", ")
     )
 }
@@ -52,6 +53,9 @@ pub(crate) struct Arguments {
     /// The seed of weights, order and noise
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     seed: Option<u64>,
+    /// Begin with the weights of a run or an imported model of the same network
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
     /// The run directory [default: runs/FAMILY-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -84,6 +88,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (training, validation) = training_images(&splits, &recipe.data, recipe.run.seed)?;
     recipe.validate(shape_of(&training))?;
     check_phases::<Cpu>(&recipe, &training, &validation)?;
+    if existing.is_none() {
+        initial_model::<Cpu>(&recipe, shape_of(&training), &Default::default())?;
+    }
     let chosen = match &existing {
         Some(run) => resumed_backend(&arguments.device, run)?,
         None => Chosen::from_arguments(&arguments.device)?,
@@ -162,6 +169,9 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
     if let Some(seed) = arguments.seed {
         recipe.run.seed = seed;
     }
+    if let Some(from) = &arguments.from {
+        recipe.run.from = Some(from.clone());
+    }
     Ok(recipe)
 }
 
@@ -174,6 +184,7 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
         );
     };
     let asks = arguments.epochs.is_some() || arguments.data.is_some() || arguments.seed.is_some();
+    let asks = asks || arguments.from.is_some();
     let asks = asks || arguments.recipe.is_some() || !arguments.overrides.is_empty();
     if asks {
         let named = Arguments {
@@ -182,6 +193,7 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
                 .clone()
                 .or_else(|| Some(run.recipe().display().to_string())),
             overrides: arguments.overrides.clone(),
+            from: arguments.from.clone(),
             data: arguments
                 .data
                 .clone()
@@ -325,10 +337,7 @@ impl Run<'_> {
                 outcome.steps()
             );
         }
-        let data = DataIdentity {
-            name: recipe.data.name.clone(),
-            sha256: training.dataset().sha256().to_owned(),
-        };
+        let data = DataIdentity::new(&recipe.data.name, training.dataset());
         let description = ModelFile::new(recipe.model.clone(), shape_of(training), data);
         let facts = self.facts(outcome, &description);
         let summary = Summary {
