@@ -1,0 +1,87 @@
+"""Trains an exported model on for an epoch in PyTorch, imports the weights, and compares the errors on the test images.
+
+    python scripts/pytorch/round_trip.py RUN --data DIRECTORY_OF_IDX_FILES --hourglass target/release/hourglass
+
+The weights go Hourglass -> PyTorch -> Hourglass; the squared error that PyTorch measures after its epoch must be the one that
+`hourglass evaluate` prints of the imported model.
+"""
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from check_export import load
+from reference import Reference
+
+BATCH = 128
+LEARNING_RATE = 1e-4
+TOLERANCE = 1e-5
+
+
+def read_images(folder: Path, split: str) -> Tensor:
+    """The `train` or `t10k` images of IDX files, plain or gzip: [images, features] in [0, 1]."""
+    path = folder / f"{split}-images-idx3-ubyte"
+    data = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    count = int.from_bytes(data[4:8], "big")
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=16).view(count, -1) / 255
+
+
+def draw_noise(model: Reference, images: Tensor) -> dict[str, Tensor]:
+    """What the losses of the families draw."""
+    uniform = model.objective.get("corruption") != "gaussian"
+    samples = model.objective.get("samples", 1)
+    return {
+        "corruption": torch.rand_like(images) if uniform else torch.randn_like(images),
+        "epsilon": torch.randn(len(images) * samples, model.network["code"]),
+        "binarisation": torch.rand_like(images),
+    }
+
+
+def train_epoch(model: Reference, images: Tensor) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    for batch in images[torch.randperm(len(images))].split(BATCH):
+        optimizer.zero_grad()
+        model.loss(batch, draw_noise(model, batch), progress=1.0)["total"].backward()
+        optimizer.step()
+
+
+@torch.no_grad()
+def squared_error(model: Reference, images: Tensor) -> float:
+    shown = model.mean_images(model.decode(model.encode(images)))
+    return float((images - shown).double().square().sum(dim=1).mean())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="of a family without corruption, and without tied weights")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the images that it was trained on")
+    parser.add_argument("--hourglass", default="target/release/hourglass")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    model = load(arguments.run)
+    test = read_images(arguments.data, "t10k")
+    print(f"before the epoch  {squared_error(model, test):.6f}")
+    train_epoch(model.train(), read_images(arguments.data, "train"))
+    expected = squared_error(model.eval(), test)
+    with tempfile.TemporaryDirectory() as folder:
+        weights, imported = Path(folder) / "weights.safetensors", Path(folder) / "imported"
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, weights)
+        config = arguments.run / "config.json"
+        subprocess.run([arguments.hourglass, "import", weights, "--config", config, "--out", imported], check=True)
+        command = [arguments.hourglass, "evaluate", imported, "--json", "--measures", "reconstruction", "--backend", "flex"]
+        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["squared_error"]
+    passed = abs(found - expected) <= TOLERANCE * expected
+    print(f"after, in PyTorch {expected:.6f}\nimported          {found:.6f}  {'ok' if passed else 'FAILED'}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
