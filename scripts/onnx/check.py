@@ -58,9 +58,13 @@ def worst(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def exchanged(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Rows of a top-k code in which rounding has exchanged the last unit that is kept with the next one."""
-    # Sorted, the values agree, though their places do not.
-    same_values = worst(np.sort(found, axis=1), np.sort(expected, axis=1)) <= TOLERANCE
-    return same_values & (worst(found, expected) > TOLERANCE)
+    deviates = np.abs(found - expected) > TOLERANCE * np.maximum(1, np.abs(expected))
+    kept = np.where(expected != 0, expected, np.inf).min(axis=1, keepdims=True)
+    # Where the two differ, one has 0 and the other a value that is as large as the least one kept.
+    values = np.where(expected != 0, expected, found)
+    is_last = np.abs(values - kept) <= TOLERANCE * np.maximum(1, np.abs(kept))
+    is_zero = (found == 0) != (expected == 0)
+    return deviates.any(axis=1) & (is_last & is_zero | ~deviates).all(axis=1)
 
 
 class Checker:
@@ -70,8 +74,9 @@ class Checker:
         self.passed = True
 
     def call(self, *arguments: str) -> None:
-        subprocess.run([self.hourglass, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([self.hourglass, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{arguments}: {done.stderr}")
 
     def graph(self, run: Path, *options: str) -> Path:
         path = self.folder / "graph.onnx"
@@ -84,7 +89,7 @@ class Checker:
         if skip is not None:
             deviations = deviations[~skip]
             note = f"{int(skip.sum())} images with a margin too small for rounding left out" if skip.any() else ""
-        passed = bool((deviations <= TOLERANCE).all())  # a NaN fails
+        passed = bool((deviations <= TOLERANCE).all()) and (skip is None or skip.mean() < 0.01)  # a NaN fails
         self.passed &= passed
         print(f"| {name} | {what} | {deviations.max():.1e} | {'ok' if passed else 'FAILED'} | {note} |", flush=True)
 

@@ -35,9 +35,9 @@ def load(folder: Path) -> Reference:
     return model.eval()
 
 
-def read_images(folder: Path) -> Tensor:
-    """The t10k images of a folder of IDX files, plain or gzip: [images, features] in [0, 1]."""
-    path = folder / "t10k-images-idx3-ubyte"
+def read_images(folder: Path, split: str = "t10k") -> Tensor:
+    """The t10k or train images of a folder of IDX files, plain or gzip: [images, features] in [0, 1]."""
+    path = folder / f"{split}-images-idx3-ubyte"
     data = path.read_bytes() if path.exists() else gzip.decompress(path.with_suffix(".gz").read_bytes())
     count = int.from_bytes(data[4:8], "big")
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=16).view(count, -1) / 255

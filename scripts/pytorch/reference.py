@@ -172,7 +172,8 @@ class Reference(nn.Module):
 
     def training_k(self, progress: float) -> int:
         """From `start` to `k`, linearly over the first `anneal` share of the steps."""
-        start, k, anneal = (self.objective[key] for key in ("start", "k", "anneal"))
+        k, anneal = self.objective["k"], self.objective["anneal"]
+        start = self.objective.get("start", k)
         share = min(1.0, progress / anneal) if anneal > 0 else 1.0
         return math.floor(start + (k - start) * share + 0.5)
 

@@ -7,7 +7,6 @@ The weights go Hourglass -> PyTorch -> Hourglass; the squared error that PyTorch
 """
 
 import argparse
-import gzip
 import json
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from check_export import load
+from check_export import load, read_images
 from reference import Reference
 
 BATCH = 128
@@ -26,23 +25,24 @@ LEARNING_RATE = 1e-4
 TOLERANCE = 1e-5
 
 
-def read_images(folder: Path, split: str) -> Tensor:
-    """The `train` or `t10k` images of IDX files, plain or gzip: [images, features] in [0, 1]."""
-    path = folder / f"{split}-images-idx3-ubyte"
-    data = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
-    count = int.from_bytes(data[4:8], "big")
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=16).view(count, -1) / 255
-
-
 def draw_noise(model: Reference, images: Tensor) -> dict[str, Tensor]:
     """What the losses of the families draw."""
-    uniform = model.objective.get("corruption") != "gaussian"
     samples = model.objective.get("samples", 1)
-    return {
-        "corruption": torch.rand_like(images) if uniform else torch.randn_like(images),
-        "epsilon": torch.randn(len(images) * samples, model.network["code"]),
-        "binarisation": torch.rand_like(images),
+    return {"epsilon": torch.randn(len(images) * samples, model.network["code"])}
+
+
+def refuse(model: dict) -> None:
+    """Models whose loss or evaluation this script does not have."""
+    objective = model["objective"]
+    reasons = {
+        "tied weights, which PyTorch would train apart": model["network"].get("tied", False),
+        "corrupted images": "corruption" in objective,
+        "binary images": objective.get("binarize", False),
+        "an estimated Jacobian": objective.get("jacobian") == "estimate",
     }
+    for reason, applies in reasons.items():
+        if applies:
+            sys.exit(f"expected a model without {reason}")
 
 
 def train_epoch(model: Reference, images: Tensor) -> None:
@@ -61,10 +61,11 @@ def squared_error(model: Reference, images: Tensor) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="of a family without corruption, and without tied weights")
+    parser.add_argument("run", type=Path, help="of a family without corruption, without tied weights")
     parser.add_argument("--data", type=Path, required=True, help="the folder of the images that it was trained on")
     parser.add_argument("--hourglass", default="target/release/hourglass")
     arguments = parser.parse_args()
+    refuse(json.loads((arguments.run / "config.json").read_text())["model"])
     torch.manual_seed(0)
     model = load(arguments.run)
     test = read_images(arguments.data, "t10k")

@@ -5,18 +5,24 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use crate::losses::Likelihood;
+use crate::networks::Network;
 use crate::posterior::Posterior;
 use crate::step::StepContext;
 use crate::top_k::keep_largest;
 
 /// An autoencoder: an encoder h = f(x) and a decoder that gives the parameters of p(x|h).
 pub trait Autoencoder<B: Backend>: Module<B> {
+    /// The encoder and the decoder.
+    fn network(&self) -> &Network<B>;
+
     /// Codes of images; the mean code where the encoder is stochastic.
     ///
     /// # Shapes
     /// - images: `[batch, features]`
     /// - output: `[batch, code]`
-    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2>;
+    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.selection().apply(self.network().encode(images))
+    }
 
     /// How the code is made from the outputs of the encoder's network.
     fn selection(&self) -> Selection {
@@ -28,7 +34,9 @@ pub trait Autoencoder<B: Backend>: Module<B> {
     /// # Shapes
     /// - codes: `[batch, code]`
     /// - output: `[batch, features]`
-    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2>;
+    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.network().decode(codes)
+    }
 
     /// The objective on a batch, with the noise and the schedules of `step`.
     ///

@@ -5,6 +5,7 @@
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::autoencoder::Autoencoder;
 use crate::config::{ConfigError, ImageShape, require};
 use crate::corruption::Corruption;
 use crate::families::{

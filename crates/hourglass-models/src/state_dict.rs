@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot};
 use thiserror::Error;
 
+use crate::autoencoder::Autoencoder;
 use crate::families::Model;
 use crate::networks::{Layer, linear_weight};
 

@@ -63,10 +63,10 @@ pub enum OnnxError {
     Weights(#[from] StateDictError),
     /// The file would be larger than protobuf allows.
     #[error(
-        "expected a model of at most 2 GiB of weights, since ONNX files hold no more, found {bytes} bytes; export safetensors"
+        "expected a graph of at most 2 GiB, since one ONNX file holds no more, found {bytes} bytes; export safetensors"
     )]
     TooLarge {
-        /// The size of the weights.
+        /// The size of the file.
         bytes: usize,
     },
 }
@@ -114,6 +114,10 @@ pub fn to_onnx<B: Backend>(
         }],
         metadata_props: properties.collect(),
     };
+    let bytes = file.encoded_len();
+    if bytes > MOST_BYTES {
+        return Err(OnnxError::TooLarge { bytes });
+    }
     Ok(file.encode_to_vec())
 }
 
@@ -133,11 +137,6 @@ impl<'a, B: Backend> Exporter<'a, B> {
         options: Options,
     ) -> Result<Self, OnnxError> {
         let weights = state_dict(model)?;
-        let values: usize = weights.iter().map(|(_, data)| data.num_elements()).sum();
-        let bytes = values * size_of::<f32>();
-        if bytes > MOST_BYTES {
-            return Err(OnnxError::TooLarge { bytes });
-        }
         let mut graph = GraphBuilder::default();
         let unused = match options.part {
             Part::Encoder => "decoder.",

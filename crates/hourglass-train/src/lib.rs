@@ -29,7 +29,7 @@ pub use files::write_atomically;
 pub use model_files::{
     CLASSIFIER_FILE, CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, Precision, WEIGHTS_FILE,
     load_classifier, load_description, load_model, model_sha256, read_description, read_model,
-    save_classifier, save_model, save_tensors, save_weights,
+    save_classifier, save_model, save_tensors, save_weights, stored_description,
 };
 pub use phases::Phase;
 pub use recipe::{

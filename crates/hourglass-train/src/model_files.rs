@@ -11,8 +11,8 @@ use hourglass_models::{
     Classifier, ConfigError, ImageShape, Model, ModelConfig, NetworkConfig, StateDict,
     StateDictError, load_state_dict, state_dict,
 };
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -238,11 +238,15 @@ fn write_tensors(
     };
     let (dtype, stored_dtype) = precision.types();
     let tensors = tensors.into_iter().map(|(name, data)| {
-        let data = data.convert_dtype(dtype);
-        if !data.iter::<f32>().all(f32::is_finite) {
-            return Err(weights_error(path, StateDictError::NotFinite(name)));
+        let stored = data.clone().convert_dtype(dtype);
+        let lost = data.iter::<f32>().zip(stored.iter::<f32>());
+        let lost = lost.into_iter().find(|(_, stored)| !stored.is_finite());
+        match lost {
+            Some((value, _)) => Err(content(format!(
+                "tensor `{name}`: expected values that {precision:?} can hold, found {value:e}"
+            ))),
+            None => Ok((name, stored)),
         }
-        Ok((name, data))
     });
     let tensors: Vec<(String, TensorData)> = tensors.collect::<Result<_, _>>()?;
     let views = tensors.iter().map(|(name, data)| {
@@ -287,20 +291,46 @@ pub fn load_description(directory: &Path) -> Result<ModelFile, ModelFileError> {
 /// # Errors
 /// Names the file, and what is wrong with it.
 pub fn read_description(path: &Path) -> Result<ModelFile, ModelFileError> {
+    parse_description(path, &fs::read(path)?)
+}
+
+/// The settings in the metadata of a file of weights; nothing where another program has written it.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn stored_description(weights: &Path) -> Result<Option<ModelFile>, ModelFileError> {
+    let bytes = fs::read(weights)?;
+    let metadata = SafeTensors::read_metadata(&bytes);
+    let (_, metadata) = metadata.map_err(|error| not_safetensors(weights, &error))?;
+    let metadata = metadata.metadata().as_ref();
+    let settings = metadata.and_then(|metadata| metadata.get(METADATA_KEY));
+    settings
+        .map(|settings| parse_description(weights, settings.as_bytes()))
+        .transpose()
+}
+
+fn not_safetensors(path: &Path, error: &SafeTensorError) -> ModelFileError {
+    ModelFileError::Content {
+        path: path.to_owned(),
+        message: format!("expected a safetensors file, found {error}"),
+    }
+}
+
+/// `path` is where the text stands.
+fn parse_description(path: &Path, text: &[u8]) -> Result<ModelFile, ModelFileError> {
     let content = |message| ModelFileError::Content {
         path: path.to_owned(),
         message,
     };
-    let text = fs::read(path)?;
     let unreadable = |error: serde_json::Error| content(error.to_string());
     // First the format alone: of another one the rest can't be expected to be understood.
-    let Format { format } = serde_json::from_slice(&text).map_err(unreadable)?;
+    let Format { format } = serde_json::from_slice(text).map_err(unreadable)?;
     if format != FORMAT {
         return Err(content(format!(
             "expected format {FORMAT}, found {format}: use the version of hourglass that wrote it"
         )));
     }
-    let description: ModelFile = serde_json::from_slice(&text).map_err(unreadable)?;
+    let description: ModelFile = serde_json::from_slice(text).map_err(unreadable)?;
     let shape = description.shape;
     let pixels = shape
         .iter()
@@ -377,7 +407,7 @@ fn check_size(
         expected => Err(ModelFileError::Content {
             path: path.to_owned(),
             message: format!(
-                "expected the weights of the network in {CONFIG_FILE}, {} values or more, found {found}",
+                "expected the weights of the network asked for, {} values or more, found {found}",
                 expected.map_or("too many to be counted".to_owned(), |count| count
                     .to_string())
             ),
@@ -398,8 +428,7 @@ fn read_weights(path: &Path) -> Result<StateDict, ModelFileError> {
         path: path.to_owned(),
         message,
     };
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| content(format!("expected a safetensors file, found {error}")))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| not_safetensors(path, &error))?;
     let mut tensors: Vec<_> = file.iter().collect();
     // The file's own order is lost in reading; a fixed one makes for the same errors every time.
     tensors.sort_by_key(|(name, _)| *name);

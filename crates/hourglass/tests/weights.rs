@@ -25,6 +25,24 @@ fn import(workplace: &Workplace, weights: &str, config: &str, out: &str) -> Ran 
     workplace.run(&["import", weights, "--config", config, "--out", out])
 }
 
+/// A safetensors file as other programs write it.
+fn without_metadata(bytes: &[u8]) -> Vec<u8> {
+    let end = 8 + header_length(bytes);
+    let mut header: Value = serde_json::from_slice(&bytes[8..end]).expect("JSON");
+    header
+        .as_object_mut()
+        .expect("a table")
+        .remove("__metadata__");
+    let mut header = header.to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    [&length, &header[..], &bytes[end..]].concat()
+}
+
+fn header_length(bytes: &[u8]) -> usize {
+    u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize
+}
+
 #[test]
 fn weights_come_back_by_a_recipe_and_by_a_config() {
     let workplace = Workplace::new();
@@ -34,8 +52,8 @@ fn weights_come_back_by_a_recipe_and_by_a_config() {
     // What a run has is what is exported.
     let stored = read(workplace.path("run/model.safetensors"));
     assert!(read(workplace.path("weights.safetensors")) == stored);
-    let length = u64::from_le_bytes(stored[..8].try_into().expect("8 bytes")) as usize;
-    let header: Value = serde_json::from_slice(&stored[8..8 + length]).expect("JSON");
+    let end = 8 + header_length(&stored);
+    let header: Value = serde_json::from_slice(&stored[8..end]).expect("JSON");
     let settings = header["__metadata__"]["hourglass"]
         .as_str()
         .expect("settings");
@@ -71,7 +89,9 @@ fn weights_come_back_by_a_recipe_and_by_a_config() {
     workplace.run(&[&export[..], &half].concat()).succeeds();
     let size = read(workplace.path("weights.safetensors")).len();
     assert!(size < stored.len() * 6 / 10, "{size}");
-    import(&workplace, "weights.safetensors", "recipe.toml", "half").succeeds();
+    // The file says what it is.
+    let without_config = ["import", "weights.safetensors", "--out", "half"];
+    workplace.run(&without_config).succeeds();
     let (whole, half) = (
         squared_error(&workplace, "run"),
         squared_error(&workplace, "half"),
@@ -102,13 +122,21 @@ fn training_goes_on_from_weights() {
     let after = squared_error(&workplace, "longer");
     assert!(after < 0.95 * before, "{before} to {after}");
 
+    // A run has what it began with: the other directory is not needed any more.
+    fs::rename(workplace.path("run"), workplace.path("moved")).expect("moved");
+    workplace
+        .run(&["train", "--resume", "--out", "longer"])
+        .succeeds();
+    fs::rename(workplace.path("moved"), workplace.path("run")).expect("moved");
+
     let other = ["--from", "run", "--set", "network.code=5"];
     workplace.train("other", &other).fails(
         1,
         &[
-            "training.from: run/model.safetensors",
-            "tensor `",
-            "has shape",
+            "training.from: run",
+            "the recipe's network",
+            "code: 5",
+            "code: 4",
         ],
     );
     workplace
@@ -124,7 +152,15 @@ fn what_does_not_fit_is_not_imported() {
         .train("run", &["--set", "training.steps=2"])
         .succeeds();
     let weights = "run/model.safetensors";
-    import(&workplace, weights, "variational", "out").fails(1, &[weights]);
+    import(&workplace, weights, "variational", "out").fails(1, &[weights, "undercomplete"]);
+    let anonymous = without_metadata(&read(workplace.path(weights)));
+    workplace.write("anonymous.safetensors", anonymous);
+    import(&workplace, "anonymous.safetensors", "variational", "out")
+        .fails(1, &["anonymous.safetensors", "expected", "found"]);
+    let import_alone = ["import", "anonymous.safetensors", "--out", "out"];
+    workplace
+        .run(&import_alone)
+        .fails(2, &["--config", "anonymous.safetensors"]);
     import(&workplace, "recipe.toml", "recipe.toml", "out")
         .fails(1, &["recipe.toml", "safetensors"]);
     import(&workplace, "missing", "recipe.toml", "out").fails(1, &["missing"]);
@@ -141,6 +177,7 @@ fn what_does_not_fit_is_not_imported() {
     ];
     workplace.run(&overridden).fails(2, &["--set"]);
     assert!(!workplace.path("out").exists());
+    import(&workplace, "anonymous.safetensors", "recipe.toml", "out").succeeds();
     import(&workplace, weights, "recipe.toml", "run").fails(1, &["run", "in use"]);
 
     // Too large for half precision.
@@ -159,6 +196,6 @@ fn what_does_not_fit_is_not_imported() {
     ];
     workplace
         .run(&export)
-        .fails(1, &["half.safetensors", "not a finite number"]);
+        .fails(1, &["half.safetensors", "Float16 can hold", "1e6"]);
     assert!(!workplace.path("half.safetensors").exists());
 }

@@ -143,12 +143,8 @@ impl<B: Backend> Contractive<B> {
 }
 
 impl<B: Backend> Autoencoder<B> for Contractive<B> {
-    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.encode(images)
-    }
-
-    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.decode(codes)
+    fn network(&self) -> &Network<B> {
+        &self.network
     }
 
     fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {

@@ -95,22 +95,9 @@ macro_rules! families {
             )+
         }
 
-        impl<B: Backend> Model<B> {
-            /// The encoder and the decoder.
-            pub fn network(&self) -> &Network<B> {
-                match self {
-                    $(Self::$model(model) => &model.network,)+
-                }
-            }
-        }
-
         impl<B: Backend> Autoencoder<B> for Model<B> {
-            fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-                match self { $(Self::$model(model) => model.encode(images),)+ }
-            }
-
-            fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
-                match self { $(Self::$model(model) => model.decode(codes),)+ }
+            fn network(&self) -> &Network<B> {
+                match self { $(Self::$model(model) => model.network(),)+ }
             }
 
             fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {

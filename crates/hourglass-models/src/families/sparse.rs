@@ -221,8 +221,8 @@ impl<B: Backend> Sparse<B> {
 }
 
 impl<B: Backend> Autoencoder<B> for Sparse<B> {
-    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.selection().apply(self.network.encode(images))
+    fn network(&self) -> &Network<B> {
+        &self.network
     }
 
     fn selection(&self) -> Selection {
@@ -232,10 +232,6 @@ impl<B: Backend> Autoencoder<B> for Sparse<B> {
             }
             SparseObjective::L1 { .. } | SparseObjective::Kl { .. } => Selection::All,
         }
-    }
-
-    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.decode(codes)
     }
 
     fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {

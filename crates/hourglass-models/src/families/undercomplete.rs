@@ -70,12 +70,8 @@ impl FamilyConfig for UndercompleteConfig {
 }
 
 impl<B: Backend> Autoencoder<B> for Undercomplete<B> {
-    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.encode(images)
-    }
-
-    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.decode(codes)
+    fn network(&self) -> &Network<B> {
+        &self.network
     }
 
     fn loss(&self, images: Tensor<B, 2>, _step: &StepContext) -> Loss<B> {

@@ -233,16 +233,12 @@ impl<B: Backend> Variational<B> {
 }
 
 impl<B: Backend> Autoencoder<B> for Variational<B> {
-    fn encode(&self, images: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.selection().apply(self.network.encode(images))
+    fn network(&self) -> &Network<B> {
+        &self.network
     }
 
     fn selection(&self) -> Selection {
         Selection::First(self.code)
-    }
-
-    fn decode(&self, codes: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.network.decode(codes)
     }
 
     fn loss(&self, images: Tensor<B, 2>, step: &StepContext) -> Loss<B> {

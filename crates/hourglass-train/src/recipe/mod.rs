@@ -247,6 +247,12 @@ impl Recipe {
             "no weights to begin with, since the layers are pretrained",
             from.display(),
         )?;
+        check(
+            from.to_str().is_some(),
+            "training.from",
+            "a path in UTF-8, as recipes are",
+            from.display(),
+        )?;
         let seconds = self.run.checkpoint_seconds;
         check(
             seconds.is_finite() && seconds > 0.0,

@@ -88,6 +88,16 @@ pub enum TrainError {
     /// The weights that the training should begin with can't be used.
     #[error("training.from: {0}")]
     From(#[from] ModelFileError),
+    /// They are of another network.
+    #[error("training.from: {path}: expected the recipe's network, {expected}, found {found}")]
+    OtherNetwork {
+        /// The directory.
+        path: PathBuf,
+        /// The recipe's network.
+        expected: String,
+        /// The directory's.
+        found: String,
+    },
     /// A file can't be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),

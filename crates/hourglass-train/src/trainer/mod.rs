@@ -264,7 +264,15 @@ pub fn initial_model<B: Backend>(
 ) -> Result<Model<B>, TrainError> {
     Ok(match &recipe.run.from {
         Some(directory) => {
-            load_description(directory)?;
+            let description = load_description(directory)?;
+            let (found, expected) = (description.model.network(), recipe.model.network());
+            if found != expected || description.shape != shape {
+                return Err(TrainError::OtherNetwork {
+                    path: directory.clone(),
+                    expected: format!("{expected:?} of images of {shape:?}"),
+                    found: format!("{found:?} of images of {:?}", description.shape),
+                });
+            }
             let weights = directory.join(WEIGHTS_FILE);
             read_model(&recipe.model, shape, &weights, device)?
         }
@@ -417,6 +425,10 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         let batches = Batches::training(self.job.training, batch_size, self.plan.seed, cursor);
         if let Some(ending) = self.stopped_early() {
             return Ok((self, ending));
+        }
+        // What the weights began as is part of the run: the directory that they are from may change.
+        if self.job.recipe.run.from.is_some() && self.saved.is_none() {
+            self.save()?;
         }
         for batch in batches {
             if self.step >= self.steps {

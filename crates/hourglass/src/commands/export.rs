@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     /// The precision of safetensors
     #[arg(long, value_enum, default_value_t = PrecisionName::Float32)]
     precision: PrecisionName,
-    /// What an ONNX graph computes
-    #[arg(long, value_enum, default_value_t = PartName::Reconstruction)]
-    part: PartName,
+    /// What an ONNX graph computes [default: reconstruction]
+    #[arg(long, value_enum)]
+    part: Option<PartName>,
     /// Let an ONNX graph take images of bytes, as they are in files
     #[arg(long)]
     bytes: bool,
@@ -120,10 +120,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "--precision: expected float32 with --format onnx, whose weights are computed with as they are stored".into()
         ));
     }
-    let asks_for_graph = arguments.bytes || arguments.logits;
+    let asks_for_graph = arguments.part.is_some() || arguments.bytes || arguments.logits;
     if arguments.format == Format::Safetensors && asks_for_graph {
         bail!(UsageError(
-            "--bytes, --logits: expected with --format onnx, found with safetensors, which has no graph".into()
+            "--part, --bytes, --logits: expected with --format onnx, found with safetensors, which has no graph".into()
+        ));
+    }
+    if arguments.bytes && arguments.part == Some(PartName::Decoder) {
+        bail!(UsageError(
+            "--bytes: expected with a graph that takes images, found with --part decoder".into()
+        ));
+    }
+    if arguments.logits && arguments.part == Some(PartName::Encoder) {
+        bail!(UsageError(
+            "--logits: expected with a graph that gives reconstructions, found with --part encoder"
+                .into()
         ));
     }
     if arguments.examples.as_ref() == Some(&arguments.out) {
@@ -152,7 +163,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// The ONNX file of the part that is asked for.
 fn onnx(arguments: &Arguments, description: &ModelFile, model: &Model<Cpu>) -> Result<Vec<u8>> {
     let options = Options {
-        part: arguments.part.into(),
+        part: arguments.part.unwrap_or(PartName::Reconstruction).into(),
         bytes: arguments.bytes,
         logits: arguments.logits,
     };

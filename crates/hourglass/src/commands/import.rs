@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
+use hourglass_data::Subset;
 use hourglass_train::{
     DataIdentity, ModelFile, RunDirectory, read_description, read_model, save_model, shape_of,
+    stored_description,
 };
 
-use super::{open_data, training_images};
+use super::open_data;
 use crate::backend::Cpu;
 use crate::cli::LocationArguments;
 use crate::{UsageError, recipes};
@@ -16,15 +18,16 @@ use crate::{UsageError, recipes};
 /// Make a model of weights that were trained elsewhere
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass import vae.safetensors --config variational --data mnist --out runs/from-pytorch\n  hourglass import weights.safetensors --config runs/variational-1/config.json --out runs/changed\n\nThe names and layouts are PyTorch's, as `hourglass export` writes them: encoder.0.weight, encoder.0.bias and so on, float32, float16 or bfloat16. What is made can be evaluated and exported like a run, and trained on by `hourglass train --from`."
+    after_help = "Examples:\n  hourglass import vae.safetensors --config variational --data mnist --out runs/from-pytorch\n  hourglass import exported.safetensors --out runs/back\n\nThe names and layouts are PyTorch's, as `hourglass export` writes them: encoder.0.weight, encoder.0.bias and so on, float32, float16 or bfloat16. What is made can be evaluated and exported like a run, and trained on by `hourglass train --from`."
 )]
 pub(crate) struct Arguments {
     /// A safetensors file
     weights: PathBuf,
-    /// A model's config.json, or a recipe (its name, or a .toml file), whose network and objective are taken
+    /// A model's config.json, or a recipe (its name, or a .toml file), whose network and objective are taken [default:
+    /// what `hourglass export` has written into the file]
     #[arg(long, value_name = "CONFIG")]
-    config: String,
-    /// The data that the weights were trained on, a name of the catalog or a path [default: the recipe's, or what
+    config: Option<String>,
+    /// The data that the weights were trained on, a name of the catalog or a path [default: what the file, the recipe or
     /// config.json says]
     #[arg(long)]
     data: Option<String>,
@@ -41,7 +44,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = describe(arguments)?;
     // All is checked before anything is written.
-    description.model.validate(description.shape)?;
+    let validated = description.model.validate(description.shape);
+    validated.with_context(|| arguments.weights.display().to_string())?;
     let ModelFile { model, shape, .. } = &description;
     let model = read_model::<Cpu>(model, *shape, &arguments.weights, &Default::default())?;
     let is_new = !arguments.out.exists();
@@ -57,10 +61,45 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The model that the weights are of.
+/// The model that the weights are of: what `--config` says, or what `hourglass export` has written beside them.
 fn describe(arguments: &Arguments) -> Result<ModelFile> {
-    let locations = arguments.locations.locations();
-    let path = Path::new(&arguments.config);
+    let stored = stored_description(&arguments.weights)?;
+    let mut description = match (&arguments.config, &stored) {
+        (Some(config), _) => configured(arguments, config)?,
+        (None, Some(stored)) => stored.clone(),
+        (None, None) => bail!(UsageError(format!(
+            "--config: expected a config.json or a recipe, since {} does not say what its model is",
+            arguments.weights.display()
+        ))),
+    };
+    if let Some(stored) = stored {
+        if (&stored.model, stored.shape) != (&description.model, description.shape) {
+            bail!(
+                "{}: expected the weights of the model that --config describes, found those of another: {}; leave --config \
+                 out to take that one",
+                arguments.weights.display(),
+                serde_json::to_string(&stored.model)?
+            );
+        }
+        description.data = stored.data;
+    }
+    if let Some(name) = &arguments.data {
+        let splits = open_data(name, &arguments.locations.locations())?;
+        let found = shape_of(&Subset::all(splits.train()));
+        if found != description.shape {
+            bail!(
+                "--data {name}: expected images of {:?} (channels, height, width), found {found:?}",
+                description.shape
+            );
+        }
+        description.data = DataIdentity::new(name, splits.train());
+    }
+    Ok(description)
+}
+
+/// The model of a config.json, or of a recipe and its data.
+fn configured(arguments: &Arguments, config: &str) -> Result<ModelFile> {
+    let path = Path::new(config);
     if path
         .extension()
         .is_some_and(|extension| extension == "json")
@@ -70,17 +109,12 @@ fn describe(arguments: &Arguments) -> Result<ModelFile> {
                 "--set: expected with a recipe, found with a config.json; change that file".into()
             ));
         }
-        let mut description = read_description(path)?;
-        if let Some(name) = &arguments.data {
-            let splits = open_data(name, &locations)?;
-            description.data = DataIdentity::new(name, splits.train());
-        }
-        return Ok(description);
+        return Ok(read_description(path)?);
     }
-    let recipe = recipes::load(&arguments.config, &arguments.overrides)?;
+    let recipe = recipes::load(config, &arguments.overrides)?;
     let name = arguments.data.as_ref().unwrap_or(&recipe.data.name);
-    let splits = open_data(name, &locations)?;
-    let (training, _) = training_images(&splits, &recipe.data, recipe.run.seed)?;
-    let data = DataIdentity::new(name, training.dataset());
-    Ok(ModelFile::new(recipe.model, shape_of(&training), data))
+    let splits = open_data(name, &arguments.locations.locations())?;
+    let data = DataIdentity::new(name, splits.train());
+    let shape = shape_of(&Subset::all(splits.train()));
+    Ok(ModelFile::new(recipe.model, shape, data))
 }

@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (training, validation) = training_images(&splits, &recipe.data, recipe.run.seed)?;
     recipe.validate(shape_of(&training))?;
     check_phases::<Cpu>(&recipe, &training, &validation)?;
-    if existing.is_none() {
+    if existing.is_none() && recipe.run.from.is_some() {
         initial_model::<Cpu>(&recipe, shape_of(&training), &Default::default())?;
     }
     let chosen = match &existing {
