@@ -1,7 +1,7 @@
 //! How strongly the code follows the image: the singular values of the encoder's Jacobian.
 
 use burn::tensor::backend::Backend;
-use faer::Mat;
+use faer::{Mat, Side};
 use hourglass_models::{Activation, Autoencoder, Layer};
 use serde::Serialize;
 
@@ -81,14 +81,29 @@ pub(super) fn measure<B: Backend>(
     })
 }
 
-/// Largest first, of a row-major `[code, features]` matrix.
+/// Largest first, of a row-major `[code, features]` matrix: the roots of the eigenvalues of J Jᵀ or Jᵀ J, whichever is
+/// smaller. In double precision their error is 1e-8 of the largest, below that of a Jacobian in single precision, and they
+/// take a fraction of the time.
 fn singular_values(jacobian: &[f32], code: usize, features: usize) -> Result<Vec<f64>, String> {
-    let matrix = Mat::from_fn(code, features, |row, column| {
-        f64::from(jacobian[row * features + column])
+    // Units that are off, as most of a sparse code are, have rows of zeros.
+    let is_on = |row: &&[f32]| row.iter().any(|&value| value != 0.0);
+    let rows: Vec<&[f32]> = jacobian.chunks_exact(features).filter(is_on).collect();
+    let matrix = Mat::from_fn(rows.len(), features, |row, column| {
+        f64::from(rows[row][column])
     });
-    matrix
-        .singular_values()
-        .map_err(|_| "the singular values of a Jacobian did not converge".into())
+    let squares = match rows.len() < features {
+        true => &matrix * matrix.transpose(),
+        false => matrix.transpose() * &matrix,
+    };
+    let squares = squares.self_adjoint_eigenvalues(Side::Lower);
+    let squares = squares.map_err(|_| "the singular values of a Jacobian did not converge")?;
+    let mut values: Vec<f64> = squares
+        .iter()
+        .rev()
+        .map(|square| square.max(0.0).sqrt())
+        .collect();
+    values.resize(code.min(features), 0.0);
+    Ok(values)
 }
 
 fn saturated<B: Backend>(subject: Subject<'_, B>) -> Measured<f64> {
@@ -120,6 +135,11 @@ mod tests {
     fn singular_values_are_those_of_a_known_matrix() {
         // Rows (3, 0, 4) and (0, 2, 0): lengths 5 and 2, at a right angle.
         let values = singular_values(&[3.0, 0.0, 4.0, 0.0, 2.0, 0.0], 2, 3).expect("values");
+        assert!((values[0] - 5.0).abs() < 1e-12 && (values[1] - 2.0).abs() < 1e-12);
+        // More units than pixels, and one that is off.
+        let values = singular_values(&[3.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 2.0], 4, 2);
+        let values = values.expect("values");
+        assert_eq!(values.len(), 2);
         assert!((values[0] - 5.0).abs() < 1e-12 && (values[1] - 2.0).abs() < 1e-12);
     }
 }
