@@ -7,7 +7,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::networks::{Activation, Layer, forward, inputs, linear_weight};
+use crate::networks::{Activation, Layer, inputs, linear_weight};
 
 /// The exact squared norm.
 ///
@@ -72,17 +72,30 @@ fn exact_by_rows<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tens
     squared_norms(jacobians.reshape([batch * code, features]), code)
 }
 
-/// The Jacobian dh/dx of each image, for any encoder, at the cost of `code` backward passes.
+/// The Jacobian dh/dx of each image, for any encoder, at the cost of `code` backward passes through all layers but the last.
 ///
 /// # Shapes
 /// - images: `[batch, features]`
 /// - output: `[batch, code, features]`
 pub(crate) fn matrices<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tensor<B, 3> {
-    let ([batch, features], device) = (images.dims(), images.device());
-    let [_, code] = forward(encoder, images.clone().narrow(0, 0, 1), &[]).dims();
-    let rows = Tensor::<B, 2>::eye(code, &device).repeat_dim(0, batch); // [batch * code, code]
+    let [batch, features] = images.dims();
+    let is_linear = |layer: &Layer<B>| matches!(layer, Layer::Linear(_));
+    let last = encoder.iter().rposition(is_linear);
+    let last = last.expect("an encoder's last layer with weights is a linear one");
     let inputs = inputs(encoder, images);
-    pull_back(encoder, &inputs, rows, code).reshape([batch, code, features])
+
+    // Of the last layer it is the weight itself, a row a unit, times the slopes of the activations behind it.
+    let weight = linear_weight(&encoder[last]).transpose(); // [code, inputs of the layer]
+    let [code, width] = weight.dims();
+    let mut rows = weight.unsqueeze_dim::<3>(0).repeat_dim(0, batch); // [batch, code, width]
+    for (layer, input) in encoder.iter().zip(&inputs).skip(last + 1) {
+        if let Layer::Activation(elementwise) = layer {
+            let slopes = elementwise.activation.derivative(input.clone()); // [batch, code]
+            rows = rows * slopes.unsqueeze_dim(2);
+        }
+    }
+    let rows = rows.reshape([batch * code, width]);
+    pull_back(&encoder[..last], &inputs, rows, code).reshape([batch, code, features])
 }
 
 /// Pulls row vectors back through a stack: `per_image` rows for each image.
