@@ -119,8 +119,7 @@ stacked-denoising)
         error=$(number error "$run/summary.json")
         row "SDAE-3, fine-tuned: test error, %" "$(awk "BEGIN { printf \"%.2f\", 100 * $error }")" "1.28" \
             "\`stacked-denoising\`" "$run"
-        echo "$error"
-    done | awk '/^[|]/ { print; next } { sum += 100 * $1 } END { printf "mean of %d seeds: %.2f %%\n", NR / 2, sum / (NR / 2) }'
+    done | awk -F '|' '{ print; sum += $3 } END { printf "mean of %d seeds: %.2f %%\n", NR, sum / NR }'
     ;;
 *) usage ;;
 esac

@@ -23,13 +23,7 @@ impl GraphBuilder {
 
     /// Declares an output of float32, `[batch, size]`, that is what `source` is.
     pub(crate) fn output(&mut self, name: &str, source: &str, size: usize) {
-        self.graph.node.push(Node {
-            input: vec![source.to_owned()],
-            output: vec![name.to_owned()],
-            name: Some(name.to_owned()),
-            op_type: Some("Identity".into()),
-            attribute: Vec::new(),
-        });
+        self.node(name, "Identity", &[source], Vec::new());
         self.graph
             .output
             .push(value(name, DataType::Float, &[size]));

@@ -106,7 +106,6 @@ pub fn to_onnx<B: Backend>(
         ir_version: Some(IR_VERSION),
         producer_name: Some("hourglass".into()),
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-        doc_string: None,
         graph: Some(graph),
         opset_import: vec![OperatorSet {
             domain: Some(String::new()),

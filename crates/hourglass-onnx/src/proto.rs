@@ -31,8 +31,6 @@ pub struct Model {
     pub producer_name: Option<String>,
     #[prost(string, optional, tag = "3")]
     pub producer_version: Option<String>,
-    #[prost(string, optional, tag = "6")]
-    pub doc_string: Option<String>,
     #[prost(message, optional, tag = "7")]
     pub graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]

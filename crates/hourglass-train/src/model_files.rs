@@ -239,8 +239,8 @@ fn write_tensors(
     let (dtype, stored_dtype) = precision.types();
     let tensors = tensors.into_iter().map(|(name, data)| {
         let stored = data.clone().convert_dtype(dtype);
-        let lost = data.iter::<f32>().zip(stored.iter::<f32>());
-        let lost = lost.into_iter().find(|(_, stored)| !stored.is_finite());
+        let lost =
+            (data.iter::<f32>().zip(stored.iter::<f32>())).find(|(_, stored)| !stored.is_finite());
         match lost {
             Some((value, _)) => Err(content(format!(
                 "tensor `{name}`: expected values that {precision:?} can hold, found {value:e}"

@@ -240,19 +240,20 @@ impl Recipe {
                 share,
             )?;
         }
-        let from = self.run.from.as_deref().unwrap_or(Path::new(""));
-        check(
-            self.run.from.is_none() || self.pretraining.is_none(),
-            "training.from",
-            "no weights to begin with, since the layers are pretrained",
-            from.display(),
-        )?;
-        check(
-            from.to_str().is_some(),
-            "training.from",
-            "a path in UTF-8, as recipes are",
-            from.display(),
-        )?;
+        if let Some(from) = &self.run.from {
+            check(
+                self.pretraining.is_none(),
+                "training.from",
+                "no weights to begin with, since the layers are pretrained",
+                from.display(),
+            )?;
+            check(
+                from.to_str().is_some(),
+                "training.from",
+                "a path in UTF-8, as recipes are",
+                from.display(),
+            )?;
+        }
         let seconds = self.run.checkpoint_seconds;
         check(
             seconds.is_finite() && seconds > 0.0,

@@ -121,49 +121,39 @@ fn images(
     locations: &Locations,
 ) -> Result<Images> {
     let own = own_images(&arguments.run, description, locations);
-    let images = if *name == description.data.name {
+    let (splits, labelled, training, validation) = if *name == description.data.name {
         let (splits, training, validation) = own?;
-        Images {
-            split: match arguments.split {
-                Split::Train => training.clone(),
-                Split::Validation => validation,
-                Split::Test => Subset::all(splits.test()?),
-            },
-            labelled: training.clone(),
-            training: Ok(training),
-        }
+        (splits, training.clone(), Ok(training), Some(validation))
     } else {
         let splits = open_data(name, locations)?;
-        let training = Subset::all(splits.train());
-        Images {
-            split: match arguments.split {
-                Split::Train => training.clone(),
-                Split::Validation => bail!(
-                    "--split validation: expected with the data that the model was trained on, found with {name}"
-                ),
-                Split::Test => Subset::all(splits.test()?),
-            },
-            labelled: training,
-            training: own
-                .map(|(_, training, _)| training)
-                .map_err(|error| format!("{error:#}")),
-        }
+        let labelled = Subset::all(splits.train());
+        (splits, labelled, own.map(|(_, training, _)| training), None)
     };
-    let split = &images.split;
+    let split = match arguments.split {
+        Split::Train => labelled.clone(),
+        Split::Validation => validation.with_context(|| {
+            format!("--split validation: expected with the data that the model was trained on, found with {name}")
+        })?,
+        Split::Test => Subset::all(splits.test()?),
+    };
     if split.is_empty() {
         bail!(
             "--split {}: expected images, found none; the model was trained with data.validation = 0",
             arguments.split
         );
     }
-    if shape_of(split) != description.shape {
+    if shape_of(&split) != description.shape {
         bail!(
             "--data {name}: expected images of {:?} (channels, height, width), found {:?}",
             description.shape,
-            shape_of(split)
+            shape_of(&split)
         );
     }
-    Ok(images)
+    Ok(Images {
+        split,
+        training: training.map_err(|error| format!("{error:#}")),
+        labelled,
+    })
 }
 
 fn print(
