@@ -21,11 +21,13 @@ from comparison import TOLERANCE, deviations, within  # noqa: E402
 
 
 def load(folder: Path, path: Path | None = None) -> Reference:
-    """The model with plain Sequentials, its weights from `path` if one is given: tied ones are there for the decoder too."""
+    """The model, strictly loaded, its weights from `path` if one is given.
+
+    A tied decoder has no weights of its own, though a file may have them written out.
+    """
     path = path or folder / "model.safetensors"
     stored = json.loads((folder / "config.json").read_text())
-    config = stored["model"]
-    model = Reference({**config, "network": {**config["network"], "tied": False}}, stored["shape"])
+    model = Reference(stored["model"], stored["shape"])
     weights = load_file(path)
     strays = [name for name in weights if name.split(".")[0] not in ("encoder", "decoder")]
     if strays:
@@ -33,7 +35,10 @@ def load(folder: Path, path: Path | None = None) -> Reference:
     for part in ("encoder", "decoder"):
         prefix = f"{part}."
         state = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-        getattr(model, part).load_state_dict(state, strict=True)
+        module = getattr(model, part)
+        if stored["model"]["network"].get("tied", False) and part == "decoder":
+            state = {name: weight for name, weight in state.items() if name in module.state_dict()}
+        module.load_state_dict(state, strict=True)
     return model.eval()
 
 

@@ -51,6 +51,9 @@ pub trait FamilyConfig {
     /// The model that these settings describe.
     type Model<B: Backend>: Autoencoder<B>;
 
+    /// What the family is, in a sentence for those who have a model of it.
+    const SUMMARY: &str;
+
     /// The network's settings.
     fn network(&self) -> &NetworkConfig;
 

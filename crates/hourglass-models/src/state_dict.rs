@@ -1,7 +1,7 @@
 //! A model's weights as named tensors, in PyTorch's names and layouts.
 
+use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot};
 use thiserror::Error;
 
@@ -52,8 +52,8 @@ pub enum StateDictError {
     Burn(String),
 }
 
-/// The model's weights as a plain `torch.nn.Sequential` for the encoder and one for the decoder would name and lay them
-/// out. The decoder's weights of a tied model are written out.
+/// The model's weights as `torch.nn.Sequential`s, one for the encoder and one for the decoder, would name and lay them out.
+/// A tied decoder has no weights of its own.
 ///
 /// # Errors
 /// When Burn can't read a tensor.
@@ -70,35 +70,24 @@ pub fn state_dict<B: Backend>(model: &Model<B>) -> Result<StateDict, StateDictEr
             .map_err(|error| StateDictError::Burn(format!("{error:?}")))?;
         weights.push((name, data));
     }
-    for tied in tied_weights(model) {
-        weights.push((tied.name, tied.transposed.into_data()));
-    }
     weights.sort_by_key(|(name, _)| natural_order(name));
     Ok(weights)
 }
 
-/// The model with the given weights in place of its own.
+/// The model with the given weights in place of its own. A tied decoder's may be given as well, written out.
 ///
 /// # Errors
 /// When a tensor is missing, unexpected, not finite, or has another shape than the model's, or where the weights of a
 /// tied model are not tied.
 pub fn load_state_dict<B: Backend>(
     mut model: Model<B>,
-    weights: StateDict,
+    mut weights: StateDict,
 ) -> Result<Model<B>, StateDictError> {
+    let tied = take_tied(&model, &mut weights);
     let expected = state_dict(&model)?;
     check_names_and_shapes(&expected, &weights)?;
     check_none_missing(&expected, &weights)?;
-    let (decoders, own): (Vec<_>, Vec<_>) = {
-        let tied: Vec<String> = tied_weights(&model)
-            .into_iter()
-            .map(|tied| tied.name)
-            .collect();
-        weights
-            .into_iter()
-            .partition(|(name, _)| tied.contains(name))
-    };
-    let snapshots = own
+    let snapshots = weights
         .into_iter()
         .map(|(name, data)| {
             let path = std::iter::once(NETWORK)
@@ -114,18 +103,8 @@ pub fn load_state_dict<B: Backend>(
     if let Some((name, _)) = applied.missing.first() {
         return Err(StateDictError::Missing(name.clone()));
     }
-    for tied in tied_weights(&model) {
-        let given = decoders.iter().find(|(name, _)| *name == tied.name);
-        let same = given.is_some_and(|(_, data)| {
-            data.iter::<f32>()
-                .eq(tied.transposed.clone().into_data().iter::<f32>())
-        });
-        if !same {
-            return Err(StateDictError::NotTied {
-                name: tied.name,
-                source_name: tied.source_name,
-            });
-        }
+    for given in tied {
+        given.check(&model)?;
     }
     Ok(model)
 }
@@ -137,22 +116,15 @@ pub fn load_state_dict<B: Backend>(
 /// See [`load_state_dict`].
 pub(crate) fn replace<B: Backend>(
     model: Model<B>,
-    weights: StateDict,
+    mut weights: StateDict,
 ) -> Result<Model<B>, StateDictError> {
+    take_tied(&model, &mut weights);
     let mut all = state_dict(&model)?;
     check_names_and_shapes(&all, &weights)?;
     for (name, data) in weights {
         let slot = all.iter_mut().find(|(other, _)| *other == name);
         let (_, slot) = slot.ok_or(StateDictError::Unexpected(name))?;
         *slot = data;
-    }
-    for tied in tied_weights(&model) {
-        let source = all.iter().find(|(name, _)| *name == tied.source_name);
-        let (_, source) = source.ok_or(StateDictError::Missing(tied.source_name))?;
-        let transposed = Tensor::<B, 2>::from_data(source.clone(), &tied.transposed.device());
-        let transposed = transposed.transpose().into_data();
-        all.retain(|(name, _)| *name != tied.name);
-        all.push((tied.name, transposed));
     }
     load_state_dict(model, all)
 }
@@ -172,26 +144,44 @@ pub(crate) fn check(name: &str, data: &TensorData, shape: &[usize]) -> Result<()
     Ok(())
 }
 
-struct TiedWeight<B: Backend> {
+/// What is given for the weight of a tied layer.
+struct GivenTied {
     name: String,
-    source_name: String,
-    /// The decoder's weight in PyTorch's layout, `[outputs, inputs]`: the encoder's in Burn's.
-    transposed: Tensor<B, 2>,
+    data: TensorData,
+    /// The layer of the encoder whose weight it must be, transposed.
+    source: usize,
 }
 
-fn tied_weights<B: Backend>(model: &Model<B>) -> Vec<TiedWeight<B>> {
-    let network = model.network();
-    let decoder = network.decoder.iter().enumerate();
-    decoder
-        .filter_map(|(position, layer)| match layer {
-            Layer::Tied(tied) => Some(TiedWeight {
-                name: format!("decoder.{position}.weight"),
-                source_name: format!("encoder.{}.weight", tied.source),
-                transposed: linear_weight(&network.encoder[tied.source]),
-            }),
-            _ => None,
+/// Takes what is given for the weights of tied layers from among the others.
+fn take_tied<B: Backend>(model: &Model<B>, weights: &mut StateDict) -> Vec<GivenTied> {
+    let mut taken = Vec::new();
+    for (position, layer) in model.network().decoder.iter().enumerate() {
+        let Layer::Tied(tied) = layer else { continue };
+        let tied_name = format!("decoder.{position}.weight");
+        let given = weights.extract_if(.., |(name, _)| *name == tied_name);
+        taken.extend(given.map(|(name, data)| GivenTied {
+            name,
+            data,
+            source: tied.source,
+        }));
+    }
+    taken
+}
+
+impl GivenTied {
+    fn check<B: Backend>(self, model: &Model<B>) -> Result<(), StateDictError> {
+        let Self { name, data, source } = self;
+        // Burn's layout is PyTorch's, transposed.
+        let weight = linear_weight(&model.network().encoder[source]).into_data();
+        check(&name, &data, &weight.shape)?;
+        if data.iter::<f32>().eq(weight.iter::<f32>()) {
+            return Ok(());
+        }
+        Err(StateDictError::NotTied {
+            name,
+            source_name: format!("encoder.{source}.weight"),
         })
-        .collect()
+    }
 }
 
 /// Checks that every tensor found is one of those expected.

@@ -1,12 +1,16 @@
 //! A graph that is built node by node.
 
 use crate::proto::{
-    Attribute, AttributeType, DataType, Dimension, Graph, Node, Shape, Tensor, TensorType, Type,
-    Value,
+    Attribute, AttributeType, DataLocation, DataType, Dimension, Graph, Node, Property, Shape,
+    Tensor, TensorType, Type, Value,
 };
 
 /// The name of the dimension that can have any size.
 const BATCH: &str = "batch";
+/// Constants of fewer bytes stay in the graph: shapes of convolutions must.
+const LEAST_EXTERNAL: usize = 1024;
+/// External values begin at multiples of this, so that they can be mapped into memory.
+const PAGE: usize = 4096;
 
 /// Nodes and constants so far.
 #[derive(Default)]
@@ -91,6 +95,38 @@ impl GraphBuilder {
         });
     }
 
+    /// The size of the constants' values.
+    pub(crate) fn bytes(&self) -> usize {
+        let constants = self.graph.initializer.iter();
+        let values = constants.filter_map(|constant| constant.raw_data.as_ref());
+        values.map(Vec::len).sum()
+    }
+
+    /// Moves the values of large constants into what is to be a file of this name beside the graph.
+    pub(crate) fn externalise(&mut self, name: &str) -> Vec<u8> {
+        let mut file = Vec::new();
+        for constant in &mut self.graph.initializer {
+            let is_large = |values: &mut Vec<u8>| values.len() >= LEAST_EXTERNAL;
+            let Some(values) = constant.raw_data.take_if(is_large) else {
+                continue;
+            };
+            file.resize(file.len().next_multiple_of(PAGE), 0);
+            let entries = [
+                ("location", name.to_owned()),
+                ("offset", file.len().to_string()),
+                ("length", values.len().to_string()),
+            ];
+            let entries = entries.map(|(key, value)| Property {
+                key: Some(key.to_owned()),
+                value: Some(value),
+            });
+            constant.external_data = entries.into();
+            constant.data_location = Some(DataLocation::External.into());
+            file.extend(values);
+        }
+        file
+    }
+
     pub(crate) fn finish(mut self, name: &str) -> Graph {
         self.graph.name = Some(name.to_owned());
         self.graph
@@ -136,6 +172,7 @@ fn tensor(name: Option<&str>, kind: DataType, dims: &[usize], bytes: Vec<u8>) ->
         data_type: Some(kind.into()),
         name: name.map(str::to_owned),
         raw_data: Some(bytes),
+        ..Tensor::default()
     }
 }
 

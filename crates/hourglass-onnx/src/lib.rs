@@ -1,7 +1,8 @@
 //! Hourglass models as ONNX graphs, for onnxruntime and other programs.
 //!
-//! Opset 17, IR version 8. The weights are in the file, float32, under their names in PyTorch (`encoder.0.weight`). The
-//! batch is a dimension of any size. Inputs and outputs:
+//! Opset 17, IR version 8. The weights are in the file, float32, under their names in PyTorch (`encoder.0.weight`), or in
+//! one beside it: of more than 2 GiB always, since a protobuf message holds no more. The batch is a dimension of any size.
+//! Inputs and outputs:
 //!
 //! | part | input | output |
 //! |---|---|---|
@@ -17,11 +18,10 @@ mod proto;
 
 use burn::tensor::backend::Backend;
 use hourglass_models::{
-    Activation, Autoencoder, ImageShape, Layer, Likelihood, Model, Selection, StateDictError,
-    state_dict,
+    Activation, Autoencoder, ImageShape, Layer, Likelihood, Model, Selection, StateDict,
+    StateDictError, state_dict,
 };
 use prost::Message;
-use thiserror::Error;
 
 use graph::{GraphBuilder, integer, integers, zero};
 use proto::{DataType, OperatorSet, Property};
@@ -30,8 +30,8 @@ use proto::{DataType, OperatorSet, Property};
 pub const OPSET: i64 = 17;
 /// The version of the file format that belongs to it.
 const IR_VERSION: i64 = 8;
-/// Messages of protobuf are smaller.
-const MOST_BYTES: usize = i32::MAX as usize;
+/// Of constants in the graph: messages of protobuf have at most `i32::MAX` bytes, of which the rest takes few.
+const MOST_BYTES: usize = i32::MAX as usize - (1 << 20);
 
 /// What part of a model a graph computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,36 +53,40 @@ pub struct Options {
     pub bytes: bool,
     /// Whether `reconstructions` are the parameters of p(x|h), logits for Bernoulli, in place of its mean.
     pub logits: bool,
+    /// Whether the weights are put into a file beside the graph where they would fit into it.
+    pub external: bool,
 }
 
-/// A model that can't be written as a graph.
-#[derive(Debug, Error)]
-pub enum OnnxError {
-    /// The weights can't be read.
-    #[error(transparent)]
-    Weights(#[from] StateDictError),
-    /// The file would be larger than protobuf allows.
-    #[error(
-        "expected a graph of at most 2 GiB, since one ONNX file holds no more, found {bytes} bytes; export safetensors"
-    )]
-    TooLarge {
-        /// The size of the file.
-        bytes: usize,
-    },
+/// An ONNX model's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnnxFiles {
+    /// The graph, with the weights unless they are external.
+    pub graph: Vec<u8>,
+    /// The weights that the graph refers to by the name given for this file.
+    pub external: Option<Vec<u8>>,
 }
 
-/// The bytes of an ONNX file, of a model with so many units of code and such images; `metadata` is written into it by name.
+/// The files of a model with so many units of code and such images. The one with the weights, if any, is to be `external`,
+/// in the graph's directory; `metadata` is written into the graph by name.
 ///
 /// # Errors
-/// When the weights can't be read, or are too many for such a file.
+/// When the weights can't be read.
 pub fn to_onnx<B: Backend>(
     model: &Model<B>,
     code: usize,
     shape: ImageShape,
     options: Options,
+    external: &str,
     metadata: &[(&str, &str)],
-) -> Result<Vec<u8>, OnnxError> {
-    let mut exporter = Exporter::new(model, code, shape, options)?;
+) -> Result<OnnxFiles, StateDictError> {
+    let mut exporter = Exporter {
+        model,
+        shape,
+        options,
+        code,
+        weights: state_dict(model)?,
+        graph: GraphBuilder::default(),
+    };
     let name = match options.part {
         Part::Encoder => "encoder",
         Part::Decoder => "decoder",
@@ -97,7 +101,9 @@ pub fn to_onnx<B: Backend>(
     if options.part != Part::Encoder {
         exporter.decode(codes);
     }
-    let graph = exporter.graph.finish(name);
+    let mut graph = exporter.graph;
+    let data =
+        (options.external || graph.bytes() > MOST_BYTES).then(|| graph.externalise(external));
     let properties = metadata.iter().map(|(key, value)| Property {
         key: Some((*key).to_owned()),
         value: Some((*value).to_owned()),
@@ -106,18 +112,17 @@ pub fn to_onnx<B: Backend>(
         ir_version: Some(IR_VERSION),
         producer_name: Some("hourglass".into()),
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-        graph: Some(graph),
+        graph: Some(graph.finish(name)),
         opset_import: vec![OperatorSet {
             domain: Some(String::new()),
             version: Some(OPSET),
         }],
         metadata_props: properties.collect(),
     };
-    let bytes = file.encoded_len();
-    if bytes > MOST_BYTES {
-        return Err(OnnxError::TooLarge { bytes });
-    }
-    Ok(file.encode_to_vec())
+    Ok(OnnxFiles {
+        graph: file.encode_to_vec(),
+        external: data,
+    })
 }
 
 struct Exporter<'a, B: Backend> {
@@ -125,35 +130,11 @@ struct Exporter<'a, B: Backend> {
     shape: ImageShape,
     options: Options,
     code: usize,
+    weights: StateDict,
     graph: GraphBuilder,
 }
 
-impl<'a, B: Backend> Exporter<'a, B> {
-    fn new(
-        model: &'a Model<B>,
-        code: usize,
-        shape: ImageShape,
-        options: Options,
-    ) -> Result<Self, OnnxError> {
-        let weights = state_dict(model)?;
-        let mut graph = GraphBuilder::default();
-        let unused = match options.part {
-            Part::Encoder => "decoder.",
-            Part::Decoder => "encoder.",
-            Part::Reconstruction => " ",
-        };
-        for (name, data) in weights.iter().filter(|(name, _)| !name.starts_with(unused)) {
-            graph.floats(name, &data.shape, data.iter::<f32>());
-        }
-        Ok(Self {
-            model,
-            shape,
-            options,
-            code,
-            graph,
-        })
-    }
-
+impl<B: Backend> Exporter<'_, B> {
     fn features(&self) -> usize {
         self.shape.iter().product()
     }
@@ -223,54 +204,70 @@ impl<'a, B: Backend> Exporter<'a, B> {
     }
 
     fn layer(&mut self, name: &str, layer: &Layer<B>, x: String) -> String {
-        let graph = &mut self.graph;
-        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         match layer {
-            Layer::Linear(_) | Layer::Tied(_) => graph.node(
-                name,
-                "Gemm",
-                &[&x, &weight, &bias],
-                vec![integer("transB", 1)],
-            ),
-            Layer::Conv(convolution) => {
-                convolve(graph, name, "Conv", [&x, &weight, &bias], convolution.input)
+            Layer::Linear(_) => {
+                let weight = self.weight(&format!("{name}.weight"));
+                self.gemm(name, &x, &weight, true)
             }
-            Layer::ConvTranspose(convolution) => convolve(
-                graph,
-                name,
-                "ConvTranspose",
-                [&x, &weight, &bias],
-                convolution.input,
-            ),
-            Layer::Activation(elementwise) => activation(graph, name, elementwise.activation, x),
+            // The encoder's weight is the decoder's, transposed.
+            Layer::Tied(tied) => {
+                let weight = self.weight(&format!("encoder.{}.weight", tied.source));
+                self.gemm(name, &x, &weight, false)
+            }
+            Layer::Conv(convolution) => self.convolve(name, "Conv", &x, convolution.input),
+            Layer::ConvTranspose(convolution) => {
+                self.convolve(name, "ConvTranspose", &x, convolution.input)
+            }
+            Layer::Activation(elementwise) => {
+                activation(&mut self.graph, name, elementwise.activation, x)
+            }
             Layer::Reshape(_) => x,
         }
     }
-}
 
-/// A 4 x 4 convolution with stride 2 and padding 1, on values that are flat before and after.
-fn convolve(
-    graph: &mut GraphBuilder,
-    name: &str,
-    operator: &str,
-    [x, weight, bias]: [&str; 3],
-    [channels, height, width]: ImageShape,
-) -> String {
-    let shape = [channels, height, width].map(|size| size as i64);
-    let shape = graph.integers(&format!("{name}.shape"), &[&[-1], &shape[..]].concat());
-    let maps = graph.node(&format!("{name}.maps"), "Reshape", &[x, &shape], Vec::new());
-    let attributes = vec![
-        integers("kernel_shape", &[4, 4]),
-        integers("strides", &[2, 2]),
-        integers("pads", &[1, 1, 1, 1]),
-    ];
-    let outputs = graph.node(name, operator, &[&maps, weight, bias], attributes);
-    graph.node(
-        &format!("{name}.flat"),
-        "Flatten",
-        &[&outputs],
-        vec![integer("axis", 1)],
-    )
+    /// Puts a weight of the model into the graph.
+    fn weight(&mut self, name: &str) -> String {
+        let found = self.weights.iter().find(|(other, _)| other == name);
+        let Some((_, data)) = found else {
+            unreachable!("every layer's weights are in the state dict, {name} is not")
+        };
+        self.graph.floats(name, &data.shape, data.iter::<f32>())
+    }
+
+    fn gemm(&mut self, name: &str, x: &str, weight: &str, is_transposed: bool) -> String {
+        let bias = self.weight(&format!("{name}.bias"));
+        let attributes = vec![integer("transB", is_transposed.into())];
+        self.graph
+            .node(name, "Gemm", &[x, weight, &bias], attributes)
+    }
+
+    /// A 4 x 4 convolution with stride 2 and padding 1, on values that are flat before and after.
+    fn convolve(
+        &mut self,
+        name: &str,
+        operator: &str,
+        x: &str,
+        [channels, height, width]: ImageShape,
+    ) -> String {
+        let weight = self.weight(&format!("{name}.weight"));
+        let bias = self.weight(&format!("{name}.bias"));
+        let graph = &mut self.graph;
+        let shape = [channels, height, width].map(|size| size as i64);
+        let shape = graph.integers(&format!("{name}.shape"), &[&[-1], &shape[..]].concat());
+        let maps = graph.node(&format!("{name}.maps"), "Reshape", &[x, &shape], Vec::new());
+        let attributes = vec![
+            integers("kernel_shape", &[4, 4]),
+            integers("strides", &[2, 2]),
+            integers("pads", &[1, 1, 1, 1]),
+        ];
+        let outputs = graph.node(name, operator, &[&maps, &weight, &bias], attributes);
+        graph.node(
+            &format!("{name}.flat"),
+            "Flatten",
+            &[&outputs],
+            vec![integer("axis", 1)],
+        )
+    }
 }
 
 fn activation(graph: &mut GraphBuilder, name: &str, activation: Activation, x: String) -> String {
@@ -351,17 +348,24 @@ mod tests {
             "activation": "tanh"}}"#,
     ];
 
-    fn file(config: &str, part: Part, bytes: bool) -> proto::Model {
+    fn files(config: &str, part: Part, bytes: bool, external: bool) -> OnnxFiles {
         let config: ModelConfig = serde_json::from_str(config).expect("a config");
         let model = config.init::<NdArray>(SHAPE, 0, &Default::default());
         let options = Options {
             part,
             bytes,
             logits: false,
+            external,
         };
         let model = model.expect("a valid config");
-        let file = to_onnx(&model, CODE, SHAPE, options, &[("key", "value")]).expect("a graph");
-        proto::Model::decode(&*file).expect("a file")
+        let metadata = [("key", "value")];
+        to_onnx(&model, CODE, SHAPE, options, "weights.data", &metadata).expect("a graph")
+    }
+
+    fn file(config: &str, part: Part, bytes: bool) -> proto::Model {
+        let files = files(config, part, bytes, false);
+        assert_eq!(files.external, None);
+        proto::Model::decode(&*files.graph).expect("a file")
     }
 
     /// Every value is made once, before it is used; every constant is used.
@@ -454,5 +458,40 @@ mod tests {
             assert_eq!(has("encoder.0.weight"), part != Part::Decoder);
             assert_eq!(has("decoder.0.weight"), part != Part::Encoder);
         }
+    }
+
+    #[test]
+    fn external_weights_are_those_of_the_graph_that_has_them() {
+        let config =
+            r#"{"family": "undercomplete", "network": {"kind": "mlp", "hidden": [90], "code": 6}}"#;
+        let inside = file(config, Part::Reconstruction, false).graph;
+        let inside = inside.expect("a graph").initializer;
+        let files = files(config, Part::Reconstruction, false, true);
+        let weights = files.external.expect("weights");
+        let outside = proto::Model::decode(&*files.graph).expect("a file").graph;
+        let outside = outside.expect("a graph").initializer;
+        let mut large = 0;
+        for (inside, outside) in inside.iter().zip(&outside) {
+            let expected = inside.raw_data.as_deref().expect("values");
+            if expected.len() < 1024 {
+                assert_eq!(inside, outside);
+                continue;
+            }
+            large += 1;
+            assert_eq!(outside.raw_data, None);
+            assert_eq!(outside.data_location, Some(1));
+            let entry = |key: &str| {
+                let mut entries = outside.external_data.iter();
+                let entry = entries.find(|entry| entry.key.as_deref() == Some(key));
+                entry.and_then(|entry| entry.value.clone()).expect(key)
+            };
+            assert_eq!(entry("location"), "weights.data");
+            let [offset, length] = ["offset", "length"].map(|key| entry(key).parse().expect(key));
+            assert_eq!(offset % 4096, 0_usize);
+            let found: &[u8] = &weights[offset..][..length];
+            assert!(found == expected);
+        }
+        // Both layers of 64 x 90; those of 90 x 6 have 2160 bytes.
+        assert_eq!((inside.len(), large), (8, 4));
     }
 }

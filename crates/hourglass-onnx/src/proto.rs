@@ -12,6 +12,14 @@ pub enum DataType {
     Int64 = 7,
 }
 
+/// `TensorProto.DataLocation`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum DataLocation {
+    Default = 0,
+    External = 1,
+}
+
 /// `AttributeProto.AttributeType`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
@@ -110,6 +118,11 @@ pub struct Tensor {
     /// Little-endian.
     #[prost(bytes = "vec", optional, tag = "9")]
     pub raw_data: Option<Vec<u8>>,
+    /// Where the values are, in place of `raw_data`.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<Property>,
+    #[prost(enumeration = "DataLocation", optional, tag = "14")]
+    pub data_location: Option<i32>,
 }
 
 /// `ValueInfoProto`

@@ -9,8 +9,8 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::files::write_atomically;
 use crate::phases::Phase;
+use hourglass_store::write_atomically;
 
 const MAGIC: &[u8; 8] = b"HGLASS\x00\x02";
 

@@ -4,9 +4,7 @@
 mod checkpoint;
 mod evaluation;
 pub mod figures;
-mod files;
 pub mod measures;
-mod model_files;
 mod optimizer;
 pub mod parity;
 pub mod pca;
@@ -25,12 +23,6 @@ pub use evaluation::{
     Representation, Request, Robustness, Subject, code_information, evaluate, evaluation_sizes,
     evidence_lower_bound, examine, fit_pca, images_of, log_likelihood,
 };
-pub use files::write_atomically;
-pub use model_files::{
-    CLASSIFIER_FILE, CONFIG_FILE, DataIdentity, ModelFile, ModelFileError, Precision, WEIGHTS_FILE,
-    load_classifier, load_description, load_model, model_sha256, read_description, read_model,
-    save_classifier, save_model, save_tensors, save_weights, stored_description,
-};
 pub use phases::Phase;
 pub use recipe::{
     DataConfig, EarlyStopping, OptimizerKind, PretrainingConfig, Recipe, RecipeError, RunConfig,
@@ -40,6 +32,6 @@ pub use results::{PICTURE_SIZES, ResultsError, Summary, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
 pub use terms::LOSS;
 pub use trainer::{
-    Ending, Job, Observer, Outcome, Standing, TrainError, check_phases, initial_model, shape_of,
-    train,
+    Ending, Job, Observer, Outcome, Standing, TrainError, check_phases, data_identity,
+    initial_model, shape_of, train,
 };

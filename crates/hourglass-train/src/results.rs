@@ -11,9 +11,9 @@ use thiserror::Error;
 
 use crate::evaluation::{Evaluation, Subject, images_of};
 use crate::figures::{Curve, FigureError, curves, image_grid};
-use crate::files::write_atomically;
-use crate::model_files::{ModelFile, ModelFileError, save_classifier, save_model};
 use crate::run_directory::{RunDirectory, read_metrics};
+use hourglass_store::write_atomically;
+use hourglass_store::{Description, StoreError, save_classifier, save_model};
 
 /// Images in `reconstructions.png`, and a row of them.
 const RECONSTRUCTIONS: usize = 32;
@@ -46,7 +46,7 @@ pub enum ResultsError {
     Io(#[from] std::io::Error),
     /// The model can't be written.
     #[error(transparent)]
-    Model(#[from] ModelFileError),
+    Model(#[from] StoreError),
     /// A picture can't be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -58,7 +58,7 @@ pub enum ResultsError {
 /// Names the file that can't be written.
 pub fn write_results<B: Backend>(
     run: &RunDirectory,
-    description: &ModelFile,
+    description: &Description,
     subject: Subject<'_, B>,
     summary: &Summary,
 ) -> Result<(), ResultsError> {
@@ -90,7 +90,7 @@ pub fn write_results<B: Backend>(
 
 /// The first images of a split above their reconstructions; corrupted ones between, where the family corrupts.
 fn reconstructions<B: Backend>(
-    description: &ModelFile,
+    description: &Description,
     model: &Model<B>,
     split: &Subset,
     device: &B::Device,
@@ -115,7 +115,7 @@ fn reconstructions<B: Backend>(
 
 /// Means of p(x|h) at codes drawn from the prior, for families that have one.
 fn samples<B: Backend>(
-    description: &ModelFile,
+    description: &Description,
     model: &Model<B>,
     device: &B::Device,
 ) -> Result<Option<Vec<u8>>, ResultsError> {

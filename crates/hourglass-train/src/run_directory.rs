@@ -8,7 +8,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::files::{temporary_path, write_atomically};
+use hourglass_store::{temporary_path, write_atomically};
 
 const RECIPE: &str = "config.toml";
 /// Locked by the program that works on the run.

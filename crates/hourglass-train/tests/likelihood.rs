@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use hourglass_data::Subset;
 use hourglass_models::{Model, ModelConfig};
+use hourglass_store::SavedModel;
 use hourglass_train::measures::Estimate;
 use hourglass_train::{
     EstimateDirectory, FinishedEstimate, LogLikelihood, RunDirectory, Subject, code_information,
-    evaluate, evidence_lower_bound, log_likelihood, model_sha256,
+    evaluate, evidence_lower_bound, log_likelihood,
 };
 use support::{B, CODE, FEATURES, assert_close, dot, images, split};
 
@@ -419,7 +420,9 @@ fn finished_estimates_are_those_of_the_model_as_it_is() {
     for file in ["model.safetensors", "config.json"] {
         std::fs::write(place.path().join(file), file).expect("written");
     }
-    let hash = model_sha256(run.path()).expect("a model");
+    let hash = SavedModel::in_directory(run.path())
+        .sha256()
+        .expect("a model");
     let directory = directory(run.path(), &hash);
     let (expected, _) = kept(&model, &split, &directory);
     let [found] = &FinishedEstimate::all_of(&run)[..] else {

@@ -22,6 +22,9 @@ pub(crate) enum Command {
     Compare(commands::compare::Arguments),
     Export(commands::export::Arguments),
     Import(commands::import::Arguments),
+    Card(commands::card::Arguments),
+    Models(commands::models::Arguments),
+    Sample(commands::sample::Arguments),
     /// List, fetch and describe data sets
     Data {
         #[command(subcommand)]

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod backend;
+mod card;
 mod cli;
 mod commands;
 mod progress;
@@ -50,6 +51,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Compare(arguments) => commands::compare::run(&arguments)?,
         Command::Export(arguments) => commands::export::run(&arguments)?,
         Command::Import(arguments) => commands::import::run(&arguments)?,
+        Command::Card(arguments) => commands::card::run(&arguments)?,
+        Command::Models(arguments) => commands::models::run(&arguments)?,
+        Command::Sample(arguments) => commands::sample::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,
     }

@@ -77,6 +77,8 @@ pub struct Contractive<B: Backend> {
 impl FamilyConfig for ContractiveConfig {
     type Model<B: Backend> = Contractive<B>;
 
+    const SUMMARY: &str = "A contractive autoencoder: its codes change little when the image does.";
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

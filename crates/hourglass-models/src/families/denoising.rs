@@ -58,6 +58,8 @@ pub struct Denoising<B: Backend> {
 impl FamilyConfig for DenoisingConfig {
     type Model<B: Backend> = Denoising<B>;
 
+    const SUMMARY: &str = "A denoising autoencoder: it gives back the clean image from a corrupted one.";
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

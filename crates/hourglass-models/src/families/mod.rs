@@ -41,6 +41,13 @@ macro_rules! families {
                 }
             }
 
+            /// What the family is, in a sentence.
+            pub fn summary(&self) -> &'static str {
+                match self {
+                    $(Self::$model(_) => $config::SUMMARY,)+
+                }
+            }
+
             /// The settings of the network.
             pub fn network(&self) -> &NetworkConfig {
                 match self {

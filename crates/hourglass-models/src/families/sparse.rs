@@ -132,6 +132,8 @@ pub struct Sparse<B: Backend> {
 impl FamilyConfig for SparseConfig {
     type Model<B: Backend> = Sparse<B>;
 
+    const SUMMARY: &str = "A sparse autoencoder: only few units of the code are active at a time.";
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

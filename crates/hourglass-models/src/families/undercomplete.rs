@@ -44,6 +44,8 @@ pub struct Undercomplete<B: Backend> {
 impl FamilyConfig for UndercompleteConfig {
     type Model<B: Backend> = Undercomplete<B>;
 
+    const SUMMARY: &str = "An undercomplete autoencoder: the code is smaller than the image, and that is its only constraint.";
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

@@ -93,6 +93,8 @@ pub struct Variational<B: Backend> {
 impl FamilyConfig for VariationalConfig {
     type Model<B: Backend> = Variational<B>;
 
+    const SUMMARY: &str = "A variational autoencoder: codes are distributions close to a standard normal one, from which new images are drawn.";
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

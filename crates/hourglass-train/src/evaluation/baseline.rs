@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use super::subject::{
     EVALUATION_BATCH, EVALUATION_SEED, Progress, Subject, host, sequential, squared_distances,
 };
-use crate::files::write_atomically;
 use crate::pca::{Pca, PcaError};
+use hourglass_store::write_atomically;
 
 /// PCA with as many components as the code has (active) units.
 #[derive(Debug)]

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::likelihood::{CHUNK, OfImage};
 use super::subject::{EVALUATION_BATCH, EVALUATION_SEED};
-use crate::files::hex_sha256;
 use crate::measures::Estimate;
-use crate::model_files::model_sha256;
 use crate::run_directory::RunDirectory;
+use hourglass_store::SavedModel;
+use hourglass_store::hex_sha256;
 
 /// Changes when estimates are computed or written in another way, so that those of before are not used.
 const FORMAT: u32 = 1;
@@ -28,7 +28,7 @@ const FORMAT: u32 = 1;
 pub struct EstimateDirectory {
     /// The directory, which is made when there is something to keep.
     pub path: PathBuf,
-    /// See [`model_sha256`].
+    /// See [`SavedModel::sha256`].
     pub model_sha256: String,
     /// The backend's name: another one rounds otherwise.
     pub backend: String,
@@ -228,7 +228,8 @@ impl FinishedEstimate {
     /// The finished estimates in a run directory that are of its model as it is now. A file that can't be read has none.
     pub fn all_of(run: &RunDirectory) -> Vec<Self> {
         let files = fs::read_dir(run.log_likelihoods());
-        let (Ok(files), Ok(model_sha256)) = (files, model_sha256(run.path())) else {
+        let model_sha256 = SavedModel::in_directory(run.path()).sha256();
+        let (Ok(files), Ok(model_sha256)) = (files, model_sha256) else {
             return Vec::new();
         };
         files

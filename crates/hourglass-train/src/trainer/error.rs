@@ -8,8 +8,8 @@ use hourglass_models::{ConfigError, StateDictError};
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
-use crate::model_files::ModelFileError;
 use crate::phases::Phase;
+use hourglass_store::StoreError;
 
 /// A training run that can't go on.
 #[derive(Debug, Error)]
@@ -87,7 +87,7 @@ pub enum TrainError {
     Weights(#[from] StateDictError),
     /// The weights that the training should begin with can't be used.
     #[error("training.from: {0}")]
-    From(#[from] ModelFileError),
+    From(#[from] StoreError),
     /// They are of another network.
     #[error("training.from: {path}: expected the recipe's network, {expected}, found {found}")]
     OtherNetwork {

@@ -12,17 +12,17 @@ use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
-use hourglass_data::{Batch, Batches, Cursor, Subset};
+use hourglass_data::{Batch, Batches, Cursor, Dataset, Subset, catalog};
 use hourglass_models::{Classifier, ImageShape, Model, StepContext};
 
 use crate::checkpoint::{Checkpoint, FinishedPhase, State};
 use crate::evaluation::mean_terms;
-use crate::model_files::{WEIGHTS_FILE, load_description, read_model};
 use crate::optimizer::{AnyOptimizer, clip_by_norm, record_from_bytes, record_to_bytes};
 use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
 use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
 use crate::terms::{NotFinite, Terms, stacked};
+use hourglass_store::{DataIdentity, SavedModel};
 
 pub use error::TrainError;
 
@@ -111,6 +111,15 @@ impl<B: Backend> Outcome<B> {
 /// The shape of a subset's images.
 pub fn shape_of(subset: &Subset) -> ImageShape {
     subset.dataset().shape().to_array()
+}
+
+/// What a finished model says of its training images, which `--data NAME` gave.
+pub fn data_identity(name: &str, training: &Dataset) -> DataIdentity {
+    DataIdentity {
+        name: name.to_owned(),
+        sha256: training.sha256().to_owned(),
+        licence: catalog::find(name).map(|entry| entry.licence.to_owned()),
+    }
 }
 
 /// Checks what can be known of a run's phases before it begins: that early stopping, where a recipe asks for it, has images
@@ -263,18 +272,18 @@ pub fn initial_model<B: Backend>(
     device: &B::Device,
 ) -> Result<Model<B>, TrainError> {
     Ok(match &recipe.run.from {
-        Some(directory) => {
-            let description = load_description(directory)?;
+        Some(name) => {
+            let saved = SavedModel::find(name)?;
+            let description = saved.description()?;
             let (found, expected) = (description.model.network(), recipe.model.network());
             if found != expected || description.shape != shape {
                 return Err(TrainError::OtherNetwork {
-                    path: directory.clone(),
+                    path: name.clone(),
                     expected: format!("{expected:?} of images of {shape:?}"),
                     found: format!("{found:?} of images of {:?}", description.shape),
                 });
             }
-            let weights = directory.join(WEIGHTS_FILE);
-            read_model(&recipe.model, shape, &weights, device)?
+            saved.load_as(&recipe.model, shape, device)?
         }
         None => recipe.model.init(shape, recipe.run.seed, device)?,
     })

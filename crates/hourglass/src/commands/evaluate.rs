@@ -1,17 +1,17 @@
 //! `hourglass evaluate`
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::{Locations, Split, Splits, Subset};
+use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::{
-    Cache, DataIdentity, EstimateDirectory, Measure, ModelFile, Report, Request, RunDirectory,
-    Subject, evaluation_sizes, examine, load_classifier, load_description, load_model,
-    model_sha256, shape_of,
+    Cache, EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes,
+    examine, shape_of,
 };
 use serde_json::{Value, json};
 
@@ -30,8 +30,8 @@ const OUTLIERS: &str = "fashion-mnist";
     after_help = "Examples:\n  hourglass evaluate runs/variational-1\n  hourglass evaluate runs/variational-1 --measures density --samples 5000\n  hourglass evaluate runs/variational-1 --data fashion-mnist --json\n\nThe log-likelihood's estimate is kept in RUN/log-likelihood, image by image: a second call goes on where the first was killed, and `hourglass compare` compares models by it."
 )]
 pub(crate) struct Arguments {
-    /// A run directory
-    run: PathBuf,
+    /// A run directory, or a published model
+    model: PathBuf,
     /// A name of the catalog or a path [default: the data that the model was trained on]
     #[arg(long)]
     data: Option<String>,
@@ -69,10 +69,11 @@ struct Images {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let description = load_description(&arguments.run)?;
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
     let locations = arguments.locations.locations();
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let images = images(arguments, &description, name, &locations)?;
+    let images = images(arguments, &saved, &description, name, &locations)?;
     let split = &images.split;
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let measures = arguments.measures.clone();
@@ -86,16 +87,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let cache = locations.data_directory().ok();
     let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
     // A model that can't be read is reported when it is loaded.
-    let model = model_sha256(&arguments.run).ok();
-    let estimates = model.map(|model_sha256| EstimateDirectory {
-        path: RunDirectory::open(&arguments.run).log_likelihoods(),
+    let estimates = saved.sha256().ok().zip(estimates_of(&saved, &locations));
+    let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
+        path,
         model_sha256,
         backend: chosen.name().into(),
         data: name.clone(),
         split: arguments.split.to_string(),
     });
     let report = chosen.run(Examine {
-        arguments,
+        saved: &saved,
         description: &description,
         split,
         training: images.training.as_ref().map_err(String::as_str),
@@ -113,14 +114,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Where the estimates of a model's log-likelihood are kept: in its run, or for a published one in the data directory.
+fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
+    if let Some(run) = saved.directory() {
+        return Some(RunDirectory::open(run).log_likelihoods());
+    }
+    let directory = locations.data_directory().ok()?.join("log-likelihood");
+    Some(directory.join(saved.name()))
+}
+
 /// The images of the split, and those beside which it is measured.
 fn images(
     arguments: &Arguments,
-    description: &ModelFile,
+    saved: &SavedModel,
+    description: &Description,
     name: &str,
     locations: &Locations,
 ) -> Result<Images> {
-    let own = own_images(&arguments.run, description, locations);
+    let own = own_images(saved, description, locations);
     let (splits, labelled, training, validation) = if *name == description.data.name {
         let (splits, training, validation) = own?;
         (splits, training.clone(), Ok(training), Some(validation))
@@ -158,7 +169,7 @@ fn images(
 
 fn print(
     arguments: &Arguments,
-    description: &ModelFile,
+    description: &Description,
     name: &str,
     backend: &str,
     report: &Report,
@@ -166,14 +177,14 @@ fn print(
     if !arguments.json {
         println!(
             "{} on {name}, {}",
-            arguments.run.display(),
+            arguments.model.display(),
             evaluation_text(&report.evaluation, &arguments.split.to_string())
         );
         print!("{}", report_text(report));
         return;
     }
     let mut map = serde_json::Map::new();
-    map.insert("run".into(), json!(arguments.run));
+    map.insert("run".into(), json!(arguments.model));
     map.insert("family".into(), json!(description.model.family()));
     map.insert("model".into(), json!(description.model));
     map.insert("data".into(), json!(name));
@@ -189,8 +200,8 @@ fn print(
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.
 fn own_images(
-    run: &Path,
-    description: &ModelFile,
+    saved: &SavedModel,
+    description: &Description,
     locations: &Locations,
 ) -> Result<(Splits, Subset, Subset)> {
     let DataIdentity { name, sha256, .. } = &description.data;
@@ -202,7 +213,7 @@ fn own_images(
              on other images by --data"
         );
     }
-    let (training, validation) = match recipe_of(&RunDirectory::open(run))? {
+    let (training, validation) = match recipe_of(saved)? {
         Some(recipe) => training_images(&splits, &recipe.data, recipe.run.seed)?,
         None => Subset::all(splits.train()).split_validation(0.0, 0)?,
     };
@@ -212,7 +223,7 @@ fn own_images(
 /// The images of another data set, as many as are measured at most.
 fn outlier_images(
     name: &str,
-    description: &ModelFile,
+    description: &Description,
     split: &Subset,
     locations: &Locations,
 ) -> Result<Subset> {
@@ -262,8 +273,8 @@ impl From<MeasureName> for Measure {
 }
 
 struct Examine<'a> {
-    arguments: &'a Arguments,
-    description: &'a ModelFile,
+    saved: &'a SavedModel,
+    description: &'a Description,
     split: &'a Subset,
     training: Result<&'a Subset, &'a str>,
     request: Request<'a>,
@@ -278,16 +289,15 @@ impl Task for Examine<'_> {
         parity: Option<ParityCheck<B>>,
     ) -> Result<Report> {
         let load = || {
-            Ok(load_model::<B>(&self.arguments.run, device)
-                .context("the model can't be loaded")?
-                .1)
+            let loaded = self.saved.load::<B>(device);
+            loaded.context("the model can't be loaded")
         };
         let (config, sizes) = (&self.description.model, evaluation_sizes(self.split));
         check_parity(parity, load, config, None, self.split, &sizes, device)?;
         let model = load()?.valid();
         let code = config.network().code();
-        let classifier = load_classifier(&self.arguments.run, &model, code, device)
-            .context("the classifier can't be loaded")?;
+        let classifier = self.saved.load_classifier(&model, code, device);
+        let classifier = classifier.context("the classifier can't be loaded")?;
         let mut phases = Phases::new();
         let subject = Subject {
             model: &model,
@@ -303,7 +313,7 @@ impl Task for Examine<'_> {
         if let Some((term, value)) = report.evaluation.first_not_finite() {
             bail!(
                 "{}: expected a finite {term}, found {value}; the weights are damaged, or the training has diverged",
-                self.arguments.run.display()
+                self.saved.name().display()
             );
         }
         Ok(report)

@@ -8,11 +8,11 @@ use burn::tensor::Tensor;
 use clap::ValueEnum;
 use hourglass_data::{Batches, Subset};
 use hourglass_models::{Autoencoder, Model};
-use hourglass_onnx::{Options, Part, to_onnx};
-use hourglass_train::{
-    ModelFile, Precision, images_of, load_model, save_tensors, save_weights, shape_of,
-    write_atomically,
+use hourglass_onnx::{OnnxFiles, Options, Part, to_onnx};
+use hourglass_store::{
+    Description, Precision, SavedModel, save_tensors, save_weights, write_atomically,
 };
+use hourglass_train::{images_of, shape_of};
 
 use super::open_data;
 use crate::UsageError;
@@ -29,8 +29,8 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
     after_help = "Examples:\n  hourglass export runs/variational-1 --format safetensors --out vae.safetensors\n  hourglass export runs/variational-1 --format onnx --part decoder --out decoder.onnx\n\nThe names and layouts of safetensors are PyTorch's: `encoder` and `decoder` are each a torch.nn.Sequential. The graphs of ONNX take `images` [batch, features] in [0, 1] (or, with --bytes, [batch, channels, height, width] from 0 to 255) to `codes`, and these to `reconstructions`, the means of p(x|h); the batch has any size."
 )]
 pub(crate) struct Arguments {
-    /// A run directory
-    run: PathBuf,
+    /// A run directory, or a published model
+    model: PathBuf,
     /// The format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     format: Format,
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Let an ONNX graph give what the decoder gives, logits where the likelihood is Bernoulli's, in place of means
     #[arg(long)]
     logits: bool,
+    /// Put the weights of an ONNX graph into a file beside it, PATH.data; of more than 2 GiB they always are
+    #[arg(long)]
+    external_data: bool,
     /// The file to write
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
@@ -106,8 +109,13 @@ impl From<PartName> for Part {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let device = Default::default();
-    let (description, model) = load_model::<Cpu>(&arguments.run, &device)?;
-    for path in std::iter::once(&arguments.out).chain(&arguments.examples) {
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    let model = saved.load::<Cpu>(&device)?;
+    let external = arguments.out.with_added_extension("data");
+    let is_external = arguments.external_data.then_some(&external);
+    let paths = [&arguments.out].into_iter().chain(is_external);
+    for path in paths.chain(&arguments.examples) {
         if path.exists() && !arguments.force {
             bail!(
                 "{}: expected a new file, found one that is there; use --force to write over it",
@@ -120,10 +128,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "--precision: expected float32 with --format onnx, whose weights are computed with as they are stored".into()
         ));
     }
-    let asks_for_graph = arguments.part.is_some() || arguments.bytes || arguments.logits;
+    let asks_for_graph =
+        arguments.part.is_some() || arguments.bytes || arguments.logits || arguments.external_data;
     if arguments.format == Format::Safetensors && asks_for_graph {
         bail!(UsageError(
-            "--part, --bytes, --logits: expected with --format onnx, found with safetensors, which has no graph".into()
+            "--part, --bytes, --logits, --external-data: expected with --format onnx, found with safetensors, which has no graph".into()
         ));
     }
     if arguments.bytes && arguments.part == Some(PartName::Decoder) {
@@ -148,8 +157,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             save_weights(&arguments.out, &description, &model, precision)?;
         }
         Format::Onnx => {
-            let graph = onnx(arguments, &description, &model)?;
-            write_atomically(&arguments.out, &graph)?;
+            let files = onnx(arguments, &external, &description, &model)?;
+            if let Some(weights) = files.external {
+                write_atomically(&external, &weights)?;
+                println!("{}", external.display());
+            }
+            write_atomically(&arguments.out, &files.graph)?;
         }
     }
     println!("{}", arguments.out.display());
@@ -160,12 +173,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The ONNX file of the part that is asked for.
-fn onnx(arguments: &Arguments, description: &ModelFile, model: &Model<Cpu>) -> Result<Vec<u8>> {
+/// The ONNX files of the part that is asked for.
+fn onnx(
+    arguments: &Arguments,
+    external: &Path,
+    description: &Description,
+    model: &Model<Cpu>,
+) -> Result<OnnxFiles> {
+    let external = external.file_name().unwrap_or_default();
+    let Some(external) = external.to_str() else {
+        bail!(
+            "{}: expected a name in Unicode, which an ONNX file can hold",
+            arguments.out.display()
+        );
+    };
     let options = Options {
         part: arguments.part.unwrap_or(PartName::Reconstruction).into(),
         bytes: arguments.bytes,
         logits: arguments.logits,
+        external: arguments.external_data,
     };
     let settings = serde_json::to_string(&description.model)?;
     let data = serde_json::to_string(&description.data)?;
@@ -175,13 +201,14 @@ fn onnx(arguments: &Arguments, description: &ModelFile, model: &Model<Cpu>) -> R
         ("units", description.units.as_str()),
     ];
     let code = description.model.network().code();
-    Ok(to_onnx(model, code, description.shape, options, &metadata)?)
+    let shape = description.shape;
+    Ok(to_onnx(model, code, shape, options, external, &metadata)?)
 }
 
 /// Writes `images`, `codes` and `decoded`, a row an image.
 fn write_examples(
     path: &Path,
-    description: &ModelFile,
+    description: &Description,
     model: &Model<Cpu>,
     locations: &LocationArguments,
 ) -> Result<()> {

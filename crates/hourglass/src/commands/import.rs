@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hourglass_data::Subset;
-use hourglass_train::{
-    DataIdentity, ModelFile, RunDirectory, read_description, read_model, save_model, shape_of,
-    stored_description,
-};
+use hourglass_store::{Description, read_model, save_model, stored_description};
+use hourglass_train::{RunDirectory, data_identity, shape_of};
 
 use super::open_data;
 use crate::backend::Cpu;
@@ -46,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // All is checked before anything is written.
     let validated = description.model.validate(description.shape);
     validated.with_context(|| arguments.weights.display().to_string())?;
-    let ModelFile { model, shape, .. } = &description;
+    let Description { model, shape, .. } = &description;
     let model = read_model::<Cpu>(model, *shape, &arguments.weights, &Default::default())?;
     let is_new = !arguments.out.exists();
     let directory = RunDirectory::create(Some(&arguments.out), description.model.family())?;
@@ -62,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The model that the weights are of: what `--config` says, or what `hourglass export` has written beside them.
-fn describe(arguments: &Arguments) -> Result<ModelFile> {
+fn describe(arguments: &Arguments) -> Result<Description> {
     let stored = stored_description(&arguments.weights)?;
     let mut description = match (&arguments.config, &stored) {
         (Some(config), _) => configured(arguments, config)?,
@@ -92,13 +90,13 @@ fn describe(arguments: &Arguments) -> Result<ModelFile> {
                 description.shape
             );
         }
-        description.data = DataIdentity::new(name, splits.train());
+        description.data = data_identity(name, splits.train());
     }
     Ok(description)
 }
 
 /// The model of a config.json, or of a recipe and its data.
-fn configured(arguments: &Arguments, config: &str) -> Result<ModelFile> {
+fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
     let path = Path::new(config);
     if path
         .extension()
@@ -109,12 +107,12 @@ fn configured(arguments: &Arguments, config: &str) -> Result<ModelFile> {
                 "--set: expected with a recipe, found with a config.json; change that file".into()
             ));
         }
-        return Ok(read_description(path)?);
+        return Ok(Description::read(path)?);
     }
     let recipe = recipes::load(config, &arguments.overrides)?;
     let name = arguments.data.as_ref().unwrap_or(&recipe.data.name);
     let splits = open_data(name, &arguments.locations.locations())?;
-    let data = DataIdentity::new(name, splits.train());
+    let data = data_identity(name, splits.train());
     let shape = shape_of(&Subset::all(splits.train()));
-    Ok(ModelFile::new(recipe.model, shape, data))
+    Ok(Description::new(recipe.model, shape, data))
 }

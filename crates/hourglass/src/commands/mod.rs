@@ -1,18 +1,22 @@
 //! The commands, one file each.
 
+pub(crate) mod card;
 pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod models;
+pub(crate) mod sample;
 pub(crate) mod train;
 
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Locations, Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
-use hourglass_train::{DataConfig, Recipe, RunDirectory};
+use hourglass_store::{RECIPE_FILE, SavedModel};
+use hourglass_train::{DataConfig, Recipe};
 
 use crate::backend::ParityCheck;
 
@@ -35,14 +39,13 @@ pub(crate) fn open_data(name: &str, locations: &Locations) -> Result<Splits> {
     Ok(hourglass_data::open(name, locations)?)
 }
 
-/// The recipe that a run was trained by, where there is one.
-pub(crate) fn recipe_of(run: &RunDirectory) -> Result<Option<Recipe>> {
-    let path = run.recipe();
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = fs_err::read_to_string(&path)?;
-    Ok(Some(Recipe::parse(&text, &path, &[])?))
+/// The recipe that a model was trained by, where there is one.
+pub(crate) fn recipe_of(saved: &SavedModel) -> Result<Option<Recipe>> {
+    let path = saved.name().join(RECIPE_FILE);
+    let text = saved.recipe()?;
+    Ok(text
+        .map(|text| Recipe::parse(&text, &path, &[]))
+        .transpose()?)
 }
 
 /// Compares the model, and what the phases of a recipe train, with the same on the CPU at every batch size, where the backend

@@ -8,10 +8,11 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{Splits, Subset};
+use hourglass_store::{Description, SavedModel};
 use hourglass_train::{
-    Checkpoint, DataIdentity, Ending, Job, ModelFile, Outcome, PICTURE_SIZES, Phase, Recipe,
-    RunDirectory, Subject, Summary, check_phases, evaluate, evaluation_sizes, initial_model,
-    shape_of, train, write_results,
+    Checkpoint, Ending, Job, Outcome, PICTURE_SIZES, Phase, Recipe, RunDirectory, Subject, Summary,
+    check_phases, data_identity, evaluate, evaluation_sizes, initial_model, shape_of, train,
+    write_results,
 };
 use serde_json::{Map, Value, json};
 
@@ -53,8 +54,8 @@ pub(crate) struct Arguments {
     /// The seed of weights, order and noise
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     seed: Option<u64>,
-    /// Begin with the weights of a run or an imported model of the same network
-    #[arg(long, value_name = "DIR")]
+    /// Begin with the weights of a run, an imported model or a published one, of the same network
+    #[arg(long, value_name = "MODEL")]
     from: Option<PathBuf>,
     /// The run directory [default: runs/FAMILY-N]
     #[arg(long, value_name = "DIR")]
@@ -177,7 +178,7 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
 
 /// The recipe of the run to be resumed; settings of the command line must agree with it.
 fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
-    let Some(recipe) = recipe_of(run)? else {
+    let Some(recipe) = recipe_of(&SavedModel::in_directory(run.path()))? else {
         bail!(
             "{}: expected a run to resume, found no config.toml there; start a run without --resume",
             run.path().display()
@@ -337,8 +338,8 @@ impl Run<'_> {
                 outcome.steps()
             );
         }
-        let data = DataIdentity::new(&recipe.data.name, training.dataset());
-        let description = ModelFile::new(recipe.model.clone(), shape_of(training), data);
+        let data = data_identity(&recipe.data.name, training.dataset());
+        let description = Description::new(recipe.model.clone(), shape_of(training), data);
         let facts = self.facts(outcome, &description);
         let summary = Summary {
             facts,
@@ -352,7 +353,7 @@ impl Run<'_> {
     fn facts<B: burn::tensor::backend::Backend>(
         &self,
         outcome: &Outcome<B>,
-        description: &ModelFile,
+        description: &Description,
     ) -> Map<String, Value> {
         let Job {
             recipe, training, ..

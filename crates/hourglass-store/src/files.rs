@@ -33,7 +33,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// SHA-256 of parts one after the other, in hexadecimal.
-pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
+pub fn hex_sha256(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
     let bytes = hash.finalize();
@@ -41,7 +41,7 @@ pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
 }
 
 /// Where a file is written before it gets its name.
-pub(crate) fn temporary_path(path: &Path) -> PathBuf {
+pub fn temporary_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".tmp");

@@ -1,0 +1,31 @@
+//! Finished models: their files, which are laid out as on the Hugging Face hub, and the published models, which are in the
+//! program with the feature `published`.
+//!
+//! ```no_run
+//! use burn::tensor::Tensor;
+//! use burn_flex::Flex;
+//! use hourglass_models::Autoencoder;
+//! use hourglass_store::SavedModel;
+//!
+//! let model = SavedModel::find("runs/variational-1")?.load::<Flex>(&Default::default())?;
+//! let images = Tensor::<Flex, 2>::zeros([2, 784], &Default::default());
+//! println!("{}", model.encode(images));
+//! # Ok::<(), hourglass_store::StoreError>(())
+//! ```
+
+mod description;
+mod error;
+mod files;
+mod published;
+mod saved;
+mod weights;
+
+pub use description::{CONFIG_FILE, DataIdentity, Description};
+pub use error::StoreError;
+pub use files::{hex_sha256, temporary_path, write_atomically};
+pub use published::{Published, published};
+pub use saved::{RECIPE_FILE, SavedModel, save_classifier, save_model};
+pub use weights::{
+    CLASSIFIER_FILE, Precision, WEIGHTS_FILE, read_model, save_tensors, save_weights,
+    stored_description,
+};

@@ -1,0 +1,224 @@
+//! A finished model, wherever its files are.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::Backend;
+use fs_err as fs;
+use hourglass_models::{Classifier, ImageShape, Model, ModelConfig};
+
+use crate::published::{Published, published};
+use crate::weights::{build_model, parse_weights};
+use crate::{
+    CLASSIFIER_FILE, CONFIG_FILE, Description, Precision, StoreError, WEIGHTS_FILE, hex_sha256,
+    save_tensors, save_weights, write_atomically,
+};
+
+/// The name of the resolved recipe in a model's directory, where Hourglass has trained the model.
+pub const RECIPE_FILE: &str = "config.toml";
+
+/// A finished model: in a directory, or published. Nothing of it is read before it is asked for.
+#[derive(Debug, Clone)]
+pub struct SavedModel {
+    /// The directory, or the published name.
+    name: PathBuf,
+    published: Option<&'static Published>,
+}
+
+impl SavedModel {
+    /// The model in a directory, or the published one of this name. The directory goes before the published model.
+    ///
+    /// # Errors
+    /// When there is neither.
+    pub fn find(name: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let name = name.as_ref();
+        if name.join(CONFIG_FILE).exists() {
+            return Ok(Self::in_directory(name));
+        }
+        let of_this_name = published()
+            .iter()
+            .find(|model| Path::new(model.name) == name);
+        if let Some(model) = of_this_name {
+            return Ok(Self::published(model));
+        }
+        let names: Vec<_> = published().iter().map(|model| model.name).collect();
+        Err(StoreError::NoModel {
+            path: name.to_owned(),
+            published: match &names[..] {
+                [] => String::new(),
+                names => format!(", or a published model ({})", names.join(", ")),
+            },
+            found: match name.is_dir() {
+                true => "a directory without a finished model",
+                false => "no directory",
+            },
+        })
+    }
+
+    /// The model that is, or will be, in a directory.
+    pub fn in_directory(directory: &Path) -> Self {
+        Self {
+            name: directory.to_owned(),
+            published: None,
+        }
+    }
+
+    /// A published model.
+    pub fn published(model: &'static Published) -> Self {
+        Self {
+            name: model.name.into(),
+            published: Some(model),
+        }
+    }
+
+    /// The directory, or the published name.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// The directory; a published model has none.
+    pub fn directory(&self) -> Option<&Path> {
+        self.published.is_none().then_some(&self.name)
+    }
+
+    /// What the model is.
+    ///
+    /// # Errors
+    /// Names the file, and what is wrong with it.
+    pub fn description(&self) -> Result<Description, StoreError> {
+        Description::parse(&self.name.join(CONFIG_FILE), &self.file(CONFIG_FILE)?)
+    }
+
+    /// Builds the model with its weights.
+    ///
+    /// # Errors
+    /// Names the file, and what is wrong with it.
+    pub fn load<B: Backend>(&self, device: &B::Device) -> Result<Model<B>, StoreError> {
+        let Description { model, shape, .. } = self.description()?;
+        let validated = model.validate(shape);
+        validated.map_err(|error| StoreError::Config {
+            path: self.name.join(CONFIG_FILE),
+            error,
+        })?;
+        self.load_as(&model, shape, device)
+    }
+
+    /// Builds a model of valid settings, with the same network, with this one's weights.
+    ///
+    /// # Errors
+    /// Names the file, and what is wrong with it.
+    pub fn load_as<B: Backend>(
+        &self,
+        config: &ModelConfig,
+        shape: ImageShape,
+        device: &B::Device,
+    ) -> Result<Model<B>, StoreError> {
+        let path = self.name.join(WEIGHTS_FILE);
+        let weights = parse_weights(&path, &self.file(WEIGHTS_FILE)?)?;
+        build_model(config, shape, &path, weights, device)
+    }
+
+    /// The classifier that was fine-tuned from `model`, this one, whose code has `code` units; nothing where there is none.
+    ///
+    /// # Errors
+    /// Names the file, and what is wrong with it.
+    pub fn load_classifier<B: Backend>(
+        &self,
+        model: &Model<B>,
+        code: usize,
+        device: &B::Device,
+    ) -> Result<Option<Classifier<B>>, StoreError> {
+        if !self.has(CLASSIFIER_FILE) {
+            return Ok(None);
+        }
+        let path = self.name.join(CLASSIFIER_FILE);
+        let weights = parse_weights(&path, &self.file(CLASSIFIER_FILE)?)?;
+        let classifier = Classifier::from_state_dict(model.clone(), code, weights, device);
+        classifier
+            .map(Some)
+            .map_err(|error| StoreError::weights(&path, error))
+    }
+
+    /// The resolved recipe by which Hourglass trained the model; nothing where it was trained elsewhere.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn recipe(&self) -> Result<Option<String>, StoreError> {
+        if !self.has(RECIPE_FILE) {
+            return Ok(None);
+        }
+        let text = String::from_utf8(self.file(RECIPE_FILE)?.into_owned());
+        let path = self.name.join(RECIPE_FILE);
+        text.map(Some)
+            .map_err(|error| StoreError::content(&path, error.to_string()))
+    }
+
+    /// SHA-256 of the weights' file and the settings', since the likelihood is one of these.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn sha256(&self) -> Result<String, StoreError> {
+        Ok(hex_sha256(&[
+            &self.file(WEIGHTS_FILE)?,
+            &self.file(CONFIG_FILE)?,
+        ]))
+    }
+
+    /// Whether the model has a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        match self.published {
+            Some(model) => model.files.iter().any(|(file, _)| *file == name),
+            None => self.name.join(name).exists(),
+        }
+    }
+
+    /// A file of the model.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn file(&self, name: &str) -> io::Result<Cow<'static, [u8]>> {
+        let Some(model) = self.published else {
+            return fs::read(self.name.join(name)).map(Cow::Owned);
+        };
+        let found = model.files.iter().find(|(file, _)| *file == name);
+        let missing = || {
+            let message = format!("{}: a published model without {name}", model.name);
+            io::Error::new(io::ErrorKind::NotFound, message)
+        };
+        found
+            .map(|(_, bytes)| Cow::Borrowed(*bytes))
+            .ok_or_else(missing)
+    }
+}
+
+/// Writes the settings and then the weights.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_model<B: Backend>(
+    directory: &Path,
+    description: &Description,
+    model: &Model<B>,
+) -> Result<(), StoreError> {
+    let config = serde_json::to_vec_pretty(description).map_err(io::Error::from)?;
+    write_atomically(&directory.join(CONFIG_FILE), &config)?;
+    let path = directory.join(WEIGHTS_FILE);
+    save_weights(&path, description, model, Precision::Float32)
+}
+
+/// Writes the weights of a classifier that was fine-tuned from the directory's model.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_classifier<B: Backend>(
+    directory: &Path,
+    classifier: &Classifier<B>,
+) -> Result<(), StoreError> {
+    let path = directory.join(CLASSIFIER_FILE);
+    let weights = classifier.state_dict();
+    save_tensors(
+        &path,
+        weights.map_err(|error| StoreError::weights(&path, error))?,
+    )
+}

@@ -1,0 +1,207 @@
+//! Weights as safetensors, in PyTorch's names and layouts.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, TensorData};
+use fs_err as fs;
+use hourglass_models::{
+    ImageShape, Model, ModelConfig, NetworkConfig, StateDict, load_state_dict, state_dict,
+};
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
+
+use crate::{Description, StoreError, write_atomically};
+
+/// The name of the weights in a model's directory.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// The name of a fine-tuned classifier's weights in a model's directory.
+pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
+
+/// Under what key the settings stand in the metadata of weights.
+const METADATA_KEY: &str = "hourglass";
+
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// As they were trained.
+    Float32,
+    /// In half the space, to three digits.
+    Float16,
+}
+
+impl Precision {
+    fn types(self) -> (DType, Dtype) {
+        match self {
+            Self::Float32 => (DType::F32, Dtype::F32),
+            Self::Float16 => (DType::F16, Dtype::F16),
+        }
+    }
+}
+
+/// Writes the weights in PyTorch's names and layouts, with the settings as metadata. The bytes are a function of weights
+/// and settings alone.
+///
+/// # Errors
+/// Names the file that can't be written, or a weight that is too large for the precision.
+pub fn save_weights<B: Backend>(
+    path: &Path,
+    description: &Description,
+    model: &Model<B>,
+    precision: Precision,
+) -> Result<(), StoreError> {
+    let weights = state_dict(model).map_err(|error| StoreError::weights(path, error))?;
+    let settings = serde_json::to_string(description).map_err(std::io::Error::from)?;
+    write_tensors(path, weights, precision, Some(settings))
+}
+
+/// Writes tensors as float32 by name. The bytes are a function of names and values alone.
+///
+/// # Errors
+/// Names the file that can't be written.
+pub fn save_tensors(path: &Path, tensors: StateDict) -> Result<(), StoreError> {
+    write_tensors(path, tensors, Precision::Float32, None)
+}
+
+/// `settings` are put into the metadata. There is one entry, since the order of several is not fixed.
+fn write_tensors(
+    path: &Path,
+    tensors: StateDict,
+    precision: Precision,
+    settings: Option<String>,
+) -> Result<(), StoreError> {
+    let content = |message: String| StoreError::content(path, message);
+    let (dtype, stored_dtype) = precision.types();
+    let tensors = tensors.into_iter().map(|(name, data)| {
+        let stored = data.clone().convert_dtype(dtype);
+        let lost =
+            (data.iter::<f32>().zip(stored.iter::<f32>())).find(|(_, stored)| !stored.is_finite());
+        match lost {
+            Some((value, _)) => Err(content(format!(
+                "tensor `{name}`: expected values that {precision:?} can hold, found {value:e}"
+            ))),
+            None => Ok((name, stored)),
+        }
+    });
+    let tensors: Vec<(String, TensorData)> = tensors.collect::<Result<_, _>>()?;
+    let views = tensors.iter().map(|(name, data)| {
+        let view = TensorView::new(stored_dtype, data.shape.to_vec(), data.as_bytes())
+            .map_err(|error| content(error.to_string()))?;
+        Ok((name, view))
+    });
+    let views: Vec<_> = views.collect::<Result<_, StoreError>>()?;
+    let metadata = settings.map(|settings| HashMap::from([(METADATA_KEY.to_owned(), settings)]));
+    let bytes = safetensors::serialize(views, metadata);
+    let bytes = bytes.map_err(|error| content(error.to_string()))?;
+    Ok(write_atomically(path, &bytes)?)
+}
+
+/// The settings in the metadata of a file of weights; nothing where another program has written it.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn stored_description(weights: &Path) -> Result<Option<Description>, StoreError> {
+    let bytes = fs::read(weights)?;
+    let metadata = SafeTensors::read_metadata(&bytes);
+    let (_, metadata) = metadata.map_err(|error| not_safetensors(weights, &bytes, &error))?;
+    let metadata = metadata.metadata().as_ref();
+    let settings = metadata.and_then(|metadata| metadata.get(METADATA_KEY));
+    settings
+        .map(|settings| Description::parse(weights, settings.as_bytes()))
+        .transpose()
+}
+
+/// Builds a model of valid settings with the weights in a file: float32, float16 or bfloat16, in PyTorch's names and
+/// layouts.
+///
+/// # Errors
+/// Names the file of the weights, and what is wrong with it.
+pub fn read_model<B: Backend>(
+    config: &ModelConfig,
+    shape: ImageShape,
+    weights: &Path,
+    device: &B::Device,
+) -> Result<Model<B>, StoreError> {
+    let tensors = parse_weights(weights, &fs::read(weights)?)?;
+    build_model(config, shape, weights, tensors, device)
+}
+
+/// `path` is where the weights are from.
+pub(crate) fn build_model<B: Backend>(
+    config: &ModelConfig,
+    shape: ImageShape,
+    path: &Path,
+    weights: StateDict,
+    device: &B::Device,
+) -> Result<Model<B>, StoreError> {
+    check_size(path, &weights, config.network(), shape)?;
+    let model = config.init::<B>(shape, 0, device);
+    let model = model.map_err(|error| StoreError::Config {
+        path: path.to_owned(),
+        error,
+    })?;
+    load_state_dict(model, weights).map_err(|error| StoreError::weights(path, error))
+}
+
+/// Refuses weights that are too few for the network before memory for it is asked for: the settings may be damaged.
+fn check_size(
+    path: &Path,
+    weights: &StateDict,
+    network: &NetworkConfig,
+    shape: ImageShape,
+) -> Result<(), StoreError> {
+    let found: usize = weights.iter().map(|(_, data)| data.num_elements()).sum();
+    match network.least_values(shape) {
+        Some(expected) if found >= expected => Ok(()),
+        expected => Err(StoreError::content(
+            path,
+            format!(
+                "expected the weights of the network asked for, {} values or more, found {found}",
+                expected.map_or("too many to be counted".to_owned(), |count| count
+                    .to_string())
+            ),
+        )),
+    }
+}
+
+fn not_safetensors(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreError {
+    // What `torch.save` writes is a zip file, or, before PyTorch 1.6, a pickle.
+    let is_pickle = bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02");
+    let found = match is_pickle {
+        true => "what torch.save writes, which can run code when it is read: in Python, write the state dict by \
+                 safetensors.torch.save_file"
+            .to_owned(),
+        false => error.to_string(),
+    };
+    StoreError::content(path, format!("expected a safetensors file, found {found}"))
+}
+
+/// The tensors of a file of weights, as float32; `path` is where it is from.
+pub(crate) fn parse_weights(path: &Path, bytes: &[u8]) -> Result<StateDict, StoreError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| not_safetensors(path, bytes, &error))?;
+    let mut tensors: Vec<_> = file.iter().collect();
+    // The file's own order is lost in reading; a fixed one makes for the same errors every time.
+    tensors.sort_by_key(|(name, _)| *name);
+    tensors
+        .into_iter()
+        .map(|(name, view)| {
+            let dtype = match view.dtype() {
+                Dtype::F32 => DType::F32,
+                Dtype::F16 => DType::F16,
+                Dtype::BF16 => DType::BF16,
+                found => {
+                    return Err(StoreError::content(
+                        path,
+                        format!(
+                            "tensor `{name}`: expected float32, float16 or bfloat16, found {found:?}"
+                        ),
+                    ));
+                }
+            };
+            let data =
+                TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
+            Ok((name.to_owned(), data.convert::<f32>()))
+        })
+        .collect()
+}

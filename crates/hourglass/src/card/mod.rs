@@ -1,0 +1,235 @@
+//! Model cards: what a model is, what it is good for and how good it is, in the form of the Hugging Face hub.
+
+mod torch;
+
+use std::fmt::Write;
+
+use burn::tensor::backend::Backend;
+use hourglass_models::{Model, NetworkConfig};
+use hourglass_store::Description;
+use serde_json::Value;
+
+/// What a card is made of.
+pub(crate) struct Card<'a, B: Backend> {
+    /// The name that users of the model call it by.
+    pub(crate) name: &'a str,
+    /// An identifier of the hub, such as `mit`; without one the card says nothing of the weights' licence.
+    pub(crate) licence: Option<&'a str>,
+    pub(crate) description: &'a Description,
+    pub(crate) model: &'a Model<B>,
+    /// What `evaluate --json` printed of the model.
+    pub(crate) metrics: &'a Value,
+    /// The resolved recipe, where there is one.
+    pub(crate) recipe: Option<&'a str>,
+}
+
+/// A number of a report: where it stands, and what it is called.
+struct Measure {
+    label: &'static str,
+    path: &'static [&'static str],
+    pca_path: &'static [&'static str],
+    decimals: usize,
+    /// What the fraction in the report is multiplied by.
+    factor: f64,
+}
+
+/// What the table of a card shows, where the report has it.
+const MEASURES: &[Measure] = &[
+    Measure {
+        label: "squared error an image",
+        path: &["reconstruction", "model", "squared_error"],
+        pca_path: &["reconstruction", "pca", "squared_error"],
+        decimals: 3,
+        factor: 1.0,
+    },
+    Measure {
+        label: "PSNR, dB",
+        path: &["reconstruction", "model", "psnr_decibels"],
+        pca_path: &["reconstruction", "pca", "psnr_decibels"],
+        decimals: 2,
+        factor: 1.0,
+    },
+    Measure {
+        label: "SSIM",
+        path: &["reconstruction", "model", "ssim"],
+        pca_path: &["reconstruction", "pca", "ssim"],
+        decimals: 4,
+        factor: 1.0,
+    },
+    Measure {
+        label: "negative ELBO, nats",
+        path: &["density", "evidence_lower_bound", "negative_elbo"],
+        pca_path: &[],
+        decimals: 2,
+        factor: 1.0,
+    },
+    Measure {
+        label: "linear probe on the codes, % right",
+        path: &["representation", "codes", "probe_accuracy"],
+        pca_path: &["representation", "pca_codes", "probe_accuracy"],
+        decimals: 2,
+        factor: 100.0,
+    },
+    Measure {
+        label: "5 nearest neighbours of the codes, % right",
+        path: &["representation", "codes", "neighbours_accuracy"],
+        pca_path: &["representation", "pca_codes", "neighbours_accuracy"],
+        decimals: 2,
+        factor: 100.0,
+    },
+];
+
+/// The hub's names of the data sets in the catalog.
+const HUB_DATASETS: &[(&str, &str)] = &[
+    ("mnist", "ylecun/mnist"),
+    ("mnist-mini", "ylecun/mnist"),
+    ("fashion-mnist", "zalando-datasets/fashion_mnist"),
+];
+
+impl<B: Backend> Card<'_, B> {
+    /// The whole card, as Markdown.
+    pub(crate) fn to_markdown(&self) -> String {
+        let mut text = self.front_matter();
+        let family = self.description.model.family();
+        let [channels, height, width] = self.description.shape;
+        let Description { data, units, .. } = self.description;
+        let _ = write!(
+            text,
+            "# {name}\n\n{summary} It takes images of {height} x {width} pixels{colour}, and its code has {code} numbers. Trained \
+             with Hourglass by its family `{family}`, a {network}, on {data}.\n\n",
+            name = self.name,
+            summary = self.description.model.summary(),
+            colour = match channels {
+                1 => " of grey".to_owned(),
+                3 => " of red, green and blue".to_owned(),
+                other => format!(" of {other} channels"),
+            },
+            code = self.description.model.network().code(),
+            network = network(self.description.model.network()),
+            data = data.name,
+        );
+        text += &self.usage();
+        let _ = write!(
+            text,
+            "## Limits\n\nThe model knows the images that it was trained on and no others: what is unlike them, in kind, size, \
+             position or contrast, comes back as something like them. It was made for research and teaching, was tested on \
+             the images named below alone, and should decide nothing about people.\n\n\
+             ## Training data\n\n`{}`{}. SHA-256 of the training images' pixels: `{}`.\n\n",
+            data.name,
+            data.licence
+                .as_ref()
+                .map_or(String::new(), |licence| format!(", under {licence}")),
+            data.sha256,
+        );
+        text += &self.numbers();
+        let _ = write!(text, "What numbers are: {units}.\n\n");
+        if let Some(recipe) = self.recipe {
+            let _ = write!(
+                text,
+                "## How to reproduce\n\nThese settings, as `config.toml`, make the model anew by `hourglass train config.toml`; the \
+                 stored weights may have been rounded to float16 since. Another version or processor rounds otherwise.\n\n\
+                 ```toml\n{}\n```\n",
+                recipe.trim_end()
+            );
+        }
+        text
+    }
+
+    fn front_matter(&self) -> String {
+        let data = &self.description.data.name;
+        let dataset = HUB_DATASETS.iter().find(|(name, _)| name == data);
+        let mut text = String::from("---\n");
+        if let Some(licence) = self.licence {
+            let _ = writeln!(text, "license: {licence}");
+        }
+        let _ = write!(
+            text,
+            "library_name: hourglass\ntags:\n- autoencoder\n- {}\n",
+            self.description.model.family()
+        );
+        if let Some((_, dataset)) = dataset {
+            let _ = write!(text, "datasets:\n- {dataset}\n");
+        }
+        let _ = write!(
+            text,
+            "model-index:\n- name: {}\n  results:\n  - task:\n      type: image-reconstruction\n    dataset:\n      \
+             name: {data}\n      type: {}\n      split: {}\n    metrics:\n",
+            self.name,
+            dataset.map_or(data.as_str(), |(_, dataset)| dataset),
+            self.split(),
+        );
+        for name in ["squared_error", "negative_elbo"] {
+            if let Some(value) = self.metrics[name].as_f64() {
+                let _ = write!(text, "    - type: {name}\n      value: {value:.4}\n");
+            }
+        }
+        text + "---\n\n"
+    }
+
+    fn usage(&self) -> String {
+        format!(
+            "## Use\n\nWith `hourglass`, in the folder of this file:\n\n```sh\nhourglass evaluate . --data {data}\nhourglass export . --format \
+             onnx --out {name}.onnx\n```\n\nWith PyTorch, where `images` is `[batch, {features}]`, in [0, 1]:\n\n```python\n{torch}```\n\n\
+             `config.json` says the same in settings.\n\n",
+            data = self.description.data.name,
+            name = self.name,
+            features = self.description.shape.iter().product::<usize>(),
+            torch = torch::code(self.model),
+        )
+    }
+
+    fn numbers(&self) -> String {
+        let images = &self.metrics["images"];
+        let mut text = format!(
+            "## Numbers\n\nOn the {images} images of {}'s {} split, by `hourglass evaluate`, ± one standard error over the images; \
+             beside it PCA with as many components as the code has (active) units, fitted to the training images. \
+             `metrics.json` has more.\n\n| | model | PCA |\n|---|--:|--:|\n",
+            self.metrics["data"].as_str().unwrap_or_default(),
+            self.split(),
+        );
+        for measure in MEASURES {
+            if let Some(value) = self.number(measure, measure.path) {
+                let pca = self.number(measure, measure.pca_path);
+                let pca = pca.unwrap_or_default();
+                let _ = writeln!(text, "| {} | {value} | {pca} |", measure.label);
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    fn number(&self, measure: &Measure, path: &[&str]) -> Option<String> {
+        let found = path
+            .iter()
+            .try_fold(self.metrics, |part, name| part.get(name))?;
+        let value = found.get("value")?.as_f64()? * measure.factor;
+        let decimals = measure.decimals;
+        let error = found.get("standard_error").and_then(Value::as_f64);
+        let error = error.map_or(String::new(), |error| {
+            format!(" ± {:.decimals$}", error * measure.factor)
+        });
+        Some(format!("{value:.decimals$}{error}"))
+    }
+
+    fn split(&self) -> &str {
+        self.metrics["split"].as_str().unwrap_or_default()
+    }
+}
+
+fn network(config: &NetworkConfig) -> String {
+    match config {
+        NetworkConfig::Mlp(mlp) => {
+            let widths: Vec<String> = mlp.hidden.iter().map(ToString::to_string).collect();
+            let hidden = match widths.is_empty() {
+                true => "without hidden layers".to_owned(),
+                false => format!("with hidden layers of {}", widths.join(", ")),
+            };
+            let tied = if mlp.tied { " and tied weights" } else { "" };
+            format!("fully connected network {hidden}{tied}")
+        }
+        NetworkConfig::Conv(conv) => {
+            let channels: Vec<String> = conv.channels.iter().map(ToString::to_string).collect();
+            format!("convolutional network of {} channels", channels.join(", "))
+        }
+    }
+}

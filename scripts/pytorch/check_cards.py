@@ -1,0 +1,38 @@
+"""Runs the Python of every model card in models/ on the first test images, as a reader of the card would.
+
+The mean squared error an image must be the one that the card's table has, to its three digits.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from check_export import read_images
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with t10k-images-idx3-ubyte, plain or .gz")
+    images = read_images(parser.parse_args().data)
+    passed = True
+    for card in sorted(MODELS.glob("*/README.md")):
+        os.chdir(card.parent)
+        (code,) = re.findall(r"```python\n(.*?)```", card.read_text(), re.DOTALL)
+        scope = {"images": images}
+        exec(code, scope)  # noqa: S102: our own card
+        metrics = json.loads(Path("metrics.json").read_text())
+        error = (images - scope["reconstructions"]).square().sum(dim=1).mean().item()
+        expected = metrics["reconstruction"]["model"]["squared_error"]["value"]
+        same = abs(error - expected) < 1e-3 * expected
+        passed &= same or "corrupted_squared_error" in metrics  # measured on corrupted images
+        print(f"{card.parent.name:14} squared error {error:.3f}, in metrics.json {expected:.3f}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
