@@ -179,7 +179,8 @@ fn not_safetensors(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreE
 
 /// The tensors of a file of weights, as float32; `path` is where it is from.
 pub(crate) fn parse_weights(path: &Path, bytes: &[u8]) -> Result<StateDict, StoreError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| not_safetensors(path, bytes, &error))?;
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|error| not_safetensors(path, bytes, &error))?;
     let mut tensors: Vec<_> = file.iter().collect();
     // The file's own order is lost in reading; a fixed one makes for the same errors every time.
     tensors.sort_by_key(|(name, _)| *name);

@@ -33,7 +33,10 @@ fn assert_close(found: Tensor<Flex, 2>, expected: &Value, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (found, expected) in found.iter().zip(&expected) {
         let limit = 1e-5 * expected.abs().max(1.0);
-        assert!((found - expected).abs() <= limit, "{what}: {found}, {expected}");
+        assert!(
+            (found - expected).abs() <= limit,
+            "{what}: {found}, {expected}"
+        );
     }
 }
 
@@ -41,7 +44,10 @@ fn assert_close(found: Tensor<Flex, 2>, expected: &Value, what: &str) {
 fn models_of_every_format_compute_what_they_did() {
     let device = Default::default();
     let mut seen = 0;
-    for directory in directories(&formats()).iter().flat_map(|path| directories(path)) {
+    for directory in directories(&formats())
+        .iter()
+        .flat_map(|path| directories(path))
+    {
         let name = directory.display().to_string();
         let saved = SavedModel::find(&directory).unwrap_or_else(|error| panic!("{error}"));
         let model = saved.load::<Flex>(&device);

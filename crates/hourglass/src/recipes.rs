@@ -67,6 +67,8 @@ pub(crate) fn load(name_or_path: &str, overrides: &[String]) -> Result<Recipe> {
 
 #[cfg(test)]
 mod tests {
+    use hourglass_store::SavedModel;
+
     use super::*;
 
     #[test]
@@ -78,6 +80,19 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(recipe.data.name, "mnist-mini", "{name}");
             assert!(recipe.training.steps.is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn published_models_are_of_their_recipes() {
+        for model in hourglass_store::published() {
+            let text = SavedModel::published(model).recipe();
+            let text = text.expect("text").expect("a recipe");
+            let found = Recipe::parse(&text, Path::new(model.name), &[]).expect("a recipe");
+            let mut expected = load(model.name, &[]).expect("a recipe");
+            expected.data.name = "mnist".into();
+            expected.data.validation = found.data.validation;
+            assert_eq!(found, expected, "{}", model.name);
         }
     }
 }

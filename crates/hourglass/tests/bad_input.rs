@@ -845,7 +845,14 @@ fn damaged_weights() {
         for command in [
             &["evaluate", "run", "--backend", "ndarray"][..],
             &["export", "run", "--out", "exported.safetensors"],
-            &["import", "run/model.safetensors", "--config", "run/config.json", "--out", "imported"],
+            &[
+                "import",
+                "run/model.safetensors",
+                "--config",
+                "run/config.json",
+                "--out",
+                "imported",
+            ],
         ] {
             fails_in_little_memory(&workplace, command, &parts);
         }

@@ -95,8 +95,8 @@ impl<B: Backend> Card<'_, B> {
         let Description { data, units, .. } = self.description;
         let _ = write!(
             text,
-            "# {name}\n\n{summary} It takes images of {height} x {width} pixels{colour}, and its code has {code} numbers. Trained \
-             with Hourglass by its family `{family}`, a {network}, on {data}.\n\n",
+            "# {name}\n\n{summary} It takes images of {height} x {width} pixels{colour}, and its code has {code} numbers: a \
+             {network} of Hourglass's family `{family}`, trained on {data}.\n\n",
             name = self.name,
             summary = self.description.model.summary(),
             colour = match channels {
@@ -193,6 +193,12 @@ impl<B: Backend> Card<'_, B> {
                 let pca = pca.unwrap_or_default();
                 let _ = writeln!(text, "| {} | {value} | {pca} |", measure.label);
             }
+        }
+        if let Some(error) = self.metrics["corrupted_squared_error"].as_f64() {
+            let _ = write!(
+                text,
+                "\nThe images were corrupted as in training, and then have an error of {error:.3} themselves.\n"
+            );
         }
         text.push('\n');
         text
