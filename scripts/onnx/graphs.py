@@ -56,10 +56,8 @@ def hourglass_outputs(program: Program, run: Path) -> dict[str, np.ndarray]:
     examples = program.folder / "examples.safetensors"
     program.weights(run, "--examples", examples)
     dump = read_safetensors(examples)
-    decoded, means = dump["decoded"], dump["decoded"]
-    if json.loads((run / "config.json").read_text())["model"]["objective"]["likelihood"] == "bernoulli":
-        means = 1 / (1 + np.exp(-decoded.astype(np.float64)))
-    return {"images": dump["images"], "encode": dump["codes"], "decode": decoded, "reconstruct": means}
+    names = {"images": "images", "encode": "codes", "decode": "decoded", "reconstruct": "reconstructions"}
+    return {what: dump[name] for what, name in names.items()}
 
 
 def graph_outputs(program: Program, run: Path, given: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -70,7 +68,7 @@ def graph_outputs(program: Program, run: Path, given: dict[str, np.ndarray]) -> 
     graphs = {
         "encode": (["--part", "encoder"], given["images"], "codes"),
         "decode": (["--part", "decoder", "--logits"], given["encode"], "reconstructions"),
-        "reconstruct": (["--bytes"], pixels, "reconstructions"),
+        "reconstruct": (["--bytes", "--external-data"], pixels, "reconstructions"),
     }
     outputs, complaints = {}, []
     for what, (options, inputs, output) in graphs.items():

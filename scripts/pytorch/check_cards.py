@@ -1,6 +1,7 @@
 """Runs the Python of every model card in models/ on the first test images, as a reader of the card would.
 
-The mean squared error an image must be the one that the card's table has, to its three digits.
+The mean squared error an image must be the one in metrics.json, within a thousandth. Not compared: denoising, which is measured
+on corrupted images.
 """
 
 import argparse
@@ -28,8 +29,10 @@ def main() -> int:
         metrics = json.loads(Path("metrics.json").read_text())
         error = (images - scope["reconstructions"]).square().sum(dim=1).mean().item()
         expected = metrics["reconstruction"]["model"]["squared_error"]["value"]
-        same = abs(error - expected) < 1e-3 * expected
-        passed &= same or "corrupted_squared_error" in metrics  # measured on corrupted images
+        if "corrupted_squared_error" in metrics:
+            print(f"{card.parent.name:14} squared error {error:.3f} of clean images")
+            continue
+        passed &= abs(error - expected) < 1e-3 * expected
         print(f"{card.parent.name:14} squared error {error:.3f}, in metrics.json {expected:.3f}")
     return 0 if passed else 1
 

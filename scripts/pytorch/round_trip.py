@@ -35,7 +35,6 @@ def refuse(model: dict) -> None:
     """Models whose loss or evaluation this script does not have."""
     objective = model["objective"]
     reasons = {
-        "tied weights, which PyTorch would train apart": model["network"].get("tied", False),
         "corrupted images": "corruption" in objective,
         "binary images": objective.get("binarize", False),
         "an estimated Jacobian": objective.get("jacobian") == "estimate",
@@ -61,7 +60,7 @@ def squared_error(model: Reference, images: Tensor) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="of a family without corruption, without tied weights")
+    parser.add_argument("run", type=Path, help="of a family without corruption")
     parser.add_argument("--data", type=Path, required=True, help="the folder of the images that it was trained on")
     parser.add_argument("--hourglass", default="target/release/hourglass")
     arguments = parser.parse_args()

@@ -10,6 +10,9 @@ use crate::networks::NetworkConfig;
 /// `[channels, height, width]` of an image.
 pub type ImageShape = [usize; 3];
 
+/// Samples an image that a loss can ask for: a damaged setting must not become a request for terabytes.
+pub(crate) const MOST_SAMPLES: usize = 10_000;
+
 /// A setting with a value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("`{key}`: expected {expected}, found {found}")]

@@ -186,8 +186,8 @@ impl<B: Backend> Exporter<'_, B> {
     /// From codes to `reconstructions`.
     fn decode(&mut self, codes: String) {
         let outputs = self.stack("decoder", &self.model.network().decoder, codes);
-        let is_mean = self.options.logits || self.model.likelihood() != Likelihood::Bernoulli;
-        let reconstructions = match is_mean {
+        let is_plain = self.options.logits || self.model.likelihood() != Likelihood::Bernoulli;
+        let reconstructions = match is_plain {
             true => outputs,
             false => self.graph.node("mean", "Sigmoid", &[&outputs], Vec::new()),
         };

@@ -1,6 +1,6 @@
 //! Encodes an image with a published model, on the CPU, without a trainer and without a GPU's libraries:
 //!
-//!     cargo run --package hourglass-store --features published --example encode
+//!     cargo run --package hourglass-store --features flex,published --example encode
 
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use fs_err as fs;
 use hourglass_models::{ImageShape, ModelConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::files::read_bounded;
 
 /// The name of the settings in a model's directory.
 pub const CONFIG_FILE: &str = "config.json";
 
 /// The format of `config.json` that this version writes, and the newest that it reads.
 ///
-/// A field that is added, changed or dropped makes a new format, since readers refuse fields that they do not know. A version
-/// reads every format before its own, for each of which a model is kept in `tests/formats/`, and refuses later ones.
+/// A field that is added, changed or dropped makes a new format, since readers refuse fields that they do not know, and so does
+/// another layout of the weights. A version reads every format before its own, for each of which models are kept in
+/// `tests/formats/`, and refuses later ones. Format 1 is that of version 0.1.0.
 const FORMAT: u32 = 1;
 
 /// `config.json`: everything that is needed to build the model and to read its numbers.
@@ -74,7 +75,7 @@ impl Description {
     /// # Errors
     /// Names the file, and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        Self::parse(path, &fs::read(path)?)
+        Self::parse(path, &read_bounded(path, 1 << 20)?)
     }
 
     /// `path` is where the text stands.
@@ -84,9 +85,12 @@ impl Description {
         // First the format alone: of another one the rest can't be expected to be understood.
         let Format { format } = serde_json::from_slice(text).map_err(unreadable)?;
         if format != FORMAT {
+            let advice = match format > FORMAT {
+                true => "a later version of hourglass has written it; use that one",
+                false => "there has been no such format",
+            };
             return Err(content(format!(
-                "expected format {FORMAT} or an earlier one, found {format}: use the version of hourglass that wrote it, or a \
-                 later one"
+                "expected format {FORMAT}, the newest that this version reads, found {format}: {advice}"
             )));
         }
         let description: Self = serde_json::from_slice(text).map_err(unreadable)?;

@@ -1,7 +1,7 @@
 //! Files that are either whole or not there.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -32,11 +32,65 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Reads a file of at most so many bytes, so that a damaged or a hostile one can't ask for more memory than what it should
+/// hold needs.
+///
+/// # Errors
+/// Names the path; see also [`open_file`].
+pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_file(path)?;
+    let length = file.metadata()?.len();
+    if length > most {
+        let path = path.display();
+        let message = format!("{path}: expected at most {most} bytes, found {length}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens what must be a file: a pipe, say, could be waited for without end.
+///
+/// # Errors
+/// Names the path.
+pub(crate) fn open_file(path: &Path) -> io::Result<fs::File> {
+    if fs::metadata(path)?.is_file() {
+        return fs::File::open(path);
+    }
+    let message = format!("{}: expected a file, found something else", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
+/// SHA-256 of what comes from readers one after the other, in hexadecimal.
+///
+/// # Errors
+/// When one can't be read.
+pub(crate) fn sha256_of_readers(readers: [Box<dyn Read>; 2]) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    for reader in readers {
+        let mut reader = BufReader::new(reader);
+        loop {
+            let bytes = reader.fill_buf()?;
+            let length = bytes.len();
+            if length == 0 {
+                break;
+            }
+            hash.update(bytes);
+            reader.consume(length);
+        }
+    }
+    Ok(hex(&hash.finalize()))
+}
+
 /// SHA-256 of parts one after the other, in hexadecimal.
 pub fn hex_sha256(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
-    let bytes = hash.finalize();
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

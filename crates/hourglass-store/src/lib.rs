@@ -23,8 +23,8 @@ mod weights;
 pub use description::{CONFIG_FILE, DataIdentity, Description};
 pub use error::StoreError;
 pub use files::{hex_sha256, temporary_path, write_atomically};
-pub use published::{Published, published};
-pub use saved::{RECIPE_FILE, SavedModel, save_classifier, save_model};
+pub use published::{PublishedModel, published_models};
+pub use saved::{METRICS_FILE, RECIPE_FILE, SavedModel, save_classifier, save_model};
 pub use weights::{
     CLASSIFIER_FILE, Precision, WEIGHTS_FILE, read_model, save_tensors, save_weights,
     stored_description,

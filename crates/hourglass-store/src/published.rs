@@ -1,18 +1,32 @@
 //! The published models: trained by their recipes on the full MNIST, with their files in the program.
 
+use std::io;
+
 /// A published model: the files of its directory under `models/`.
 #[derive(Debug)]
-pub struct Published {
+pub struct PublishedModel {
     /// The name that commands take.
     pub name: &'static str,
     /// Names and contents.
-    pub(crate) files: &'static [(&'static str, &'static [u8])],
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+impl PublishedModel {
+    /// # Errors
+    /// When the model has no such file.
+    pub(crate) fn file(&self, name: &str) -> io::Result<&'static [u8]> {
+        let found = self.files.iter().find(|(file, _)| *file == name);
+        found.map(|(_, bytes)| *bytes).ok_or_else(|| {
+            let message = format!("{}: a published model without {name}", self.name);
+            io::Error::new(io::ErrorKind::NotFound, message)
+        })
+    }
 }
 
 #[cfg(feature = "published")]
 macro_rules! published {
     ($($name:literal),+ $(,)?) => {
-        &[$(Published {
+        &[$(PublishedModel {
             name: $name,
             files: published!(@files $name, "config.json", "config.toml", "metrics.json", "model.safetensors"),
         }),+]
@@ -23,7 +37,7 @@ macro_rules! published {
 }
 
 #[cfg(feature = "published")]
-const PUBLISHED: &[Published] = published![
+const PUBLISHED: &[PublishedModel] = published![
     "undercomplete",
     "deep-rbm",
     "conv",
@@ -34,9 +48,9 @@ const PUBLISHED: &[Published] = published![
 ];
 
 #[cfg(not(feature = "published"))]
-const PUBLISHED: &[Published] = &[];
+const PUBLISHED: &[PublishedModel] = &[];
 
 /// The published models; none without the feature `published`.
-pub fn published() -> &'static [Published] {
+pub fn published_models() -> &'static [PublishedModel] {
     PUBLISHED
 }

@@ -5,25 +5,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
-use fs_err as fs;
 use hourglass_models::{Classifier, ImageShape, Model, ModelConfig};
 
-use crate::published::{Published, published};
-use crate::weights::{build_model, parse_weights};
+use crate::files::{open_file, read_bounded, sha256_of_readers};
+use crate::published::{PublishedModel, published_models};
+use crate::weights::{build_model, most_bytes, parse_weights};
 use crate::{
-    CLASSIFIER_FILE, CONFIG_FILE, Description, Precision, StoreError, WEIGHTS_FILE, hex_sha256,
-    save_tensors, save_weights, write_atomically,
+    CLASSIFIER_FILE, CONFIG_FILE, Description, Precision, StoreError, WEIGHTS_FILE, save_tensors,
+    save_weights, write_atomically,
 };
 
 /// The name of the resolved recipe in a model's directory, where Hourglass has trained the model.
 pub const RECIPE_FILE: &str = "config.toml";
+/// The name of what `hourglass evaluate --json` printed of a model, in its directory.
+pub const METRICS_FILE: &str = "metrics.json";
 
 /// A finished model: in a directory, or published. Nothing of it is read before it is asked for.
 #[derive(Debug, Clone)]
 pub struct SavedModel {
     /// The directory, or the published name.
     name: PathBuf,
-    published: Option<&'static Published>,
+    published: Option<&'static PublishedModel>,
 }
 
 impl SavedModel {
@@ -36,13 +38,13 @@ impl SavedModel {
         if name.join(CONFIG_FILE).exists() {
             return Ok(Self::in_directory(name));
         }
-        let of_this_name = published()
+        let of_this_name = published_models()
             .iter()
             .find(|model| Path::new(model.name) == name);
         if let Some(model) = of_this_name {
             return Ok(Self::published(model));
         }
-        let names: Vec<_> = published().iter().map(|model| model.name).collect();
+        let names: Vec<_> = published_models().iter().map(|model| model.name).collect();
         Err(StoreError::NoModel {
             path: name.to_owned(),
             published: match &names[..] {
@@ -65,7 +67,7 @@ impl SavedModel {
     }
 
     /// A published model.
-    pub fn published(model: &'static Published) -> Self {
+    pub fn published(model: &'static PublishedModel) -> Self {
         Self {
             name: model.name.into(),
             published: Some(model),
@@ -115,8 +117,8 @@ impl SavedModel {
         device: &B::Device,
     ) -> Result<Model<B>, StoreError> {
         let path = self.name.join(WEIGHTS_FILE);
-        let weights = parse_weights(&path, &self.file(WEIGHTS_FILE)?)?;
-        build_model(config, shape, &path, weights, device)
+        let bytes = self.read(WEIGHTS_FILE, most_bytes(config, shape))?;
+        build_model(config, shape, &path, parse_weights(&path, &bytes)?, device)
     }
 
     /// The classifier that was fine-tuned from `model`, this one, whose code has `code` units; nothing where there is none.
@@ -133,7 +135,13 @@ impl SavedModel {
             return Ok(None);
         }
         let path = self.name.join(CLASSIFIER_FILE);
-        let weights = parse_weights(&path, &self.file(CLASSIFIER_FILE)?)?;
+        let Description {
+            model: config,
+            shape,
+            ..
+        } = self.description()?;
+        let bytes = self.read(CLASSIFIER_FILE, most_bytes(&config, shape))?;
+        let weights = parse_weights(&path, &bytes)?;
         let classifier = Classifier::from_state_dict(model.clone(), code, weights, device);
         classifier
             .map(Some)
@@ -159,36 +167,47 @@ impl SavedModel {
     /// # Errors
     /// Names the file that can't be read.
     pub fn sha256(&self) -> Result<String, StoreError> {
-        Ok(hex_sha256(&[
-            &self.file(WEIGHTS_FILE)?,
-            &self.file(CONFIG_FILE)?,
-        ]))
+        let readers = [self.reader(WEIGHTS_FILE)?, self.reader(CONFIG_FILE)?];
+        Ok(sha256_of_readers(readers)?)
+    }
+
+    /// The size of the weights' file.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn weights_bytes(&self) -> Result<u64, StoreError> {
+        let Description { model, shape, .. } = self.description()?;
+        Ok(self.read(WEIGHTS_FILE, most_bytes(&model, shape))?.len() as u64)
     }
 
     /// Whether the model has a file of this name.
     pub fn has(&self, name: &str) -> bool {
         match self.published {
-            Some(model) => model.files.iter().any(|(file, _)| *file == name),
+            Some(model) => model.file(name).is_ok(),
             None => self.name.join(name).exists(),
         }
     }
 
-    /// A file of the model.
+    /// A file of the model, of at most 1 MiB: any but its weights.
     ///
     /// # Errors
     /// Names the file that can't be read.
     pub fn file(&self, name: &str) -> io::Result<Cow<'static, [u8]>> {
-        let Some(model) = self.published else {
-            return fs::read(self.name.join(name)).map(Cow::Owned);
-        };
-        let found = model.files.iter().find(|(file, _)| *file == name);
-        let missing = || {
-            let message = format!("{}: a published model without {name}", model.name);
-            io::Error::new(io::ErrorKind::NotFound, message)
-        };
-        found
-            .map(|(_, bytes)| Cow::Borrowed(*bytes))
-            .ok_or_else(missing)
+        self.read(name, 1 << 20)
+    }
+
+    fn read(&self, name: &str, most: u64) -> io::Result<Cow<'static, [u8]>> {
+        match self.published {
+            Some(model) => model.file(name).map(Cow::Borrowed),
+            None => read_bounded(&self.name.join(name), most).map(Cow::Owned),
+        }
+    }
+
+    fn reader(&self, name: &str) -> io::Result<Box<dyn io::Read>> {
+        Ok(match self.published {
+            Some(model) => Box::new(model.file(name)?),
+            None => Box::new(open_file(&self.name.join(name))?),
+        })
     }
 }
 

@@ -1,17 +1,20 @@
 //! Weights as safetensors, in PyTorch's names and layouts.
 
 use std::collections::HashMap;
+use std::fmt::Display;
+use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
-use fs_err as fs;
 use hourglass_models::{
     ImageShape, Model, ModelConfig, NetworkConfig, StateDict, load_state_dict, state_dict,
 };
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use safetensors::{SafeTensorError, SafeTensors};
+use serde::Deserialize;
 
+use crate::files::{open_file, read_bounded};
 use crate::{Description, StoreError, write_atomically};
 
 /// The name of the weights in a model's directory.
@@ -102,14 +105,39 @@ fn write_tensors(
 /// # Errors
 /// Names the file, and what is wrong with it.
 pub fn stored_description(weights: &Path) -> Result<Option<Description>, StoreError> {
-    let bytes = fs::read(weights)?;
-    let metadata = SafeTensors::read_metadata(&bytes);
-    let (_, metadata) = metadata.map_err(|error| not_safetensors(weights, &bytes, &error))?;
-    let metadata = metadata.metadata().as_ref();
-    let settings = metadata.and_then(|metadata| metadata.get(METADATA_KEY));
+    let header = read_header(weights)?;
+    let header: Header = serde_json::from_slice(&header)
+        .map_err(|error| not_safetensors(weights, &header, &error))?;
+    let place = weights.join(format!("metadata `{METADATA_KEY}`"));
+    let settings = header.metadata.get(METADATA_KEY);
     settings
-        .map(|settings| Description::parse(weights, settings.as_bytes()))
+        .map(|settings| Description::parse(&place, settings.as_bytes()))
         .transpose()
+}
+
+/// What a file of weights says of itself.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__", default)]
+    metadata: HashMap<String, String>,
+}
+
+/// The JSON at the start of a file of weights, without the weights; or that start, where it is no such file's.
+fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
+    /// As the safetensors crate has it.
+    const MOST_BYTES: u64 = 100_000_000;
+    let mut start = Vec::new();
+    let file = open_file(path)?;
+    let mut file = file.take(8);
+    file.read_to_end(&mut start)?;
+    let length = start.first_chunk().map(|&bytes| u64::from_le_bytes(bytes));
+    let Some(length @ 0..=MOST_BYTES) = length else {
+        return Ok(start);
+    };
+    let mut header = Vec::new();
+    file.set_limit(length);
+    file.read_to_end(&mut header)?;
+    Ok(header)
 }
 
 /// Builds a model of valid settings with the weights in a file: float32, float16 or bfloat16, in PyTorch's names and
@@ -123,8 +151,16 @@ pub fn read_model<B: Backend>(
     weights: &Path,
     device: &B::Device,
 ) -> Result<Model<B>, StoreError> {
-    let tensors = parse_weights(weights, &fs::read(weights)?)?;
+    let tensors = parse_weights(weights, &read_bounded(weights, most_bytes(config, shape))?)?;
     build_model(config, shape, weights, tensors, device)
+}
+
+/// How large a file with the weights of a model can be: a decoder is about as large as its encoder, and a stochastic encoder
+/// gives twice as many values.
+pub(crate) fn most_bytes(config: &ModelConfig, shape: ImageShape) -> u64 {
+    const HEADER: u64 = 1 << 20;
+    let least = config.network().least_values(shape).unwrap_or(0) as u64;
+    HEADER.saturating_add(least.saturating_mul(4 * size_of::<f32>() as u64))
 }
 
 /// `path` is where the weights are from.
@@ -165,9 +201,9 @@ fn check_size(
     }
 }
 
-fn not_safetensors(path: &Path, bytes: &[u8], error: &SafeTensorError) -> StoreError {
-    // What `torch.save` writes is a zip file, or, before PyTorch 1.6, a pickle.
-    let is_pickle = bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02");
+fn not_safetensors(path: &Path, bytes: &[u8], error: &dyn Display) -> StoreError {
+    // What `torch.save` writes is a zip file, or, before PyTorch 1.6, a pickle of protocol 2 to 5.
+    let is_pickle = bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]);
     let found = match is_pickle {
         true => "what torch.save writes, which can run code when it is read: in Python, write the state dict by \
                  safetensors.torch.save_file"

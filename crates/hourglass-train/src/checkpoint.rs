@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use hourglass_store::write_atomically;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::phases::Phase;
-use hourglass_store::write_atomically;
 
 const MAGIC: &[u8; 8] = b"HGLASS\x00\x02";
 

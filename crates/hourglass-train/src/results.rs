@@ -6,14 +6,13 @@ use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::Subset;
 use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_store::{Description, StoreError, save_classifier, save_model, write_atomically};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::evaluation::{Evaluation, Subject, images_of};
 use crate::figures::{Curve, FigureError, curves, image_grid};
 use crate::run_directory::{RunDirectory, read_metrics};
-use hourglass_store::write_atomically;
-use hourglass_store::{Description, StoreError, save_classifier, save_model};
 
 /// Images in `reconstructions.png`, and a row of them.
 const RECONSTRUCTIONS: usize = 32;

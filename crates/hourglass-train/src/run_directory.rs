@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use hourglass_store::{temporary_path, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use hourglass_store::{temporary_path, write_atomically};
 
 const RECIPE: &str = "config.toml";
 /// Locked by the program that works on the run.

@@ -85,13 +85,15 @@ mod tests {
 
     #[test]
     fn published_models_are_of_their_recipes() {
-        for model in hourglass_store::published() {
+        for model in hourglass_store::published_models() {
             let text = SavedModel::published(model).recipe();
             let text = text.expect("text").expect("a recipe");
             let found = Recipe::parse(&text, Path::new(model.name), &[]).expect("a recipe");
             let mut expected = load(model.name, &[]).expect("a recipe");
             expected.data.name = "mnist".into();
-            expected.data.validation = found.data.validation;
+            if model.name == "deep-rbm" {
+                expected.data.validation = 0.0;
+            }
             assert_eq!(found, expected, "{}", model.name);
         }
     }

@@ -857,6 +857,24 @@ fn damaged_weights() {
             fails_in_little_memory(&workplace, command, &parts);
         }
     }
+    // A terabyte that is not there.
+    let file = fs::File::create(&path).expect("a file");
+    file.set_len(1 << 40).expect("a length");
+    for command in [
+        &["evaluate", "run", "--backend", "ndarray"][..],
+        &["sample", "run", "--out", "picture.png"],
+        &[
+            "import",
+            "run/model.safetensors",
+            "--config",
+            "run/config.json",
+            "--out",
+            "imported",
+        ],
+    ] {
+        let parts = ["run/model.safetensors", "expected"];
+        fails_in_little_memory(&workplace, command, &parts);
+    }
     fs::remove_file(&path).expect("removed");
     fails(
         &workplace,
@@ -886,7 +904,7 @@ fn damaged_settings() {
     let cases: Vec<(Vec<u8>, &[&str])> = vec![
         (
             newer.to_string().into_bytes(),
-            &["expected format 1", "found 2", "the version of hourglass"],
+            &["expected format 1", "found 2", "a later version"],
         ),
         (whole[..whole.len() / 2].to_vec(), &["EOF"]),
         (b"[]".to_vec(), &["expected"]),
@@ -927,6 +945,10 @@ fn damaged_settings() {
             &["expected", "1099511627776"],
         ),
         (changed("/shape", json!([0, 0, 0])), &["expected"]),
+        (
+            vec![b' '; 2 << 20],
+            &["config.json", "at most 1048576 bytes"],
+        ),
     ];
     for (bytes, parts) in cases {
         fs::write(&path, bytes).expect("written");
@@ -936,6 +958,35 @@ fn damaged_settings() {
         ] {
             fails_in_little_memory(&workplace, command, parts);
         }
+    }
+}
+
+#[test]
+fn settings_that_ask_for_terabytes() {
+    let workplace = Workplace::new();
+    let train = [
+        "train",
+        "variational",
+        "--out",
+        "run",
+        "--backend",
+        "ndarray",
+    ];
+    let train = [
+        &train[..],
+        &["--set", "training.steps=2", "--set", "data.limit=300"],
+    ]
+    .concat();
+    workplace.run(&train).succeeds();
+    let path = workplace.path("run/config.json");
+    let mut config: Value = serde_json::from_slice(&read(&path)).expect("JSON");
+    config["model"]["objective"]["samples"] = json!(1_000_000_000);
+    fs::write(&path, config.to_string()).expect("written");
+    for command in [
+        &["evaluate", "run", "--backend", "ndarray"][..],
+        &["export", "run", "--out", "exported.safetensors"],
+    ] {
+        fails_in_little_memory(&workplace, command, &["`objective.samples`", "1 to 10000"]);
     }
 }
 

@@ -220,7 +220,7 @@ fn assert_exports(workplace: &Workplace, out: &str, name: &str) {
     for tensor in [
         format!("encoder.{first}.weight"),
         format!("encoder.{first}.bias"),
-        "decoder.0.weight".into(),
+        "decoder.0.bias".into(),
     ] {
         assert!(
             tensors.names().contains(&tensor.as_str()),

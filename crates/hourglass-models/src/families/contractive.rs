@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
+use crate::config::{ConfigError, FamilyConfig, ImageShape, MOST_SAMPLES, require};
 use crate::jacobian;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
@@ -113,7 +113,12 @@ impl FamilyConfig for ContractiveConfig {
             }
             JacobianMethod::Estimate => {
                 let count = samples.unwrap_or(1);
-                require(count > 0, "objective.samples", "at least 1 sample", count)?;
+                require(
+                    (1..=MOST_SAMPLES).contains(&count),
+                    "objective.samples",
+                    "1 to 10000 samples",
+                    count,
+                )?;
             }
         }
         Ok(())

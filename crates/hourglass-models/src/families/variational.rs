@@ -14,7 +14,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss, Selection};
-use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
+use crate::config::{ConfigError, FamilyConfig, ImageShape, MOST_SAMPLES, require};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::{Posterior, log_mean_exp, repeat_rows};
@@ -126,7 +126,12 @@ impl FamilyConfig for VariationalConfig {
              0.7071, but for a constant)",
             "squared_error",
         )?;
-        require(samples >= 1, "objective.samples", "at least 1 sample of z", samples)?;
+        require(
+            (1..=MOST_SAMPLES).contains(&samples),
+            "objective.samples",
+            "1 to 10000 samples of z",
+            samples,
+        )?;
         if samples > 1 {
             let expected = "its default: with objective.samples more than 1 there is no KL term to weigh";
             require(beta == 1.0, "objective.beta", expected, beta)?;

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::Subset;
+use hourglass_store::write_atomically;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -14,7 +15,6 @@ use super::subject::{
     EVALUATION_BATCH, EVALUATION_SEED, Progress, Subject, host, sequential, squared_distances,
 };
 use crate::pca::{Pca, PcaError};
-use hourglass_store::write_atomically;
 
 /// PCA with as many components as the code has (active) units.
 #[derive(Debug)]

@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hourglass_data::Subset;
+use hourglass_store::{SavedModel, hex_sha256};
 use serde::{Deserialize, Serialize};
 
 use super::likelihood::{CHUNK, OfImage};
 use super::subject::{EVALUATION_BATCH, EVALUATION_SEED};
 use crate::measures::Estimate;
 use crate::run_directory::RunDirectory;
-use hourglass_store::SavedModel;
-use hourglass_store::hex_sha256;
 
 /// Changes when estimates are computed or written in another way, so that those of before are not used.
 const FORMAT: u32 = 1;

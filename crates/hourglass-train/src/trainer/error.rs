@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use burn::record::RecorderError;
 use hourglass_data::DataError;
 use hourglass_models::{ConfigError, StateDictError};
+use hourglass_store::StoreError;
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
 use crate::phases::Phase;
-use hourglass_store::StoreError;
 
 /// A training run that can't go on.
 #[derive(Debug, Error)]
@@ -86,7 +86,7 @@ pub enum TrainError {
     #[error(transparent)]
     Weights(#[from] StateDictError),
     /// The weights that the training should begin with can't be used.
-    #[error("training.from: {0}")]
+    #[error("training.from")]
     From(#[from] StoreError),
     /// They are of another network.
     #[error("training.from: {path}: expected the recipe's network, {expected}, found {found}")]

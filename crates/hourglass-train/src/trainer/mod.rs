@@ -14,6 +14,8 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
 use hourglass_data::{Batch, Batches, Cursor, Dataset, Subset, catalog};
 use hourglass_models::{Classifier, ImageShape, Model, StepContext};
+use hourglass_store::{DataIdentity, SavedModel};
+use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, FinishedPhase, State};
 use crate::evaluation::mean_terms;
@@ -22,7 +24,6 @@ use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
 use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
 use crate::terms::{NotFinite, Terms, stacked};
-use hourglass_store::{DataIdentity, SavedModel};
 
 pub use error::TrainError;
 
@@ -279,8 +280,8 @@ pub fn initial_model<B: Backend>(
             if found != expected || description.shape != shape {
                 return Err(TrainError::OtherNetwork {
                     path: name.clone(),
-                    expected: format!("{expected:?} of images of {shape:?}"),
-                    found: format!("{found:?} of images of {:?}", description.shape),
+                    expected: format!("{} of images of {shape:?}", json!(expected)),
+                    found: format!("{} of images of {:?}", json!(found), description.shape),
                 });
             }
             saved.load_as(&recipe.model, shape, device)?

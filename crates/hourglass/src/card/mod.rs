@@ -2,7 +2,9 @@
 
 mod torch;
 
+use std::ffi::OsStr;
 use std::fmt::Write;
+use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use hourglass_models::{Model, NetworkConfig};
@@ -106,7 +108,7 @@ impl<B: Backend> Card<'_, B> {
             },
             code = self.description.model.network().code(),
             network = network(self.description.model.network()),
-            data = data.name,
+            data = short(&data.name),
         );
         text += &self.usage();
         let _ = write!(
@@ -115,7 +117,7 @@ impl<B: Backend> Card<'_, B> {
              position or contrast, comes back as something like them. It was made for research and teaching, was tested on \
              the images named below alone, and should decide nothing about people.\n\n\
              ## Training data\n\n`{}`{}. SHA-256 of the training images' pixels: `{}`.\n\n",
-            data.name,
+            short(&data.name),
             data.licence
                 .as_ref()
                 .map_or(String::new(), |licence| format!(", under {licence}")),
@@ -136,26 +138,26 @@ impl<B: Backend> Card<'_, B> {
     }
 
     fn front_matter(&self) -> String {
-        let data = &self.description.data.name;
-        let dataset = HUB_DATASETS.iter().find(|(name, _)| name == data);
         let mut text = String::from("---\n");
         if let Some(licence) = self.licence {
-            let _ = writeln!(text, "license: {licence}");
+            let _ = writeln!(text, "license: {}", yaml(licence));
         }
         let _ = write!(
             text,
             "library_name: hourglass\ntags:\n- autoencoder\n- {}\n",
             self.description.model.family()
         );
-        if let Some((_, dataset)) = dataset {
+        if let Some(dataset) = hub_dataset(&self.description.data.name) {
             let _ = write!(text, "datasets:\n- {dataset}\n");
         }
+        let measured_on = self.metrics["data"].as_str().unwrap_or_default();
         let _ = write!(
             text,
             "model-index:\n- name: {}\n  results:\n  - task:\n      type: image-reconstruction\n    dataset:\n      \
-             name: {data}\n      type: {}\n      split: {}\n    metrics:\n",
-            self.name,
-            dataset.map_or(data.as_str(), |(_, dataset)| dataset),
+             name: {}\n      type: {}\n      split: {}\n    metrics:\n",
+            yaml(self.name),
+            yaml(short(measured_on)),
+            hub_dataset(measured_on).unwrap_or("images"),
             self.split(),
         );
         for name in ["squared_error", "negative_elbo"] {
@@ -168,36 +170,63 @@ impl<B: Backend> Card<'_, B> {
 
     fn usage(&self) -> String {
         format!(
-            "## Use\n\nWith `hourglass`, in the folder of this file:\n\n```sh\nhourglass evaluate . --data {data}\nhourglass export . --format \
-             onnx --out {name}.onnx\n```\n\nWith PyTorch, where `images` is `[batch, {features}]`, in [0, 1]:\n\n```python\n{torch}```\n\n\
+            "## Use\n\nWith `hourglass`, in the folder of this file{fetch}:\n\n```sh\nhourglass evaluate .\nhourglass export . --format \
+             onnx --out model.onnx\n```\n\nWith PyTorch, where `images` is `[batch, {features}]`, in [0, 1]:\n\n```python\n{torch}```\n\n\
              `config.json` says the same in settings.\n\n",
-            data = self.description.data.name,
-            name = self.name,
+            fetch = match hub_dataset(&self.description.data.name) {
+                Some(_) => format!(
+                    ", after `hourglass data fetch {}`",
+                    self.description.data.name
+                ),
+                None => String::new(),
+            },
             features = self.description.shape.iter().product::<usize>(),
-            torch = torch::code(self.model),
+            torch = torch::code(self.model, self.description.model.network().code()),
         )
     }
 
     fn numbers(&self) -> String {
-        let images = &self.metrics["images"];
+        let rows: Vec<_> = MEASURES
+            .iter()
+            .filter_map(|measure| {
+                let value = self.number(measure, measure.path)?;
+                Some((measure, value, self.number(measure, measure.pca_path)))
+            })
+            .collect();
+        let has_pca = rows.iter().any(|(.., pca)| pca.is_some());
         let mut text = format!(
-            "## Numbers\n\nOn the {images} images of {}'s {} split, by `hourglass evaluate`, ± one standard error over the images; \
-             beside it PCA with as many components as the code has (active) units, fitted to the training images. \
-             `metrics.json` has more.\n\n| | model | PCA |\n|---|--:|--:|\n",
-            self.metrics["data"].as_str().unwrap_or_default(),
+            "## Numbers\n\nOn the {} images of {}'s {} split, by `hourglass evaluate`, ± one standard error over the images{}. \
+             `metrics.json` has more.\n\n",
+            self.metrics["images"],
+            short(self.metrics["data"].as_str().unwrap_or_default()),
             self.split(),
-        );
-        for measure in MEASURES {
-            if let Some(value) = self.number(measure, measure.path) {
-                let pca = self.number(measure, measure.pca_path);
-                let pca = pca.unwrap_or_default();
-                let _ = writeln!(text, "| {} | {value} | {pca} |", measure.label);
+            match has_pca {
+                true =>
+                    "; beside it PCA with as many components as the code has (active) units, fitted to the training images",
+                false => "",
             }
+        );
+        let (head, rule) = match has_pca {
+            true => ("| | model | PCA |", "|---|--:|--:|"),
+            false => ("| | model |", "|---|--:|"),
+        };
+        let _ = write!(text, "{head}\n{rule}\n");
+        let corrupted = self.metrics["corrupted_squared_error"].as_f64();
+        for (measure, value, pca) in rows {
+            let inputs = match corrupted {
+                Some(_) if measure.path[0] == "reconstruction" => ", from corrupted images",
+                _ => "",
+            };
+            let _ = write!(text, "| {}{inputs} | {value} |", measure.label);
+            if has_pca {
+                let _ = write!(text, " {} |", pca.unwrap_or_default());
+            }
+            text.push('\n');
         }
-        if let Some(error) = self.metrics["corrupted_squared_error"].as_f64() {
+        if let Some(error) = corrupted {
             let _ = write!(
                 text,
-                "\nThe images were corrupted as in training, and then have an error of {error:.3} themselves.\n"
+                "\nThe corrupted images, by the noise of the training, have an error of {error:.3} themselves.\n"
             );
         }
         text.push('\n');
@@ -222,6 +251,23 @@ impl<B: Backend> Card<'_, B> {
     }
 }
 
+/// The hub's name of a data set in the catalog.
+fn hub_dataset(data: &str) -> Option<&'static str> {
+    let found = HUB_DATASETS.iter().find(|(name, _)| *name == data);
+    found.map(|(_, dataset)| *dataset)
+}
+
+/// Of a path the last part: what lies above it is the trainer's own business.
+fn short(data: &str) -> &str {
+    let name = Path::new(data).file_name().and_then(OsStr::to_str);
+    name.unwrap_or(data)
+}
+
+/// A scalar: a string of JSON is one of YAML too.
+fn yaml(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
 fn network(config: &NetworkConfig) -> String {
     match config {
         NetworkConfig::Mlp(mlp) => {
@@ -237,5 +283,40 @@ fn network(config: &NetworkConfig) -> String {
             let channels: Vec<String> = conv.channels.iter().map(ToString::to_string).collect();
             format!("convolutional network of {} channels", channels.join(", "))
         }
+    }
+}
+
+#[cfg(all(test, feature = "zoo"))]
+mod tests {
+    use hourglass_store::{METRICS_FILE, SavedModel, published_models};
+
+    use super::*;
+    use crate::backend::Cpu;
+
+    #[test]
+    fn published_cards_are_what_is_written_of_their_models() {
+        for model in published_models() {
+            let saved = SavedModel::published(model);
+            let metrics = saved.file(METRICS_FILE).expect("numbers");
+            let recipe = saved.recipe().expect("a recipe");
+            let card = Card::<Cpu> {
+                name: model.name,
+                licence: Some("cc-by-sa-3.0"),
+                description: &saved.description().expect("settings"),
+                model: &saved.load(&Default::default()).expect("a model"),
+                metrics: &serde_json::from_slice(&metrics).expect("JSON"),
+                recipe: recipe.as_deref(),
+            };
+            let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+            let committed = std::fs::read_to_string(models.join(model.name).join("README.md"));
+            assert_eq!(card.to_markdown(), committed.expect("a card"));
+        }
+    }
+
+    #[test]
+    fn front_matter_stays_yaml_whatever_it_is_given() {
+        assert_eq!(yaml("a: b \"c\""), r#""a: b \"c\"""#);
+        assert_eq!(short("/home/me/photos/"), "photos");
+        assert_eq!(short("mnist"), "mnist");
     }
 }

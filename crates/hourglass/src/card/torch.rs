@@ -6,7 +6,8 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Activation, Autoencoder, ImageShape, Layer, Likelihood, Model, Selection};
 
 /// Python that builds the model, loads `model.safetensors` and encodes and decodes `images`, `[batch, features]` in [0, 1].
-pub(super) fn code<B: Backend>(model: &Model<B>) -> String {
+/// The code has `units` numbers.
+pub(super) fn code<B: Backend>(model: &Model<B>, units: usize) -> String {
     let network = model.network();
     let mut text = String::from(
         "import torch\nfrom safetensors.torch import load_file\nfrom torch.nn import *\n\n",
@@ -35,8 +36,7 @@ pub(super) fn code<B: Backend>(model: &Model<B>) -> String {
         ),
         Selection::Largest(count) => format!(
             "values, units = encoder(images).topk({count}, dim=1)\n\
-             codes = torch.zeros(len(images), {}).scatter(1, units, values)\n",
-            code_units(&network.encoder)
+             codes = torch.zeros(len(images), {units}).scatter(1, units, values)\n"
         ),
     }
     .as_str();
@@ -45,15 +45,6 @@ pub(super) fn code<B: Backend>(model: &Model<B>) -> String {
         _ => "reconstructions = decoder(codes)\n",
     };
     text
-}
-
-/// The outputs of the encoder's last layer with weights.
-fn code_units<B: Backend>(encoder: &[Layer<B>]) -> usize {
-    let last = encoder.iter().rev().find_map(|layer| match layer {
-        Layer::Linear(linear) => Some(linear.weight.dims()[1]),
-        _ => None,
-    });
-    last.unwrap_or(0)
 }
 
 /// The torch module of a layer of a stack.

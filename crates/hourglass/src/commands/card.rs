@@ -3,26 +3,24 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use hourglass_store::{SavedModel, write_atomically};
+use hourglass_store::{METRICS_FILE, SavedModel, write_atomically};
 use serde_json::{Value, json};
 
 use crate::backend::Cpu;
 use crate::card::Card;
 
-/// What `evaluate --json` printed of a model, in its directory.
-const METRICS_FILE: &str = "metrics.json";
 const CARD_FILE: &str = "README.md";
 
 /// Write a model's card: its README.md for the Hugging Face hub
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass evaluate runs/variational-1 --json > runs/variational-1/metrics.json\n  hourglass card runs/variational-1 --name digits --licence mit\n\nThe layout of a directory with config.json, model.safetensors and README.md is the hub's own: it can be uploaded as it is."
+    after_help = "Examples:\n  hourglass evaluate runs/variational-1 --json > runs/variational-1/metrics.json\n  hourglass card runs/variational-1 --name digits --licence mit\n\nOf a run's directory the hub needs config.json, model.safetensors and README.md."
 )]
 pub(crate) struct Arguments {
     /// A run directory with metrics.json, which is what `hourglass evaluate --json` printed
     model: PathBuf,
     /// What the model is called [default: the directory's name]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// The licence of the weights, by its identifier on the hub
     #[arg(long, value_name = "ID")]
@@ -59,9 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let metrics: Value = serde_json::from_slice(&saved.file(METRICS_FILE)?)
         .with_context(|| metrics_path.display().to_string())?;
     let description = saved.description()?;
-    if metrics["model"] != json!(description.model) {
+    if metrics["model_sha256"] != json!(saved.sha256()?) {
         bail!(
-            "{}: expected the numbers of the model in config.json, found those of another",
+            "{}: expected the numbers of this model, found those of another; measure it again",
             metrics_path.display()
         );
     }

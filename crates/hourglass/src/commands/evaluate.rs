@@ -110,7 +110,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             cache: cache.as_ref(),
         },
     })?;
-    print(arguments, &description, name, chosen.name(), &report);
+    if arguments.json {
+        let json = to_json(&saved, &description, arguments, name, &chosen, &report)?;
+        println!("{json:#}");
+        return Ok(());
+    }
+    let split = arguments.split.to_string();
+    println!(
+        "{} on {name}, {}",
+        arguments.model.display(),
+        evaluation_text(&report.evaluation, &split)
+    );
+    print!("{}", report_text(&report));
     Ok(())
 }
 
@@ -167,35 +178,29 @@ fn images(
     })
 }
 
-fn print(
-    arguments: &Arguments,
+/// What `--json` prints.
+fn to_json(
+    saved: &SavedModel,
     description: &Description,
+    arguments: &Arguments,
     name: &str,
-    backend: &str,
+    chosen: &Chosen,
     report: &Report,
-) {
-    if !arguments.json {
-        println!(
-            "{} on {name}, {}",
-            arguments.model.display(),
-            evaluation_text(&report.evaluation, &arguments.split.to_string())
-        );
-        print!("{}", report_text(report));
-        return;
-    }
+) -> Result<Value> {
     let mut map = serde_json::Map::new();
     map.insert("run".into(), json!(arguments.model));
+    map.insert("model_sha256".into(), json!(saved.sha256()?));
     map.insert("family".into(), json!(description.model.family()));
     map.insert("model".into(), json!(description.model));
     map.insert("data".into(), json!(name));
     map.insert("split".into(), json!(arguments.split.to_string()));
-    map.insert("backend".into(), json!(backend));
+    map.insert("backend".into(), json!(chosen.name()));
     map.insert("units".into(), json!(description.units));
     map.extend(report.evaluation.to_json());
     if let Value::Object(parts) = json!(report) {
         map.extend(parts);
     }
-    println!("{:#}", json!(map));
+    Ok(Value::Object(map))
 }
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.

@@ -108,21 +108,48 @@ impl From<PartName> for Part {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let device = Default::default();
+    check_usage(arguments)?;
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    let model = saved.load::<Cpu>(&device)?;
-    let external = arguments.out.with_added_extension("data");
-    let is_external = arguments.external_data.then_some(&external);
-    let paths = [&arguments.out].into_iter().chain(is_external);
-    for path in paths.chain(&arguments.examples) {
-        if path.exists() && !arguments.force {
-            bail!(
-                "{}: expected a new file, found one that is there; use --force to write over it",
-                path.display()
-            );
+    let model = saved.load::<Cpu>(&Default::default())?;
+    check_is_new(&arguments.out, arguments)?;
+    let examples = match &arguments.examples {
+        Some(path) => {
+            check_is_new(path, arguments)?;
+            Some((path, example_images(&description, &arguments.locations)?))
+        }
+        None => None,
+    };
+    match arguments.format {
+        Format::Safetensors => {
+            let precision = arguments.precision.into();
+            save_weights(&arguments.out, &description, &model, precision)?;
+        }
+        Format::Onnx => {
+            let external = external_path(&arguments.out);
+            let files = onnx(arguments, &external, &description, &model)?;
+            if let Some(weights) = files.external {
+                check_is_new(&external, arguments)?;
+                write_atomically(&external, &weights)?;
+                println!("{}", external.display());
+            }
+            write_atomically(&arguments.out, &files.graph)?;
         }
     }
+    println!("{}", arguments.out.display());
+    if let Some((path, images)) = examples {
+        write_examples(path, &images, &model)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// Where the weights of a graph are that has them in a file of their own.
+fn external_path(graph: &Path) -> PathBuf {
+    graph.with_added_extension("data")
+}
+
+fn check_usage(arguments: &Arguments) -> Result<()> {
     if arguments.format == Format::Onnx && arguments.precision != PrecisionName::Float32 {
         bail!(UsageError(
             "--precision: expected float32 with --format onnx, whose weights are computed with as they are stored".into()
@@ -146,29 +173,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 .into()
         ));
     }
-    if arguments.examples.as_ref() == Some(&arguments.out) {
+    let own = [arguments.out.clone(), external_path(&arguments.out)];
+    if arguments
+        .examples
+        .as_ref()
+        .is_some_and(|path| own.contains(path))
+    {
         bail!(UsageError(
-            "--examples: expected another file than --out".into()
+            "--examples: expected another file than --out and the weights beside it".into()
         ));
     }
-    match arguments.format {
-        Format::Safetensors => {
-            let precision = arguments.precision.into();
-            save_weights(&arguments.out, &description, &model, precision)?;
-        }
-        Format::Onnx => {
-            let files = onnx(arguments, &external, &description, &model)?;
-            if let Some(weights) = files.external {
-                write_atomically(&external, &weights)?;
-                println!("{}", external.display());
-            }
-            write_atomically(&arguments.out, &files.graph)?;
-        }
-    }
-    println!("{}", arguments.out.display());
-    if let Some(path) = &arguments.examples {
-        write_examples(path, &description, &model, &arguments.locations)?;
-        println!("{}", path.display());
+    Ok(())
+}
+
+fn check_is_new(path: &Path, arguments: &Arguments) -> Result<()> {
+    if path.exists() && !arguments.force {
+        bail!(
+            "{}: expected a new file, found one that is there; use --force to write over it",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -193,25 +216,16 @@ fn onnx(
         logits: arguments.logits,
         external: arguments.external_data,
     };
-    let settings = serde_json::to_string(&description.model)?;
-    let data = serde_json::to_string(&description.data)?;
-    let metadata = [
-        ("model", settings.as_str()),
-        ("data", data.as_str()),
-        ("units", description.units.as_str()),
-    ];
+    let settings = serde_json::to_string(&description)?;
+    // As in the metadata of safetensors.
+    let metadata = [("hourglass", settings.as_str())];
     let code = description.model.network().code();
     let shape = description.shape;
     Ok(to_onnx(model, code, shape, options, external, &metadata)?)
 }
 
-/// Writes `images`, `codes` and `decoded`, a row an image.
-fn write_examples(
-    path: &Path,
-    description: &Description,
-    model: &Model<Cpu>,
-    locations: &LocationArguments,
-) -> Result<()> {
+/// The test images of the data that the model was trained on.
+fn example_images(description: &Description, locations: &LocationArguments) -> Result<Subset> {
     let splits = open_data(&description.data.name, &locations.locations())?;
     let split = Subset::all(splits.test()?);
     if shape_of(&split) != description.shape {
@@ -222,20 +236,28 @@ fn write_examples(
             shape_of(&split)
         );
     }
-    let (mut images, mut codes, mut decoded) = (Vec::new(), Vec::new(), Vec::new());
+    Ok(split)
+}
+
+/// Writes `images`, `codes`, `decoded` and `reconstructions`, a row an image.
+fn write_examples(path: &Path, split: &Subset, model: &Model<Cpu>) -> Result<()> {
+    let names = ["images", "codes", "decoded", "reconstructions"];
+    let mut parts = names.map(|_| Vec::new());
     let mut phases = Phases::new();
     let mut done = 0;
-    for batch in Batches::sequential(&split, BATCH) {
-        let batch = images_of::<Cpu>(&batch, &Default::default());
-        let code = model.encode(batch.clone());
-        done += batch.dims()[0];
-        decoded.push(model.decode(code.clone()));
-        codes.push(code);
-        images.push(batch);
+    for batch in Batches::sequential(split, BATCH) {
+        let images = images_of::<Cpu>(&batch, &Default::default());
+        let codes = model.encode(images.clone());
+        let decoded = model.decode(codes.clone());
+        let means = model.likelihood().mean(decoded.clone());
+        done += batch.len();
+        for (part, rows) in parts.iter_mut().zip([images, codes, decoded, means]) {
+            part.push(rows);
+        }
         phases.update("encoding", done, split.len());
     }
     phases.finish();
-    let tensors = [("images", images), ("codes", codes), ("decoded", decoded)];
-    let tensors = tensors.map(|(name, parts)| (name.to_owned(), Tensor::cat(parts, 0).into_data()));
-    Ok(save_tensors(path, tensors.into())?)
+    let tensors = names.into_iter().zip(parts);
+    let tensors = tensors.map(|(name, rows)| (name.to_owned(), Tensor::cat(rows, 0).into_data()));
+    Ok(save_tensors(path, tensors.collect())?)
 }

@@ -113,6 +113,11 @@ fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
     let name = arguments.data.as_ref().unwrap_or(&recipe.data.name);
     let splits = open_data(name, &arguments.locations.locations())?;
     let data = data_identity(name, splits.train());
+    if arguments.data.is_none() {
+        eprintln!(
+            "the weights are taken to be trained on {name}, the recipe's data; name others by --data"
+        );
+    }
     let shape = shape_of(&Subset::all(splits.train()));
     Ok(Description::new(recipe.model, shape, data))
 }

@@ -1,7 +1,7 @@
 //! `hourglass models`
 
 use anyhow::Result;
-use hourglass_store::{SavedModel, WEIGHTS_FILE, published};
+use hourglass_store::{METRICS_FILE, SavedModel, published_models};
 use serde_json::{Value, json};
 
 /// List the published models in the program
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let models: Vec<Value> = published()
+    let models: Vec<Value> = published_models()
         .iter()
         .map(|model| describe(&SavedModel::published(model)))
         .collect::<Result<_>>()?;
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn describe(saved: &SavedModel) -> Result<Value> {
     let description = saved.description()?;
-    let metrics: Value = serde_json::from_slice(&saved.file("metrics.json")?)?;
+    let metrics: Value = serde_json::from_slice(&saved.file(METRICS_FILE)?)?;
     Ok(json!({
         "name": saved.name(),
         "family": description.model.family(),
@@ -54,6 +54,6 @@ fn describe(saved: &SavedModel) -> Result<Value> {
         "shape": description.shape,
         "data": description.data,
         "squared_error": metrics["squared_error"],
-        "bytes": saved.file(WEIGHTS_FILE)?.len(),
+        "bytes": saved.weights_bytes()?,
     }))
 }

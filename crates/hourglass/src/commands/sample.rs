@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
     /// Images to draw
-    #[arg(long, value_name = "N", default_value = "64")]
-    count: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    count: u32,
     /// Images a row [default: as many as there are rows]
     #[arg(long, value_name = "N")]
     columns: Option<NonZeroUsize>,
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let images = draw(arguments, &saved, description.model.family())?;
     let columns = arguments.columns.map(NonZeroUsize::get);
-    let square = (arguments.count.get() as f64).sqrt().ceil() as usize;
+    let square = f64::from(arguments.count).sqrt().ceil() as usize;
     let columns = columns.unwrap_or(square);
     let picture = image_grid(&[images], description.shape, columns, SCALE)?;
     write_atomically(&arguments.out, &picture)?;
@@ -62,7 +62,7 @@ fn draw(arguments: &Arguments, saved: &SavedModel, family: &str) -> Result<Vec<f
     let device = Default::default();
     let model = saved.load::<Cpu>(&device)?;
     let context = StepContext::evaluate(arguments.seed, 0);
-    let codes = model.sample_prior(arguments.count.get(), &context, &device);
+    let codes = model.sample_prior(arguments.count as usize, &context, &device);
     let codes = codes.with_context(|| {
         format!(
             "{}: expected a family with a prior to draw codes from, variational, found {family}",
