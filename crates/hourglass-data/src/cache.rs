@@ -18,7 +18,6 @@ use crate::ids::Ids;
 use crate::mapped::Bytes;
 use crate::options::{ImageOptions, Skipped};
 use crate::stamp::{self, Hashing};
-use crate::unpack::readable_by_all;
 use crate::{DataError, Dataset, ImageShape, Locations, Split};
 
 /// The file that says what the others are.
@@ -149,7 +148,6 @@ pub(crate) fn open_or_make(
             reason,
         })?;
     make(temporary.path())?;
-    readable_by_all(temporary.path(), 0o755);
     if target.exists() {
         fs_err::remove_dir_all(&target)?;
     }

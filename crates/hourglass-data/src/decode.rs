@@ -6,6 +6,7 @@ use std::path::Path;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use crate::npy::NpyFault;
 use crate::{ImageShape, jpeg};
 
 /// Pixels on a side, at most: more than any camera's, and 30 times the side that networks are trained on.
@@ -19,8 +20,6 @@ const MAX_BYTES: u64 = 256 << 20;
 pub(crate) enum Fault {
     #[error("it can't be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("expected PNG or JPEG data, found an empty file")]
-    Empty,
     #[error("expected PNG or JPEG data, found {0}")]
     OtherData(String),
     #[error("expected a whole image, but it can't be decoded: {0}")]
@@ -43,18 +42,17 @@ pub(crate) enum Fault {
         height: u32,
         found: ColorType,
     },
-    #[error("image {index}: expected numbers from 0 to 1, found {found}; divide or clip the array")]
-    OutOfRange { index: usize, found: String },
+    #[error(transparent)]
+    Array(NpyFault),
 }
 
-/// Reads the file at `path`, unless it is empty or too large.
+/// Reads the file at `path`, unless it is too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     File::open(path)?
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
-        0 => Err(Fault::Empty),
         length if length > MAX_BYTES => Err(Fault::LargeFile),
         _ => Ok(bytes),
     }

@@ -133,12 +133,19 @@ impl Job<'_> {
     }
 
     fn refusal(&self, source: &dyn Source, index: usize, fault: &Fault) -> DataError {
-        DataError::Image {
-            path: match source.id(index) {
-                Some(id) => self.root.join(id),
-                None => self.root.into(),
+        let path = match source.id(index) {
+            Some(id) => self.root.join(id),
+            None => self.root.into(),
+        };
+        match fault {
+            Fault::Array(fault) => DataError::Npy {
+                path,
+                fault: fault.clone(),
             },
-            reason: fault.to_string(),
+            _ => DataError::Image {
+                path,
+                reason: fault.to_string(),
+            },
         }
     }
 }

@@ -64,6 +64,14 @@ pub enum NpyFault {
         /// Bytes behind the header.
         found: usize,
     },
+    /// A float is not from 0 to 1.
+    #[error("image {index}: expected floats from 0 to 1, found {found}; scale or clip the array")]
+    OutOfRange {
+        /// The image, from 0.
+        index: usize,
+        /// The float.
+        found: String,
+    },
 }
 
 /// The types of numbers that images have.
@@ -133,7 +141,7 @@ impl Array {
             .map_err(|error| NpyFault::Header(error.to_string()))?;
         let header_bytes = start.position() as usize;
         let (number, number_bytes) = number(&header)?;
-        if header.order() != Order::C && header.shape().len() > 1 {
+        if header.order() != Order::C {
             return Err(NpyFault::FortranOrder);
         }
         let (shape, channels_last) = axes(header.shape())?;
@@ -184,9 +192,11 @@ impl Array {
             .take(features)
             .map(|number| {
                 let number = number?;
-                to_byte(number).ok_or_else(|| Fault::OutOfRange {
-                    index,
-                    found: number.to_string(),
+                to_byte(number).ok_or_else(|| {
+                    Fault::Array(NpyFault::OutOfRange {
+                        index,
+                        found: number.to_string(),
+                    })
                 })
             })
             .collect()

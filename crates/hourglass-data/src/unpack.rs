@@ -40,7 +40,7 @@ pub(crate) fn unpack(packed: &Path, directory: &Path) -> Result<Unpacked, DataEr
 impl Unpacked {
     /// Gives the file its name, and stamps it.
     pub(crate) fn persist(self, path: &Path) -> Result<(), DataError> {
-        readable_by_all(self.file.path(), 0o644);
+        readable_by_all(&self.file);
         self.file.persist(path).map_err(|error| DataError::Io {
             path: path.into(),
             reason: error.error,
@@ -50,15 +50,17 @@ impl Unpacked {
     }
 }
 
-/// A temporary file or directory is its owner's alone; a data directory may be shared.
-pub(crate) fn readable_by_all(path: &Path, mode: u32) {
+/// A temporary file is its owner's alone; a data directory may be shared.
+fn readable_by_all(file: &NamedTempFile) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let _ = fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode));
+        let _ = file
+            .as_file()
+            .set_permissions(std::fs::Permissions::from_mode(0o644));
     }
     #[cfg(not(unix))]
-    let _ = (path, mode);
+    let _ = file;
 }
 
 /// The unpacked copy of `packed` in `cache`, made where it is not there yet.

@@ -1,6 +1,7 @@
 //! What is kept: read once, made again when anything changed, never half there.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use hourglass_data::{ImageOptions, open, open_with};
@@ -49,7 +50,15 @@ fn the_second_opening_reads_no_image() {
     assert_eq!(ids(second.train()), ids(first.train()));
     assert_eq!(second.report(), first.report());
 
-    // Its time tells that the file is another.
+    // Its size tells that the file is another, and so does its time.
+    fs_err::write(&path, vec![b'x'; bytes + 1]).unwrap();
+    set_modified(&path, modified);
+    assert!(
+        place
+            .refusal()
+            .contains("1.png: expected PNG or JPEG data, found text")
+    );
+    fs_err::write(&path, vec![b'x'; bytes]).unwrap();
     set_modified(&path, modified + Duration::from_nanos(1000));
     assert!(
         place
@@ -91,7 +100,9 @@ fn a_damaged_cache_is_made_again() {
         "train.pixels.sha256",
     ] {
         let path = place.open().report().cache.clone().unwrap().join(part);
-        fs_err::write(&path, b"damaged").unwrap();
+        // As long as before, so that only the stamp tells.
+        let bytes = fs_err::read(&path).unwrap();
+        fs_err::write(&path, bytes.iter().map(|byte| !byte).collect::<Vec<_>>()).unwrap();
         let splits = place.open();
         assert_eq!(firsts(splits.train()), [0, 1], "{part}");
         assert_eq!(splits.train().labels().unwrap(), [0, 1], "{part}");
@@ -136,32 +147,26 @@ fn progress_counts_the_images_of_all_splits() {
 }
 
 #[test]
-fn a_shared_data_directory_can_be_read_by_others() {
-    let place = Place::with_images(&["1.png"]);
-    let cache = place.open().report().cache.clone().unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        assert_eq!(
-            cache.metadata().unwrap().permissions().mode() & 0o777,
-            0o755
-        );
-    }
-    assert!(cache.join("train.pixels").exists());
-}
-
-#[test]
-fn two_openings_at_once_give_the_same() {
+fn openings_at_once_scan_once() {
     let paths: Vec<String> = (0..200).map(|image| format!("{image}.png")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let place = Place::with_images(&paths);
+    let scans = AtomicUsize::new(0);
+    let open = || {
+        let name = place.user.path().to_str().unwrap();
+        let mut progress = |done, _| {
+            scans.fetch_add(usize::from(done == 0), Ordering::Relaxed);
+        };
+        let options = ImageOptions::default();
+        open_with(name, &place.locations(), &options, &mut progress).unwrap()
+    };
     let sums: Vec<String> = std::thread::scope(|scope| {
-        let opening = || scope.spawn(|| place.open().train().sha256().to_owned());
+        let opening = || scope.spawn(|| open().train().sha256().to_owned());
         let threads = [opening(), opening(), opening(), opening()];
         threads.map(|thread| thread.join().unwrap()).into()
     });
     assert!(sums.iter().all(|sum| *sum == sums[0]));
-    assert_eq!(place.caches().len(), 1);
+    assert_eq!((scans.into_inner(), place.caches().len()), (1, 1));
 }
 
 #[test]

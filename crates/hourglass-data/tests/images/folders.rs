@@ -33,7 +33,7 @@ fn every_image_at_any_depth_in_the_order_of_paths() {
     assert_eq!(firsts(train), [2, 3, 1, 0, 4]);
     assert_eq!(train.shape(), shape(1, 2, 3));
     assert_eq!(train.image(0), [2; 6]);
-    assert_eq!(train.id(5), None);
+    assert_eq!((train.id(5), train.id(usize::MAX)), (None, None));
     assert!(!splits.has_test());
     let report = splits.report();
     assert_eq!((report.ignored, report.skipped.len()), (2, 0));
@@ -135,6 +135,15 @@ fn validation_stands_in_for_test_and_is_left_out_beside_it() {
     let splits = place.open();
     assert_eq!(ids(splits.test().unwrap()), ["test/3.png"]);
     assert!(splits.report().notes[0].starts_with("the folder of validation images is left out"));
+}
+
+#[test]
+fn the_first_training_image_gives_the_shape() {
+    let place = Place::with_images(&["train/1.png"]);
+    place.image("test/0.png", &grey(4, 4, 9));
+    let splits = place.open();
+    assert_eq!(splits.train().shape(), shape(1, 2, 3));
+    assert_eq!(splits.test().unwrap().image(0), [9; 6]);
 }
 
 #[test]
