@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::npy::NpyFault;
 use crate::{ImageShape, jpeg};
@@ -26,8 +26,8 @@ pub(crate) enum Fault {
     Undecodable(String),
     #[error("expected a whole JPEG image, found one that ends before its end marker")]
     Truncated,
-    #[error("expected at most {MAX_BYTES} bytes, found a larger file")]
-    LargeFile,
+    #[error("expected at most {MAX_BYTES} bytes in the file and in its pixels, found more")]
+    Large,
     #[error(
         "expected at most {MAX_SIDE} pixels on a side and {MAX_BYTES} bytes of pixels, found {width}x{height} and {bytes} bytes"
     )]
@@ -53,7 +53,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
-        length if length > MAX_BYTES => Err(Fault::LargeFile),
+        length if length > MAX_BYTES => Err(Fault::Large),
         _ => Ok(bytes),
     }
 }
@@ -110,8 +110,11 @@ fn decoder(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), Fault>
     Ok((format, decoder))
 }
 
-fn undecodable(error: image::ImageError) -> Fault {
-    Fault::Undecodable(error.to_string())
+fn undecodable(error: ImageError) -> Fault {
+    match error {
+        ImageError::Limits(_) => Fault::Large,
+        error => Fault::Undecodable(error.to_string()),
+    }
 }
 
 /// What bytes that are no known format look like.
