@@ -47,14 +47,13 @@ fn splits(
     root: &Path,
     notes: &mut Vec<String>,
 ) -> Result<Vec<SplitFiles>, DataError> {
-    // Folders without an image don't count. `None`: directly in the folder.
-    let mut folders: BTreeMap<Option<Vec<u8>>, Vec<ImageFile>> = BTreeMap::new();
-    let is_split = |file: &ImageFile, split| {
-        first_folder(file.path_bytes()).is_some_and(|name| split_of(name) == Some(split))
-    };
-    if !files.iter().any(|file| is_split(file, Split::Train)) {
+    let is_train =
+        |file: &ImageFile| first_folder(file.path_bytes()).and_then(split_of) == Some(Split::Train);
+    if !files.iter().any(is_train) {
         return Ok(vec![(Split::Train, 0, files)]);
     }
+    // Folders without an image don't count. `None`: directly in the folder.
+    let mut folders: BTreeMap<Option<Vec<u8>>, Vec<ImageFile>> = BTreeMap::new();
     for file in files {
         let folder = first_folder(file.path_bytes()).map(<[u8]>::to_vec);
         folders.entry(folder).or_default().push(file);
@@ -66,15 +65,7 @@ fn splits(
             (Some(split), Some(folder)) if found.iter().all(|(other, ..)| *other != split) => {
                 found.push((split, folder.len() + 1, files));
             }
-            (_, folder) => {
-                return Err(DataError::MixedSplits {
-                    path: root.into(),
-                    found: match folder {
-                        Some(folder) => format!("the folder {}", text(&folder)),
-                        None => format!("{} images", files.len()),
-                    },
-                });
-            }
+            (_, folder) => return Err(mixed(root, folder.as_deref(), files.len())),
         }
     }
     let has_test = found.iter().any(|(split, ..)| *split == Split::Test);
@@ -89,6 +80,17 @@ fn splits(
     }
     found.sort_by_key(|(split, ..)| *split != Split::Train);
     Ok(found)
+}
+
+/// The error for a folder, or images in none, that have no place beside splits.
+fn mixed(root: &Path, folder: Option<&[u8]>, images: usize) -> DataError {
+    DataError::MixedSplits {
+        path: root.into(),
+        found: match folder {
+            Some(folder) => format!("the folder {}", text(folder)),
+            None => format!("{images} images"),
+        },
+    }
 }
 
 /// The split that a folder of this name is.

@@ -52,10 +52,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     File::open(path)?
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
-    match bytes.len() as u64 {
-        length if length > MAX_BYTES => Err(Fault::Large),
-        _ => Ok(bytes),
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Fault::Large);
     }
+    Ok(bytes)
 }
 
 /// Decodes the first image in `bytes`, turned as its EXIF orientation says. Colour profiles are not applied.
