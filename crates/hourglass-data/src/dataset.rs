@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use crate::DataError;
+use crate::cache::Stored;
+use crate::ids::Ids;
 use crate::mapped::Bytes;
 use crate::stamp::hex_sha256;
 
@@ -76,6 +78,8 @@ pub struct Dataset {
     shape: ImageShape,
     images: Bytes,
     labels: Option<Bytes>,
+    label_names: Option<Vec<String>>,
+    ids: Option<Ids>,
     sha256: OnceLock<String>,
 }
 
@@ -121,7 +125,24 @@ impl Dataset {
             shape,
             images,
             labels,
+            label_names: None,
+            ids: None,
             sha256: OnceLock::new(),
+        }
+    }
+
+    /// The images that a cache holds.
+    pub(crate) fn stored(
+        name: &str,
+        shape: ImageShape,
+        stored: Stored,
+        label_names: Option<Vec<String>>,
+    ) -> Self {
+        Self {
+            label_names,
+            ids: stored.ids,
+            sha256: stored.sha256.into(),
+            ..Self::new(name, shape, stored.pixels, stored.labels)
         }
     }
 
@@ -168,6 +189,18 @@ impl Dataset {
     /// All labels, in the order of the images.
     pub fn labels(&self) -> Option<&[u8]> {
         self.labels.as_deref()
+    }
+
+    /// What each label is called, from label 0 on: the names of the folders that the images lay in.
+    pub fn label_names(&self) -> Option<&[String]> {
+        self.label_names.as_deref()
+    }
+
+    /// What image `index` was called: its path below the folder, with `/` between the parts and bytes that are not UTF-8
+    /// written `\xE9`. None for images that came without names, as in an IDX file.
+    pub fn id(&self, index: usize) -> Option<&str> {
+        let ids = self.ids.as_ref().filter(|_| index < self.len())?;
+        ids.get(index)
     }
 
     /// SHA-256 of the pixels of all images, in hexadecimal: computed when first asked for.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::dataset::ImageShape;
 use crate::idx::IdxFault;
+use crate::npy::NpyFault;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +101,7 @@ pub enum DataError {
     },
 
     /// The name is neither in the catalog nor a path.
-    #[error("no dataset named `{name}`, and no such directory{}\nhint: give one of {known}, or the path of a directory that holds train-images-idx3-ubyte and the like (plain or .gz)", suggestion.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default())]
+    #[error("no dataset named `{name}`, and no such file or directory{}\nhint: give one of {known}, or the path of a folder of PNG or JPEG images, of a .npy file, or of a directory that holds train-images-idx3-ubyte and the like (plain or .gz)", suggestion.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default())]
     UnknownDataset {
         /// What was asked for.
         name: String,
@@ -110,20 +111,87 @@ pub enum DataError {
         known: String,
     },
 
-    /// A path was given that holds no IDX images.
-    #[error("{}: expected a directory that holds {expected} (plain or .gz, or with a dot before idx3), found {found}", path.display())]
+    /// A directory was given that holds no images.
+    #[error("{}: expected a directory that holds {expected} (plain or .gz, or with a dot before idx3) or PNG or JPEG images (.png, .jpg, .jpeg), found {found}", path.display())]
     NoImages {
         /// The path.
         path: PathBuf,
-        /// The file expected.
+        /// The IDX file expected.
         expected: &'static str,
         /// What is there instead.
-        found: &'static str,
+        found: String,
+    },
+
+    /// A file was given that is of no known kind.
+    #[error("{}: expected a PNG or JPEG image, a .npy file or an IDX file of images, found {found}", path.display())]
+    UnknownFile {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        found: String,
+    },
+
+    /// An image can't be used.
+    #[error("{}: {reason}\nhint: mend or remove it; where such files may be skipped, the others are used", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// Every image of a folder had to be skipped.
+    #[error("{}: expected images, found {count} files that can't be used\n  {first}", path.display())]
+    NothingUsable {
+        /// The folder.
+        path: PathBuf,
+        /// How many were tried.
+        count: usize,
+        /// The first of them, and what is wrong with it.
+        first: String,
+    },
+
+    /// A folder holds splits and something else.
+    #[error("{}: expected no images but those in one folder `train` and, if any, one `test` and one `val`, found also {found}\nhint: move it into one of them, or elsewhere", path.display())]
+    MixedSplits {
+        /// The folder.
+        path: PathBuf,
+        /// What doesn't belong there.
+        found: String,
+    },
+
+    /// A `.npy` file is not an array of images.
+    #[error("{}: {fault}", path.display())]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: NpyFault,
+    },
+
+    /// A shape was asked for that no image can have.
+    #[error("image shape {shape}: expected 1 or 3 channels and sides of 1 to 16384 pixels")]
+    BadShape {
+        /// What was asked for.
+        shape: ImageShape,
+    },
+
+    /// Images are not of the shape asked for, and must not be changed.
+    #[error(
+        "{name}: expected images of {expected}, found {found}\nhint: leave out `strict` to have them resized"
+    )]
+    OtherShape {
+        /// The dataset.
+        name: String,
+        /// The shape asked for.
+        expected: ImageShape,
+        /// The shape of the images.
+        found: ImageShape,
     },
 
     /// A split was asked for that the dataset doesn't have.
     #[error(
-        "{dataset} has no test images: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images\nhint: add the file, or use another split"
+        "{dataset} has no test images: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images, or a folder `test` beside `train`\nhint: add them, or use another split"
     )]
     NoTestSplit {
         /// The dataset.

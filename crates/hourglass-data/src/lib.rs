@@ -1,8 +1,19 @@
 //! Image datasets as streams of batches: bytes on disk -> [`Dataset`] -> [`Batches`] -> [`Batch`].
 //!
-//! [`open`] finds a dataset by its catalog name or its directory and maps its IDX files into memory; a [`Subset`] chooses
-//! images of it by index; [`Batches`] walks a subset in an order that is a pure function of seed and epoch, from any
-//! [`Cursor`], preparing a few batches ahead on a thread of its own. Everything here is host data: no tensors, no Burn.
+//! [`open`] finds a dataset by its catalog name or its path and maps it into memory; a [`Subset`] chooses images of it by
+//! index; [`Batches`] walks a subset in an order that is a pure function of seed and epoch, from any [`Cursor`], preparing a
+//! few batches ahead on a thread of its own. Everything here is host data: no tensors, no Burn.
+//!
+//! What a path may be, and what becomes of it, where [`open_with`] is not told otherwise by its [`ImageOptions`]:
+//! - a directory of IDX files with MNIST's names, or one IDX file of images: mapped as they are;
+//! - a folder of PNG and JPEG images, at any depth, or one image: decoded once and kept in the data directory as long as no
+//!   file changes its path, its size or its time of change. Folders below it are labels, or splits where one is `train`;
+//! - a `.npy` file `[images, height, width]`, or with an axis of 1 or 3 channels first or last, of bytes or of floats from 0
+//!   to 1: mapped as it is, or converted once and kept.
+//!
+//! Images take the shape of the first of them, or the one wanted: the largest window of its aspect ratio is cut from the
+//! centre and scaled by a triangle filter. Colours become grey by Rec. 709 luma; what is transparent is laid over white; the
+//! EXIF orientation is followed.
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -18,16 +29,28 @@
 //! # Ok::<(), hourglass_data::DataError>(())
 //! ```
 
+mod arrange;
 mod batches;
+mod cache;
 pub mod catalog;
 mod dataset;
+mod decode;
 mod error;
 mod fetch;
+mod fit;
+mod folder;
+mod ids;
 pub mod idx;
+mod images;
+mod jpeg;
 mod locations;
+mod make;
 mod mapped;
+mod npy;
 mod open;
+mod options;
 mod order;
+mod resized;
 mod stamp;
 mod subset;
 mod unpack;
@@ -37,6 +60,8 @@ pub use dataset::{Dataset, ImageShape, Split};
 pub use error::DataError;
 pub use fetch::{FetchEvent, fetch};
 pub use locations::Locations;
-pub use open::{Splits, open};
+pub use npy::NpyFault;
+pub use open::{Splits, open, open_with};
+pub use options::{ImageOptions, ImageReport, OnError, Skipped};
 pub use order::{permutation, split_validation};
 pub use subset::Subset;

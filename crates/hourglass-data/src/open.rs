@@ -1,4 +1,4 @@
-//! Finding and opening a dataset, by its catalog name or by its directory.
+//! Finding and opening a dataset, by its catalog name or by its path.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,17 @@ use flate2::read::GzDecoder;
 
 use crate::catalog::{self, Content, Entry, FILE_NAMES};
 use crate::idx::{self, Header, Kind};
+use crate::make::Progress;
 use crate::mapped::Bytes;
-use crate::{DataError, Dataset, Locations, stamp, unpack};
+use crate::options::{ImageOptions, ImageReport};
+use crate::{DataError, Dataset, Locations, decode, images, npy, resized, stamp, unpack};
 
 /// A dataset's training images and, where it has them, its test images.
 #[derive(Clone, Debug)]
 pub struct Splits {
     train: Arc<Dataset>,
     test: Option<Arc<Dataset>>,
+    report: Arc<ImageReport>,
 }
 
 impl Splits {
@@ -30,8 +33,21 @@ impl Splits {
             _ => Ok(Self {
                 train: train.into(),
                 test: test.map(Arc::new),
+                report: Arc::default(),
             }),
         }
+    }
+
+    pub(crate) fn with_report(self, report: ImageReport) -> Self {
+        Self {
+            report: report.into(),
+            ..self
+        }
+    }
+
+    /// What was found besides the images, and left out.
+    pub fn report(&self) -> &ImageReport {
+        &self.report
     }
 
     /// The training images.
@@ -52,15 +68,52 @@ impl Splits {
     }
 }
 
-/// Opens a dataset of the catalog, or the IDX files in a directory. A catalog name goes before a directory of that name.
+/// Opens a dataset of the catalog, or what lies at a path, with the default [`ImageOptions`]. See [`open_with`].
 pub fn open(name_or_path: &str, locations: &Locations) -> Result<Splits, DataError> {
+    open_with(
+        name_or_path,
+        locations,
+        &ImageOptions::default(),
+        &mut |_, _| {},
+    )
+}
+
+/// Opens a dataset of the catalog, or what lies at a path: a directory of IDX files, a folder of PNG and JPEG images, one
+/// image, a `.npy` file or an IDX file of images. A catalog name goes before a path of that name; a directory that holds one
+/// of the IDX files is one of IDX files; a file is what its first bytes say.
+///
+/// Images that must be decoded or resized are, once, into the data directory; meanwhile `progress` is called with the images
+/// done and all of them.
+pub fn open_with(
+    name_or_path: &str,
+    locations: &Locations,
+    options: &ImageOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Splits, DataError> {
+    options.check()?;
+    let request = Request {
+        name: name_or_path,
+        locations,
+        options,
+    };
     match catalog::find(name_or_path) {
-        Some(entry) => match &entry.content {
-            Content::Embedded(packed) => open_embedded(entry, packed),
-            Content::Mirrors(_) => open_fetched(entry, locations),
-        },
-        None => open_path(name_or_path, locations),
+        Some(entry) => {
+            let splits = match &entry.content {
+                Content::Embedded(packed) => open_embedded(entry, packed),
+                Content::Mirrors(_) => open_fetched(entry, locations),
+            };
+            resized::open(splits?, &request, progress)
+        }
+        None => open_path(&request, progress),
     }
+}
+
+/// What was asked for.
+pub(crate) struct Request<'a> {
+    /// The catalog name or the path.
+    pub(crate) name: &'a str,
+    pub(crate) locations: &'a Locations,
+    pub(crate) options: &'a ImageOptions,
 }
 
 /// Where one file's bytes are, and what to call them in errors.
@@ -105,28 +158,63 @@ fn open_fetched(entry: &'static Entry, locations: &Locations) -> Result<Splits, 
     assemble(entry.name, opened, &directory)
 }
 
-fn open_path(name: &str, locations: &Locations) -> Result<Splits, DataError> {
-    let directory = Path::new(name);
-    if !directory.exists() {
+fn open_path(request: &Request<'_>, progress: Progress<'_>) -> Result<Splits, DataError> {
+    let path = Path::new(request.name);
+    if !path.exists() {
         let known = catalog::ENTRIES
             .iter()
             .map(|entry| entry.name)
             .collect::<Vec<_>>()
             .join(", ");
         return Err(DataError::UnknownDataset {
-            name: name.into(),
-            suggestion: catalog::closest(name),
+            name: request.name.into(),
+            suggestion: catalog::closest(request.name),
             known,
         });
     }
+    if !path.is_dir() {
+        return open_file(path, request, progress);
+    }
+    let files = FILE_NAMES.map(|file| find_file(path, file));
+    if files.iter().all(Option::is_none) {
+        return images::open_folder(path, request, progress);
+    }
     let mut opened = [const { None }; 4];
-    for (slot, file) in opened.iter_mut().zip(FILE_NAMES) {
-        if let Some(path) = find_file(directory, file) {
-            let plain = unpacked(&path, locations)?;
+    for (slot, file) in opened.iter_mut().zip(files) {
+        if let Some(path) = file {
+            let plain = unpacked(&path, request.locations)?;
             *slot = Some((path, Bytes::map(&plain)?));
         }
     }
-    assemble(name, opened, directory)
+    resized::open(assemble(request.name, opened, path)?, request, progress)
+}
+
+/// Opens a file by its first bytes.
+fn open_file(
+    path: &Path,
+    request: &Request<'_>,
+    progress: Progress<'_>,
+) -> Result<Splits, DataError> {
+    let plain = unpacked(path, request.locations)?;
+    let mut start = Vec::new();
+    fs_err::File::open(&plain)?
+        .take(16)
+        .read_to_end(&mut start)?;
+    if start.starts_with(npy::MAGIC) {
+        return npy::open(&plain, request, progress);
+    }
+    // Every type of IDX file, so that one of another type is told by what it is.
+    if start.starts_with(&[0, 0]) {
+        let dataset = dataset(request.name, (path.into(), Bytes::map(&plain)?), None)?;
+        return resized::open(Splits::new(dataset, None)?, request, progress);
+    }
+    if decode::is_image(&start) {
+        return images::open_file(&plain, request, progress);
+    }
+    Err(DataError::UnknownFile {
+        path: path.into(),
+        found: decode::describe(&start),
+    })
 }
 
 /// The file of this official name in `directory`: plain or packed, spelt with a hyphen or, as in some copies, with a dot.
@@ -157,11 +245,7 @@ fn assemble(name: &str, files: [Option<Opened>; 4], directory: &Path) -> Result<
     let train_images = train_images.ok_or_else(|| DataError::NoImages {
         path: directory.into(),
         expected: FILE_NAMES[0],
-        found: if directory.is_dir() {
-            "no such file in it"
-        } else {
-            "a file"
-        },
+        found: "other IDX files".into(),
     })?;
     let train = dataset(name, train_images, train_labels)?;
     let test = test_images

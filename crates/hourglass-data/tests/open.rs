@@ -214,7 +214,12 @@ fn names_that_lead_nowhere() {
     let error = open(file.to_str().unwrap(), &place.locations())
         .unwrap_err()
         .to_string();
-    assert!(error.ends_with("found a file"), "{error}");
+    assert!(
+        error.ends_with(
+            "expected a PNG or JPEG image, a .npy file or an IDX file of images, found text"
+        ),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! Images of one shape, brought to another: a dataset of the catalog, IDX files or a `.npy` file where a shape is wanted.
+
+use std::path::Path;
+
+use crate::cache::{self, Key};
+use crate::decode::Fault;
+use crate::fit;
+use crate::make::{self, Job, Progress, Source};
+use crate::open::Request;
+use crate::options::{ImageReport, OnError};
+use crate::{DataError, Dataset, ImageShape, Split, Splits};
+
+/// The shape that images of the shape `found` are brought to.
+pub(crate) fn wanted(found: ImageShape, request: &Request<'_>) -> Result<ImageShape, DataError> {
+    match request.options.shape {
+        Some(expected) if expected != found && request.options.strict => {
+            Err(DataError::OtherShape {
+                name: request.name.into(),
+                expected,
+                found,
+            })
+        }
+        Some(shape) => Ok(shape),
+        None => Ok(found),
+    }
+}
+
+/// `splits` in the wanted shape: themselves where they have it.
+pub(crate) fn open(
+    splits: Splits,
+    request: &Request<'_>,
+    progress: Progress<'_>,
+) -> Result<Splits, DataError> {
+    let shape = wanted(splits.train().shape(), request)?;
+    if shape == splits.train().shape() {
+        return Ok(splits);
+    }
+    let root = Path::new(request.name);
+    let datasets = [
+        (Split::Train, Some(splits.train())),
+        (Split::Test, splits.test().ok()),
+    ];
+    let sources: Vec<(Split, Resized<'_>)> = datasets
+        .into_iter()
+        .filter_map(|(split, dataset)| {
+            Some((
+                split,
+                Resized {
+                    dataset: dataset?,
+                    shape,
+                },
+            ))
+        })
+        .collect();
+    let content = sources
+        .iter()
+        .map(|(split, Resized { dataset, .. })| format!("{split} {}", dataset.sha256()));
+    // A name of the catalog is no path, or not this one.
+    let place = fs_err::canonicalize(root).unwrap_or_else(|_| root.into());
+    let key = Key::new(&place, request.options, content);
+    let cached = cache::open_or_make(request.locations, &key, root, |directory| {
+        let job = Job {
+            root,
+            shape,
+            splits: make::borrowed(&sources),
+            on_error: OnError::Stop,
+        };
+        make::make(directory, &job, progress)
+    })?;
+    let report = ImageReport {
+        cache: Some(cached.path.clone()),
+        ..ImageReport::default()
+    };
+    let (train, test) = cached.datasets(request.name, None);
+    Ok(Splits::new(train, test)?.with_report(report))
+}
+
+struct Resized<'a> {
+    dataset: &'a Dataset,
+    shape: ImageShape,
+}
+
+impl Source for Resized<'_> {
+    fn count(&self) -> usize {
+        self.dataset.len()
+    }
+
+    fn pixels(&self, index: usize) -> Result<Vec<u8>, Fault> {
+        let image = fit::from_planes(self.dataset.image(index), self.dataset.shape());
+        fit::fit(image, self.shape, false)
+    }
+
+    fn id(&self, _: usize) -> Option<String> {
+        None
+    }
+
+    fn label(&self, index: usize) -> Option<u8> {
+        self.dataset.label(index)
+    }
+}
