@@ -3,6 +3,7 @@
 
 mod activation;
 mod adam;
+mod convolution;
 mod cross_entropy;
 
 use std::any::Any;
@@ -12,6 +13,7 @@ use burn_flex::{Flex, FlexTensor};
 
 pub(crate) use activation::activation;
 pub(crate) use adam::{AdamStep, adam};
+pub(crate) use convolution::{doubling_convolution, halving_convolution};
 pub(crate) use cross_entropy::cross_entropy;
 
 /// Elements that a thread takes at a time: a multiple of the vector's length that fits into a core's first cache.
