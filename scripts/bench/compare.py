@@ -1,8 +1,10 @@
-"""Compares the training steps of PyTorch and Hourglass on this machine, in rounds that take turns.
+"""Compares training steps of PyTorch and Hourglass on this machine, in rounds that take turns, and prints a Markdown table.
 
-The command given by --hourglass gets `--hidden H --batch B --backend NAME --steps N` and prints one JSON line
-{"step_ms": .., "loss": ..}. Prints a Markdown table. A PyTorch training goes on from round to round, while Hourglass
-starts each round afresh: the losses shown are those of the first round, after the same number of steps.
+    cargo bench --workspace --bench step --no-run
+    python scripts/bench/compare.py --hourglass 'cargo bench -q --workspace --bench step --' --data DIRECTORY_OF_IDX_FILES [W1 W4 ...]
+
+Both begin with the same weights and get the same images of MNIST in the same order. A PyTorch training goes on from round to
+round, while Hourglass starts each round afresh: the losses shown are those of the first round, after the same number of steps.
 """
 
 import argparse
@@ -13,17 +15,60 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from step_times import SIZES, WARM_UP_STEPS, prepare, time_round
+from floor import bandwidth, floor_milliseconds, peak_flops
+from workloads import WORKLOADS, Workload, steps, write_model
+from check_export import read_images  # of scripts/pytorch, which workloads has made known
+
+WARM_UP_STEPS = 5
+IMAGES = 10_000
+MODES = {
+    "eager": {"compiled": False, "fused": False},
+    "eager, fused Adam": {"compiled": False, "fused": True},
+    "compile, fused Adam": {"compiled": True, "fused": True},
+}
 
 
-def hourglass_round(command: list[str], hidden: int, batch: int, backend: str, steps: int, threads: int) -> dict:
-    """One run of the Hourglass program; the last line on its standard output is the result."""
-    options = {"hidden": hidden, "batch": batch, "backend": backend, "steps": steps}
+def time_round(work: Iterator[float], count: int) -> dict[str, float]:
+    """Median milliseconds a step and the last loss."""
+    milliseconds, loss = [], 0.0
+    for _ in range(count):
+        start = time.perf_counter()
+        loss = next(work)
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+    return {"step_ms": statistics.median(milliseconds), "loss": loss}
+
+
+def prepare(workload: Workload, folder: Path, images: Tensor) -> dict[str, Iterator[float]]:
+    """The warmed-up trainings of every mode that runs on this machine."""
+    ready = {}
+    for mode, options in MODES.items():
+        if workload.encodes and options["fused"] != options["compiled"]:
+            continue  # without an optimiser it is the mode before
+        torch.manual_seed(0)
+        work = steps(workload, folder, images, **options)
+        try:
+            for _ in range(WARM_UP_STEPS):
+                next(work)
+        except Exception as error:  # torch.compile needs a C++ compiler, and fails in many ways without
+            print(f"{workload.name} {mode}: not available ({type(error).__name__}: {error})", file=sys.stderr)
+            continue
+        ready[mode] = work
+    return ready
+
+
+def hourglass_round(command: list[str], workload: Workload, folder: Path, backend: str, threads: int) -> dict:
+    """One run of the Hourglass bench; the last line on its standard output is the result."""
+    options = {"model": folder, "images": folder / "images", "batch": workload.batch, "backend": backend, "steps": workload.steps}
     call = [*command, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+    call += ["--encode"] if workload.encodes else []
     limited = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(call, env=limited, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0 or not done.stdout.strip():
@@ -31,30 +76,35 @@ def hourglass_round(command: list[str], hidden: int, batch: int, backend: str, s
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(arguments: argparse.Namespace, hidden: int, batch: int, steps: int) -> dict[str, list[dict]]:
+def measure(arguments: argparse.Namespace, workload: Workload, images: Tensor) -> dict[str, list[dict]]:
     """Every round's result by the contestant's name."""
-    trainings = prepare(hidden, batch)
     command = shlex.split(arguments.hourglass)
     results = {}
-    for number in range(arguments.rounds):
-        for mode, training in trainings.items():
-            results.setdefault(f"PyTorch {mode}", []).append(time_round(training, steps))
-        for backend in arguments.backends.split(","):
-            found = hourglass_round(command, hidden, batch, backend, steps, arguments.threads)
-            results.setdefault(f"Hourglass {backend}", []).append(found)
-        print(f"h={hidden} b={batch}: round {number + 1} of {arguments.rounds}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_model(workload, folder)
+        (folder / "images").write_bytes((images * 255).round().to(torch.uint8).numpy().tobytes())
+        trainings = prepare(workload, folder, images[: len(images) // workload.batch * workload.batch])
+        for number in range(arguments.rounds):
+            for mode, work in trainings.items():
+                results.setdefault(f"PyTorch {mode}", []).append(time_round(work, workload.steps))
+            for backend in arguments.backends.split(","):
+                found = hourglass_round(command, workload, folder, backend, arguments.threads)
+                results.setdefault(f"Hourglass {backend}", []).append(found)
+            print(f"{workload.name}: round {number + 1} of {arguments.rounds}", file=sys.stderr)
     return results
 
 
-def rows(hidden: int, batch: int, results: dict[str, list[dict]]) -> list[str]:
-    """The table's rows of a size; the ratio is the fastest PyTorch mode's median by the contestant's."""
+def rows(workload: Workload, results: dict[str, list[dict]]) -> list[str]:
+    """The table's rows of a workload; the ratio is the fastest PyTorch mode's median by the contestant's."""
     medians = {name: statistics.median(found["step_ms"] for found in rounds) for name, rounds in results.items()}
     fastest = min(median for name, median in medians.items() if name.startswith("PyTorch"))
     lines = []
     for name, rounds in results.items():
         times = [found["step_ms"] for found in rounds]
-        lines.append(f"| {hidden} | {batch} | {name} | {medians[name]:.2f} | {min(times):.2f}–{max(times):.2f} "
-                     f"| {fastest / medians[name]:.2f} | {rounds[0]['loss']:.2f} |")
+        loss = "" if workload.encodes else f"{rounds[0]['loss']:.3f}"
+        lines.append(f"| {workload.name} | {name} | {medians[name]:.2f} | {min(times):.2f}–{max(times):.2f} "
+                     f"| {fastest / medians[name]:.2f} | {loss} |")
     return lines
 
 
@@ -67,20 +117,28 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workloads", nargs="*", metavar="W", help="W1 to W8 (default: all)")
     parser.add_argument("--hourglass", required=True, metavar="COMMAND", help="for example 'cargo bench -q --workspace --bench step --'")
+    parser.add_argument("--data", type=Path, required=True, help="folder with t10k-images-idx3-ubyte, plain or .gz")
     parser.add_argument("--backends", default="flex,ndarray", help="comma-separated (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    table = [line for (hidden, batch), steps in SIZES.items()
-             for line in rows(hidden, batch, measure(arguments, hidden, batch, steps))]
-    print("| hidden | batch | who | median ms a step | min–max of the rounds | fastest PyTorch / this | loss |")
-    print("|--:|--:|---|--:|--:|--:|--:|")
+    images = read_images(arguments.data)[:IMAGES]
+    chosen = [workload for workload in WORKLOADS if workload.name in (arguments.workloads or workload.name)]
+    table, floors = [], []
+    for workload in chosen:
+        table += rows(workload, measure(arguments, workload, images))
+        products, optimiser = floor_milliseconds(workload, peak_flops(), bandwidth())
+        floors.append(f"| {workload.name} | {workload.what} | {workload.batch} | {products:.2f} | {optimiser:.2f} |")
+    print("| | who | median ms a step | min–max of the rounds | fastest PyTorch / this | loss |")
+    print("|---|---|--:|--:|--:|--:|")
     print("\n".join(table))
+    print("\n| | what | batch | floor of the matrix products, ms | of the optimiser's memory, ms |\n|---|---|--:|--:|--:|")
+    print("\n".join(floors))
     print(f"\n{arguments.rounds} rounds that take turns, {arguments.threads} threads each, {processor()}, {platform.system()}; "
-          f"PyTorch {torch.__version__}, Python {platform.python_version()}. "
-          f"Loss: after the first round's {list(SIZES.values())} steps, for PyTorch and {WARM_UP_STEPS} of warm-up.")
+          f"PyTorch {torch.__version__}, Python {platform.python_version()}. Losses: of the first round's last step.")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@
 
 mod activation;
 mod adam;
+mod convolution;
 mod cross_entropy;
 #[cfg(feature = "flex")]
 mod flex;
+mod top_k;
 
 pub use activation::{elu, sigmoid, tanh};
 pub use adam::FusedAdam;
+pub use convolution::{doubling_convolution, halving_convolution};
 pub use cross_entropy::cross_entropy;
+pub use top_k::keep_largest;

@@ -5,7 +5,7 @@ use burn::optim::{AdamState, SimpleOptimizer};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use hourglass_kernels::{FusedAdam, cross_entropy};
+use hourglass_kernels::{FusedAdam, cross_entropy, keep_largest};
 
 type B = Autodiff<Flex>;
 
@@ -179,4 +179,31 @@ fn results_do_not_depend_on_the_number_of_threads() {
         })
     };
     assert_eq!(on(1), on(3));
+}
+
+/// What is kept of a wave with many equal values, and the gradient of its weighted sum.
+fn kept_and_gradient<B: burn::tensor::backend::AutodiffBackend>(k: usize) -> [Vec<f32>; 2] {
+    let coarse: Vec<f32> = wave(1.3, -8.0, 8.0)
+        .iter()
+        .map(|value| value.round())
+        .collect();
+    let inputs = matrix::<B>(&coarse).require_grad();
+    let kept = keep_largest(inputs.clone(), k);
+    let gradients = (kept.clone() * matrix(&wave(0.3, 1.0, 2.0)))
+        .sum()
+        .backward();
+    [
+        values(kept),
+        values(inputs.grad(&gradients).expect("a gradient")),
+    ]
+}
+
+#[test]
+fn the_largest_values_are_those_of_other_backends() {
+    for k in [1, 17, SHAPE[1] - 1] {
+        assert_eq!(
+            kept_and_gradient::<B>(k),
+            kept_and_gradient::<Autodiff<NdArray>>(k)
+        );
+    }
 }

@@ -3,12 +3,12 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::keep_largest;
 
 use crate::losses::Likelihood;
 use crate::networks::Network;
 use crate::posterior::Posterior;
 use crate::step::StepContext;
-use crate::top_k::keep_largest;
 
 /// An autoencoder: an encoder h = f(x) and a decoder that gives the parameters of p(x|h).
 pub trait Autoencoder<B: Backend>: Module<B> {

@@ -45,7 +45,33 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
     }
     let rows = slopes.unsqueeze_dim::<3>(2) * weight.transpose().unsqueeze::<3>(); // [batch, code, width]
     let rows = rows.reshape([batch * code, width]);
-    squared_norms(pull_back(below, &inputs, rows, code), code)
+    let [first, between @ ..] = below else {
+        unreachable!("there are layers below");
+    };
+    let rows = pull_back(between, &inputs[1..], rows, code); // [batch * code, width of the first layer]
+    norms_below(rows, linear_weight(first), code)
+}
+
+/// The squared norms of what rows become through a first, linear layer: r W^T W r^T, with W^T W worked out once for all rows
+/// where that is less work than each row's product with W.
+///
+/// # Shapes
+/// - rows: `[batch * per_image, width]`
+/// - weight: `[features, width]`
+/// - output: `[batch]`
+fn norms_below<B: Backend>(
+    rows: Tensor<B, 2>,
+    weight: Tensor<B, 2>,
+    per_image: usize,
+) -> Tensor<B, 1> {
+    let ([count, _], [features, width]) = (rows.dims(), weight.dims());
+    if (features + count) * width >= count * features {
+        return squared_norms(rows.matmul(weight.transpose()), per_image);
+    }
+    let products = weight.clone().transpose().matmul(weight); // [width, width]
+    let squares = rows.clone().matmul(products) * rows;
+    let squares = squares.reshape([count / per_image, per_image * width]);
+    squares.sum_dim(1).flatten(0, 1)
 }
 
 /// An unbiased estimate of the squared norm for any encoder: the mean of ||J^T v||^2 over random signs v, of which

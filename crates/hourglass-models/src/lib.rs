@@ -35,7 +35,6 @@ mod posterior;
 mod rbm;
 mod state_dict;
 mod step;
-mod top_k;
 
 pub use autoencoder::{Autoencoder, Loss, Selection, Sparsity};
 pub use classifier::Classifier;

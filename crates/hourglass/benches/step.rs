@@ -1,8 +1,9 @@
-//! Times training steps of the variational autoencoder 784-h-20-h-784: ReLU, Bernoulli on random images, Adam.
+//! Times training steps (loss, gradients, Adam) of the model in a directory, or the encoding of batches, for
+//! `scripts/bench/compare.py`: prints the median milliseconds and the last loss as a JSON line.
 //!
-//! Prints the median milliseconds of a step and the last loss as a JSON line, for `scripts/bench/compare.py`:
-//! `cargo bench --workspace --bench step -- --hidden 400 --batch 128 --backend flex --steps 100`
+//! `cargo bench --workspace --bench step -- --model DIRECTORY --images FILE --batch 128 --backend flex --steps 100`
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::backend::Autodiff;
@@ -13,24 +14,33 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
 use hourglass_kernels::FusedAdam;
-use hourglass_models::{Autoencoder, Model, ModelConfig, StepContext, Stream};
+use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_store::SavedModel;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const WARM_UP_STEPS: u64 = 5;
+const WARM_UP_STEPS: usize = 5;
+const LEARNING_RATE: f64 = 1e-3;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    #[arg(long, default_value_t = 400)]
-    hidden: usize,
+    /// The directory of a model, whose weights the training begins with.
+    #[arg(long)]
+    model: PathBuf,
+    /// Bytes, image after image.
+    #[arg(long)]
+    images: PathBuf,
     #[arg(long, default_value_t = 128)]
     batch: usize,
     /// flex or ndarray
     #[arg(long, default_value = "flex")]
     backend: String,
     #[arg(long, default_value_t = 100)]
-    steps: u64,
+    steps: usize,
+    /// Encode in place of training.
+    #[arg(long)]
+    encode: bool,
     /// What `cargo bench` passes on.
     #[arg(long, hide = true)]
     bench: bool,
@@ -57,35 +67,60 @@ where
     Model<B>: AutodiffModule<B>,
 {
     let device = B::Device::default();
-    let config = serde_json::json!({
-        "family": "variational",
-        "network": {"kind": "mlp", "hidden": [arguments.hidden], "code": 20, "activation": "relu"},
-    });
-    let config: ModelConfig = serde_json::from_value(config).expect("a config");
-    let mut model = config
-        .init::<B>([1, 28, 28], 0, &device)
-        .expect("a valid config");
+    let saved = SavedModel::in_directory(&arguments.model);
+    let features = saved
+        .description()
+        .expect("settings")
+        .shape
+        .iter()
+        .product();
+    let model = saved.load::<B>(&device).expect("a model");
+    let pixels = std::fs::read(&arguments.images).expect("images");
+    let batches: Vec<TensorData> = pixels
+        .chunks_exact(arguments.batch * features)
+        .map(|batch| {
+            let values = batch.iter().map(|&pixel| f32::from(pixel) / 255.0);
+            TensorData::new(values.collect(), [arguments.batch, features])
+        })
+        .collect();
+    let mut batches = batches.iter().cycle().map(Clone::clone);
+    if arguments.encode {
+        let model = model.valid();
+        let encode = |images: TensorData| {
+            let images = Tensor::from_data(images, &device);
+            model.encode(images).into_data();
+            0.0
+        };
+        return timed(arguments.steps, &mut batches, encode);
+    }
     let mut optimizer = OptimizerAdaptor::from(FusedAdam::new(0.0));
-    let pixels = StepContext::train(1, 0, 1).uniform::<B>(
-        Stream::Corruption,
-        [arguments.batch, 784],
-        &device,
-    );
-    let pixels: TensorData = pixels.into_data();
+    let (mut model, mut step) = (Some(model), 0);
+    let train = |images: TensorData| {
+        let images = Tensor::<B, 2>::from_data(images, &device);
+        let before = model.take().expect("a model");
+        let loss = before.loss(images, &StepContext::train(0, step, 1)).total;
+        let gradients = GradientsParams::from_grads(loss.backward(), &before);
+        model = Some(optimizer.step(LEARNING_RATE, before, gradients));
+        step += 1;
+        loss.into_data().iter::<f64>().next().expect("a loss")
+    };
+    timed(arguments.steps, &mut batches, train)
+}
 
+/// The median milliseconds of what is done for each batch, and its last value.
+fn timed(
+    steps: usize,
+    batches: &mut impl Iterator<Item = TensorData>,
+    mut work: impl FnMut(TensorData) -> f64,
+) -> (f64, f64) {
     let mut times = Vec::new();
     let mut value = f64::NAN;
-    for step in 0..arguments.steps + WARM_UP_STEPS {
+    for images in batches.take(steps + WARM_UP_STEPS) {
         let start = Instant::now();
-        let images = Tensor::<B, 2>::from_data(pixels.clone(), &device);
-        let loss = model.loss(images, &StepContext::train(0, step, 1)).total;
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(1e-3, model, gradients);
-        value = loss.into_data().iter::<f64>().next().expect("a loss");
-        if step >= WARM_UP_STEPS {
-            times.push(start.elapsed().as_secs_f64() * 1e3);
-        }
+        value = work(images);
+        times.push(start.elapsed().as_secs_f64() * 1e3);
     }
+    times.drain(..WARM_UP_STEPS);
     times.sort_by(f64::total_cmp);
     (times[times.len() / 2], value)
 }

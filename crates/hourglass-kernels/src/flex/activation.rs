@@ -2,8 +2,6 @@
 //!
 //! The functions of one number are inlined and free of branches, so that the compiler makes vectors of the loops.
 
-use std::f32::consts::LOG2_E;
-
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorPrimitive};
 use burn_autodiff::Autodiff;
@@ -14,10 +12,9 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
-use super::{CHUNK, cast, primitive, tensor};
+use super::exponential::{exp, exp_m1};
+use super::{CHUNK, cast, primitive, tensor, vectorised};
 use crate::activation::Activation;
-
-const MANTISSA_BITS: u32 = f32::MANTISSA_DIGITS - 1;
 
 /// f(x), elementwise; x itself where the backend is another.
 pub(crate) fn activation<B: Backend, const D: usize>(
@@ -82,7 +79,7 @@ fn values(activation: Activation, x: FlexTensor) -> FlexTensor {
 fn map(mut tensor: FlexTensor, function: impl Fn(f32) -> f32 + Sync) -> FlexTensor {
     tensor = tensor.to_contiguous();
     let chunks = tensor.storage_mut::<f32>().par_chunks_mut(CHUNK);
-    chunks.for_each(|chunk| chunk.iter_mut().for_each(|x| *x = function(*x)));
+    chunks.for_each(|chunk| vectorised(|| chunk.iter_mut().for_each(|x| *x = function(*x))));
     tensor
 }
 
@@ -99,76 +96,25 @@ fn times_slopes(
         .zip(values.storage::<f32>().par_chunks(CHUNK))
         .for_each(|(outer, values)| {
             let elements = outer.iter_mut().zip(values);
-            elements.for_each(|(outer, &value)| *outer *= slope(value));
+            vectorised(|| elements.for_each(|(outer, &value)| *outer *= slope(value)));
         });
     outer
 }
 
-#[inline]
+#[inline(always)]
 fn tanh(x: f32) -> f32 {
     let e = exp_m1(-2.0 * x.abs());
     (-e / (e + 2.0)).copysign(x)
 }
 
-#[inline]
+#[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     let e = exp(-x.abs());
     (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
 }
 
-#[inline]
+#[inline(always)]
 fn elu(x: f32) -> f32 {
     let e = exp_m1(if x > 0.0 { 0.0 } else { x });
     if x > 0.0 { x } else { e }
-}
-
-/// exp(x) - 1 for x <= 0, without the cancellation near 0.
-#[inline]
-fn exp_m1(x: f32) -> f32 {
-    // Below, the result is -1 in single precision.
-    let (n, m) = reduced(at_least(x, -20.0));
-    let power = power_of_2(n, 0);
-    (power - 1.0) + power * m
-}
-
-/// exp(x) for x <= 0.
-#[inline]
-fn exp(x: f32) -> f32 {
-    /// Keeps the power of 2 in the range of normal numbers until the end.
-    const SHIFT: i32 = 64;
-    // Below, the result is 0.
-    let (n, m) = reduced(at_least(x, -105.0));
-    let power = power_of_2(n, SHIFT);
-    (power + power * m) * power_of_2(0, -SHIFT)
-}
-
-/// The integer n as the exponent of a number has it, and exp(r) - 1, where x = n ln 2 + r, and |r| <= ln 2 / 2.
-#[inline]
-fn reduced(x: f32) -> (u32, f32) {
-    /// 3 * 2^22: a small number added to it is rounded to the integer in its last bits.
-    const ROUNDER: f32 = 12_582_912.0;
-    /// ln 2 in two parts, the first with so few digits that its product with n is exact (Cephes, expf.c).
-    const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
-    let rounded = x * LOG2_E + ROUNDER;
-    let n = rounded - ROUNDER;
-    let r = (x - n * LN_2[0]) - n * LN_2[1];
-    // The series of (exp(r) - 1 - r) / r^2; what is left out is less than 2e-8 of the result.
-    let coefficients = [720.0, 120.0, 24.0, 6.0, 2.0].map(|factorial| 1.0 / factorial);
-    let series = coefficients
-        .into_iter()
-        .fold(1.0 / 5040.0, |series, coefficient| coefficient + r * series);
-    (rounded.to_bits() << MANTISSA_BITS, r + r * r * series)
-}
-
-/// 2^(n + shift), for n as it comes from [`reduced`].
-#[inline]
-fn power_of_2(n: u32, shift: i32) -> f32 {
-    const BIAS: i32 = 127;
-    f32::from_bits(n.wrapping_add(((BIAS + shift) as u32) << MANTISSA_BITS))
-}
-
-/// NaN stays NaN, unlike with `f32::max`.
-#[inline]
-fn at_least(x: f32, least: f32) -> f32 {
-    if x < least { least } else { x }
 }

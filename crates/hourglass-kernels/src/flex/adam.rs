@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
 use rayon::prelude::*;
 
-use super::{CHUNK, cast, primitive, tensor};
+use super::{CHUNK, cast, primitive, tensor, vectorised};
 use crate::adam::{BETA_1, BETA_2, EPSILON};
 
 /// What a step of Adam needs to know beside the tensors.
@@ -77,11 +77,13 @@ fn adam_pass(
         .zip(second.par_chunks_mut(CHUNK))
         .for_each(|(((weights, gradient), first), second)| {
             let elements = weights.iter_mut().zip(gradient).zip(first).zip(second);
-            for (((weight, gradient), first), second) in elements {
-                let gradient = gradient + penalty * *weight;
-                *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-                *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
-                *weight = keep * *weight - rate * *first / (second.sqrt() + epsilon);
-            }
+            vectorised(|| {
+                elements.for_each(|(((weight, gradient), first), second)| {
+                    let gradient = gradient + penalty * *weight;
+                    *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+                    *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+                    *weight = keep * *weight - rate * *first / (second.sqrt() + epsilon);
+                })
+            });
         });
 }

@@ -9,11 +9,12 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
-use wide::f32x8;
 
-use super::{cast, primitive, tensor};
+use super::exponential::{exp, ln_1p};
+use super::{cast, primitive, tensor, vectorised};
 
-const LANES: usize = 8;
+/// Pixels that are summed in single precision.
+const BLOCK: usize = 16;
 
 /// See [`crate::cross_entropy`]; the arguments themselves where the backend is another.
 pub(crate) fn cross_entropy<B: Backend>(
@@ -101,31 +102,42 @@ fn cross_entropy_pass(logits: &FlexTensor, images: &FlexTensor) -> (FlexTensor, 
 }
 
 fn cross_entropy_of_row(slopes: &mut [f32], logits: &[f32], images: &[f32]) -> f32 {
-    let lanes = slopes
-        .chunks_mut(LANES)
-        .zip(logits.chunks(LANES))
-        .zip(images.chunks(LANES));
-    let sums = lanes.map(|((slopes, logits), images)| {
-        // Lanes past the end add softplus(-inf) = 0; the logit is finite so that its product with 0 is too.
-        let l = padded(logits, f32::MIN);
-        let x = padded(images, 0.0);
-        let e = (-l.abs()).exp();
-        let softplus = l.max(f32x8::ZERO) + e.ln_1p();
-        let reciprocal = f32x8::ONE / (f32x8::ONE + e);
-        let sigmoid = l.simd_ge(f32x8::ZERO).select(reciprocal, e * reciprocal);
-        slopes.copy_from_slice(&(sigmoid - x).to_array()[..slopes.len()]);
-        f64::from((softplus - x * l).reduce_add())
-    });
-    sums.sum::<f64>() as f32
+    vectorised(|| {
+        let blocks = slopes
+            .chunks_mut(BLOCK)
+            .zip(logits.chunks(BLOCK))
+            .zip(images.chunks(BLOCK));
+        let sums = blocks.map(|((slopes, logits), images)| {
+            let mut values = [0.0; BLOCK];
+            let elements = values.iter_mut().zip(slopes).zip(logits).zip(images);
+            for (((value, slope), &l), &x) in elements {
+                (*value, *slope) = cross_entropy_of_pixel(l, x);
+            }
+            f64::from(sum(values))
+        });
+        sums.sum::<f64>() as f32
+    })
 }
 
-fn padded(values: &[f32], filler: f32) -> f32x8 {
-    match values.try_into() {
-        Ok(lanes) => f32x8::new(lanes),
-        Err(_) => {
-            let mut lanes = [filler; LANES];
-            lanes[..values.len()].copy_from_slice(values);
-            f32x8::new(lanes)
+/// softplus(l) - x l, and its slope for l, sigmoid(l) - x.
+#[inline(always)]
+fn cross_entropy_of_pixel(l: f32, x: f32) -> (f32, f32) {
+    let e = exp(-l.abs());
+    let larger = if l > 0.0 { l } else { 0.0 };
+    let softplus = larger + ln_1p(e);
+    let sigmoid = (if l < 0.0 { e } else { 1.0 }) / (1.0 + e);
+    (softplus - x * l, sigmoid - x)
+}
+
+/// In an order that does not depend on the vectors' length.
+#[inline(always)]
+fn sum(mut values: [f32; BLOCK]) -> f32 {
+    let mut length = BLOCK / 2;
+    while length > 0 {
+        for place in 0..length {
+            values[place] += values[place + length];
         }
+        length /= 2;
     }
+    values[0]
 }

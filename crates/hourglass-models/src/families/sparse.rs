@@ -11,6 +11,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::keep_largest;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
@@ -18,7 +19,6 @@ use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
 use crate::losses::Likelihood;
 use crate::networks::{Activation, Network, NetworkConfig};
 use crate::step::{Mode, StepContext};
-use crate::top_k::keep_largest;
 
 /// Mean activations are kept this far from 0 and 1, where the penalty is infinite.
 const ACTIVATION_MARGIN: f64 = 1e-6;

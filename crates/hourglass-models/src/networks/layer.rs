@@ -4,8 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::module::{conv_transpose2d, conv2d};
-use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use hourglass_kernels::{doubling_convolution, halving_convolution};
 
 use super::Activation;
 use crate::config::ImageShape;
@@ -63,13 +62,12 @@ pub struct Convolution<B: Backend> {
 impl<B: Backend> Convolution<B> {
     fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let x = unflatten(x, self.input);
-        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
-        conv2d(x, self.weight.val(), Some(self.bias.val()), options).flatten(1, 3)
+        halving_convolution(x, self.weight.val(), self.bias.val()).flatten(1, 3)
     }
 
     fn forward_transposed(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let bias = Some(self.bias.val());
-        transposed(unflatten(x, self.input), self.weight.val(), bias).flatten(1, 3)
+        let x = unflatten(x, self.input);
+        doubling_convolution(x, self.weight.val(), self.bias.val()).flatten(1, 3)
     }
 
     /// The product of a row vector for each output with the (plain) convolution's Jacobian.
@@ -81,17 +79,9 @@ impl<B: Backend> Convolution<B> {
         let [outputs, ..] = self.weight.dims();
         let [_, height, width] = self.input;
         let rows = unflatten(rows, [outputs, height / 2, width / 2]);
-        transposed(rows, self.weight.val(), None).flatten(1, 3)
+        let none = Tensor::zeros([self.input[0]], &rows.device());
+        doubling_convolution(rows, self.weight.val(), none).flatten(1, 3)
     }
-}
-
-fn transposed<B: Backend>(
-    x: Tensor<B, 4>,
-    weight: Tensor<B, 4>,
-    bias: Option<Tensor<B, 1>>,
-) -> Tensor<B, 4> {
-    let options = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
-    conv_transpose2d(x, weight, bias, options)
 }
 
 fn unflatten<B: Backend>(x: Tensor<B, 2>, [channels, height, width]: ImageShape) -> Tensor<B, 4> {

@@ -11,27 +11,44 @@ use burn::tensor::{Tensor, TensorData};
 ///
 /// # Shapes
 /// - values, output: `[batch, width]`
-pub(crate) fn keep_largest<B: Backend>(values: Tensor<B, 2>, k: usize) -> Tensor<B, 2> {
+pub fn keep_largest<B: Backend>(values: Tensor<B, 2>, k: usize) -> Tensor<B, 2> {
     let [batch, width] = values.dims();
     if k >= width {
         return values;
     }
+    #[cfg(feature = "flex")]
+    let values = match crate::flex::keep_largest(values, k) {
+        Ok(kept) => return kept,
+        Err(values) => values,
+    };
     let data = values.clone().detach().into_data().convert::<f32>();
     let data: Vec<f32> = data.to_vec().expect("just converted to f32");
     let mut mask = vec![0.0_f32; batch * width];
-    let mut order: Vec<u32> = Vec::with_capacity(width);
     for (row, mask) in data.chunks_exact(width).zip(mask.chunks_exact_mut(width)) {
-        order.clear();
-        order.extend(0..width as u32);
-        order.select_nth_unstable_by(k, |&a, &b| {
-            row[b as usize].total_cmp(&row[a as usize]).then(a.cmp(&b))
-        });
-        for &kept in &order[..k] {
-            mask[kept as usize] = 1.0;
+        for place in places_of_largest(row, k) {
+            mask[place as usize] = 1.0;
         }
     }
     let mask = Tensor::from_data(TensorData::new(mask, [batch, width]), &values.device());
     values * mask
+}
+
+/// The places of the `k` largest values, in no order; `k` is less than their number.
+pub(crate) fn places_of_largest(row: &[f32], k: usize) -> impl Iterator<Item = u32> {
+    // Numbers of the same order as the values, with the places below them, so that one comparison decides.
+    let keys = row.iter().zip(0_u32..).map(|(value, place)| {
+        let bits = value.to_bits();
+        let order = if bits >> 31 == 0 {
+            bits | 1 << 31
+        } else {
+            !bits
+        };
+        u64::from(!order) << 32 | u64::from(place)
+    });
+    let mut keys: Vec<u64> = keys.collect();
+    keys.select_nth_unstable(k);
+    keys.truncate(k);
+    keys.into_iter().map(|key| key as u32)
 }
 
 #[cfg(test)]
@@ -63,5 +80,27 @@ mod tests {
     fn a_k_of_the_width_keeps_all() {
         assert_eq!(kept(6), kept(7));
         assert_eq!(kept(6).iter().filter(|&&v| v != 0.0).count(), 12);
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_by_total_cmp() {
+        let row = [
+            0.0,
+            -0.0,
+            1e-40,
+            -1e-40,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            3.5,
+            -3.5,
+            f32::MAX,
+        ];
+        let mut places: Vec<u32> = (0..row.len() as u32).collect();
+        places.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+        for k in 1..row.len() {
+            let mut found: Vec<u32> = places_of_largest(&row, k).collect();
+            found.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+            assert_eq!(found, places[..k]);
+        }
     }
 }
