@@ -14,7 +14,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
 use hourglass_kernels::FusedAdam;
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_models::{Autoencoder, StepContext};
 use hourglass_store::SavedModel;
 
 #[global_allocator]
@@ -62,10 +62,7 @@ fn main() {
 }
 
 /// The median milliseconds of a step, and the last loss.
-fn time<B: AutodiffBackend>(arguments: &Arguments) -> (f64, f64)
-where
-    Model<B>: AutodiffModule<B>,
-{
+fn time<B: AutodiffBackend>(arguments: &Arguments) -> (f64, f64) {
     let device = B::Device::default();
     let saved = SavedModel::in_directory(&arguments.model);
     let features = saved
