@@ -10,10 +10,12 @@ mod convolution;
 mod cross_entropy;
 #[cfg(feature = "flex")]
 mod flex;
+mod linear;
 mod top_k;
 
 pub use activation::{elu, sigmoid, tanh};
 pub use adam::FusedAdam;
 pub use convolution::{doubling_convolution, halving_convolution};
 pub use cross_entropy::cross_entropy;
+pub use linear::{linear, tied_linear};
 pub use top_k::keep_largest;

@@ -6,6 +6,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::linear;
 
 use crate::networks::{Activation, Layer, inputs, linear_weight};
 
@@ -43,34 +44,43 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
         let squares = slopes.clone() * slopes * column_norms; // [batch, code]
         return squares.sum_dim(1).flatten(0, 1);
     }
-    let rows = slopes.unsqueeze_dim::<3>(2) * weight.transpose().unsqueeze::<3>(); // [batch, code, width]
-    let rows = rows.reshape([batch * code, width]);
-    let [first, between @ ..] = below else {
-        unreachable!("there are layers below");
+    // The slopes of the code scale whole rows, and so their norms.
+    let rows = weight.transpose().unsqueeze::<3>(); // [1, code, width]
+    let (between, rows) = match below {
+        [between @ .., Layer::Activation(elementwise)] => {
+            let slopes = elementwise
+                .activation
+                .derivative(inputs[between.len()].clone());
+            (between, rows * slopes.unsqueeze_dim(1)) // [batch, code, width]
+        }
+        between => (between, rows.repeat_dim(0, batch)),
     };
+    let [first, between @ ..] = between else {
+        unreachable!("there is a linear layer below the last one");
+    };
+    let rows = rows.reshape([batch * code, width]);
     let rows = pull_back(between, &inputs[1..], rows, code); // [batch * code, width of the first layer]
-    norms_below(rows, linear_weight(first), code)
+    let squares = norms_below(rows, linear_weight(first)).reshape([batch, code]);
+    (squares * slopes.clone() * slopes).sum_dim(1).flatten(0, 1)
 }
 
-/// The squared norms of what rows become through a first, linear layer: r W^T W r^T, with W^T W worked out once for all rows
+/// The squared norm of what each row becomes through a first, linear layer: r W^T W r^T, with W^T W worked out once for all rows
 /// where that is less work than each row's product with W.
 ///
 /// # Shapes
-/// - rows: `[batch * per_image, width]`
+/// - rows: `[count, width]`
 /// - weight: `[features, width]`
-/// - output: `[batch]`
-fn norms_below<B: Backend>(
-    rows: Tensor<B, 2>,
-    weight: Tensor<B, 2>,
-    per_image: usize,
-) -> Tensor<B, 1> {
+/// - output: `[count]`
+fn norms_below<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 1> {
     let ([count, _], [features, width]) = (rows.dims(), weight.dims());
-    if (features + count) * width >= count * features {
-        return squared_norms(rows.matmul(weight.transpose()), per_image);
-    }
-    let products = weight.clone().transpose().matmul(weight); // [width, width]
-    let squares = rows.clone().matmul(products) * rows;
-    let squares = squares.reshape([count / per_image, per_image * width]);
+    let squares = if (features + count) * width < count * features {
+        let products = weight.clone().transpose().matmul(weight); // [width, width]
+        let none = Tensor::zeros([width], &rows.device());
+        linear(rows.clone(), products, none) * rows
+    } else {
+        let pulled_back = rows.matmul(weight.transpose());
+        pulled_back.clone() * pulled_back
+    };
     squares.sum_dim(1).flatten(0, 1)
 }
 

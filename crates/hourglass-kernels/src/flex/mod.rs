@@ -6,6 +6,7 @@ mod adam;
 mod convolution;
 mod cross_entropy;
 mod exponential;
+mod linear;
 mod top_k;
 
 use std::any::Any;
@@ -18,6 +19,7 @@ pub(crate) use activation::activation;
 pub(crate) use adam::{AdamStep, adam};
 pub(crate) use convolution::{doubling_convolution, halving_convolution};
 pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use linear::linear;
 pub(crate) use top_k::keep_largest;
 
 /// Elements that a thread takes at a time: a multiple of the vector's length that fits into a core's first cache.

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_kernels::{doubling_convolution, halving_convolution};
+use hourglass_kernels::{doubling_convolution, halving_convolution, linear, tied_linear};
 
 use super::Activation;
 use crate::config::ImageShape;
@@ -116,10 +116,11 @@ pub(crate) fn inputs<B: Backend>(stack: &[Layer<B>], x: Tensor<B, 2>) -> Vec<Ten
 
 fn step<B: Backend>(layer: &Layer<B>, x: Tensor<B, 2>, encoder: &[Layer<B>]) -> Tensor<B, 2> {
     match layer {
-        Layer::Linear(linear) => linear.forward(x),
-        Layer::Tied(tied) => {
-            x.matmul(linear_weight(&encoder[tied.source]).transpose()) + tied.bias.val().unsqueeze()
+        Layer::Linear(layer) => {
+            let bias = layer.bias.as_ref().expect("every linear layer has a bias");
+            linear(x, layer.weight.val(), bias.val())
         }
+        Layer::Tied(tied) => tied_linear(x, linear_weight(&encoder[tied.source]), tied.bias.val()),
         Layer::Conv(convolution) => convolution.forward(x),
         Layer::ConvTranspose(convolution) => convolution.forward_transposed(x),
         Layer::Activation(elementwise) => elementwise.activation.forward(x),
