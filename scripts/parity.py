@@ -7,7 +7,7 @@ weights, for all test images: encode and reconstruct of the images, decode of th
 passes where |a - b| <= 1e-5 max(1, |b|) against both of the others. Beside that stands how far each of the three is from
 PyTorch in float64: what float32 costs, whoever computes.
 
-A second table has what it costs to store the weights in float16.
+Two more tables have the losses, and what it costs to store the weights in float16.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from graphs import Program, graph_outputs, hourglass_outputs  # noqa: E402
 from reference import Reference  # noqa: E402
 
 OTHERS = ("PyTorch", "onnxruntime")
+EVALUATION_BATCH = 500  # of Hourglass: the mean activations of sparse-kl are those of a batch
 PARITY_HEAD = (
     "| model | what | images | Hourglass - PyTorch | Hourglass - onnxruntime | "
     "| Hourglass - float64 | PyTorch - float64 | onnxruntime - float64 |\n|---|---|--:|--:|--:|---|--:|--:|--:|"
@@ -85,6 +86,18 @@ def parity(program: Program, run: Path, given: dict[str, np.ndarray]) -> list[di
             "passed": not complaints and all(map(within, others.values())),
         })
     return rows
+
+
+def loss(program: Program, run: Path, images: Tensor) -> dict | None:
+    """What `evaluate` says of the loss, and what PyTorch computes; nothing where the loss draws noise or needs a gradient itself."""
+    model = load(run)
+    if model.family in ("variational", "contractive") or "corruption" in model.objective:
+        return None
+    found = json.loads(program.call("evaluate", run, "--json", "--backend", "flex", "--measures", "robustness"))["loss"]
+    batches = images.split(EVALUATION_BATCH)
+    totals = [model.loss(batch, {}, progress=1.0, training=False)["total"].item() * len(batch) for batch in batches]
+    expected = sum(totals) / len(images)
+    return {"model": run.name, "hourglass": found, "pytorch": expected, "passed": abs(found - expected) <= TOLERANCE * abs(expected)}
 
 
 def negative_elbo(model: Reference, images: Tensor) -> float:
@@ -180,7 +193,7 @@ def main() -> int:
     models = arguments.models or sorted(path.parent for path in Path("models").glob("*/model.safetensors"))
     if not models:
         sys.exit("models: expected folders with model.safetensors, found none")
-    rows, costs = [], []
+    rows, costs, losses = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         program = Program(arguments.hourglass, Path(folder))
         print(f"{program.call('--version').strip()}, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, "
@@ -190,16 +203,21 @@ def main() -> int:
             given = hourglass_outputs(program, run)
             rows += parity(program, run, given)
             print(*map(parity_line, rows[-3:]), sep="\n", flush=True)
-            costs.append(storage(program, run, torch.from_numpy(given["images"])))
+            images = torch.from_numpy(given["images"])
+            costs.append(storage(program, run, images))
+            losses += filter(None, [loss(program, run, images)])
     for note in parity_notes(rows):
         print(f"\n{note}")
+    print("\nLosses of the test images, where they draw no noise:\n\n| model | Hourglass | PyTorch | |\n|---|--:|--:|---|")
+    for row in losses:
+        print(f"| {row['model']} | {row['hourglass']:.5f} | {row['pytorch']:.5f} | {'ok' if row['passed'] else 'FAILED'} |")
     print("\nWeights stored in float16, computed with in float32:\n", STORAGE_HEAD, *map(storage_line, costs), sep="\n")
     for note in storage_notes(costs):
         print(f"\n{note}")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"parity": rows, "float16": costs}, indent=1))
-    failed = sum(not row["passed"] for row in rows)
-    print(f"\n{len(models)} models, {len(rows)} comparisons, {failed} FAILED")
+        arguments.json.write_text(json.dumps({"parity": rows, "losses": losses, "float16": costs}, indent=1))
+    failed = sum(not row["passed"] for row in [*rows, *losses])
+    print(f"\n{len(models)} models, {len(rows) + len(losses)} comparisons, {failed} FAILED")
     return 1 if failed else 0
 
 
