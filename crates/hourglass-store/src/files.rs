@@ -39,15 +39,24 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Names the path; see also [`open_file`].
 pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_file(path)?;
-    let length = file.metadata()?.len();
-    if length > most {
-        let path = path.display();
-        let message = format!("{path}: expected at most {most} bytes, found {length}");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
+    let length = check_length(path, &file, most)?;
     let mut bytes = Vec::with_capacity(length as usize);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The length of a file, which must be at most so many bytes.
+///
+/// # Errors
+/// Names the path.
+pub(crate) fn check_length(path: &Path, file: &fs::File, most: u64) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    if length <= most {
+        return Ok(length);
+    }
+    let path = path.display();
+    let message = format!("{path}: expected at most {most} bytes, found {length}");
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }
 
 /// Opens what must be a file: a pipe, say, could be waited for without end.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::Backend;
 use hourglass_models::{Classifier, ImageShape, Model, ModelConfig};
 
-use crate::files::{open_file, read_bounded, sha256_of_readers};
+use crate::files::{check_length, open_file, read_bounded, sha256_of_readers};
 use crate::published::{PublishedModel, published_models};
 use crate::weights::{build_model, most_bytes, parse_weights};
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 pub const RECIPE_FILE: &str = "config.toml";
 /// The name of what `hourglass evaluate --json` printed of a model, in its directory.
 pub const METRICS_FILE: &str = "metrics.json";
+
+/// No file of a model is larger: networks have at most 2^30 parameters.
+const MOST_BYTES: u64 = 5 << 30;
 
 /// A finished model: in a directory, or published. Nothing of it is read before it is asked for.
 #[derive(Debug, Clone)]
@@ -206,7 +209,12 @@ impl SavedModel {
     fn reader(&self, name: &str) -> io::Result<Box<dyn io::Read>> {
         Ok(match self.published {
             Some(model) => Box::new(model.file(name)?),
-            None => Box::new(open_file(&self.name.join(name))?),
+            None => {
+                let path = self.name.join(name);
+                let file = open_file(&path)?;
+                check_length(&path, &file, MOST_BYTES)?;
+                Box::new(file)
+            }
         })
     }
 }

@@ -564,7 +564,7 @@ fn damaged_images() {
         &workplace,
         &["data", "info", "recipe.toml"],
         FAILED,
-        &["recipe.toml", "directory"],
+        &["recipe.toml", "expected a PNG or JPEG image", "found text"],
     );
 
     workplace.write("idx/train-images-idx3-ubyte.gz", b"\x1f\x8b not gzip");
