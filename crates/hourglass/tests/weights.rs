@@ -135,8 +135,8 @@ fn training_goes_on_from_weights() {
         &[
             "training.from: run",
             "the recipe's network",
-            "code: 5",
-            "code: 4",
+            r#""code":5"#,
+            r#""code":4"#,
         ],
     );
     workplace
