@@ -16,9 +16,9 @@ use tempfile::TempDir;
 use crate::fit::RULE;
 use crate::ids::Ids;
 use crate::mapped::Bytes;
-use crate::options::{ImageOptions, Skipped};
+use crate::options::{ImageOptions, ImageReport, Skipped};
 use crate::stamp::{self, Hashing};
-use crate::{DataError, Dataset, ImageShape, Locations, Split};
+use crate::{DataError, Dataset, ImageShape, Locations, Split, Splits};
 
 /// The file that says what the others are.
 pub(crate) const ABOUT: &str = "about.json";
@@ -94,15 +94,21 @@ impl Cached {
         unreadable.all(|file| File::open(root.join(&file.path)).is_err())
     }
 
-    /// The splits, as the dataset `name`.
-    pub(crate) fn datasets(
+    /// The splits, as the dataset `name`, with a report that also says where their cache is.
+    pub(crate) fn into_splits(
         self,
         name: &str,
         label_names: Option<Vec<String>>,
-    ) -> (Dataset, Option<Dataset>) {
+        report: ImageReport,
+    ) -> Result<Splits, DataError> {
+        let report = ImageReport {
+            cache: Some(self.path),
+            ..report
+        };
         let shape = self.about.shape();
         let dataset = |stored| Dataset::stored(name, shape, stored, label_names.clone());
-        (dataset(self.train), self.test.map(dataset))
+        let splits = Splits::new(dataset(self.train), self.test.map(dataset))?;
+        Ok(splits.with_report(report))
     }
 }
 

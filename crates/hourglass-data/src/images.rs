@@ -102,9 +102,7 @@ fn open_arranged(
     report
         .skipped
         .sort_by(|left, right| left.path.cmp(&right.path));
-    report.cache = Some(cached.path.clone());
-    let (train, test) = cached.datasets(request.name, label_names);
-    Ok(Splits::new(train, test)?.with_report(report))
+    cached.into_splits(request.name, label_names, report)
 }
 
 /// An error for the first of `skipped`, where any is one too many.

@@ -67,12 +67,7 @@ pub(crate) fn open(
         };
         make::make(directory, &job, progress)
     })?;
-    let report = ImageReport {
-        cache: Some(cached.path.clone()),
-        ..ImageReport::default()
-    };
-    let (train, test) = cached.datasets(request.name, None);
-    Ok(Splits::new(train, test)?.with_report(report))
+    cached.into_splits(request.name, None, ImageReport::default())
 }
 
 struct Resized<'a> {

@@ -178,9 +178,11 @@ impl SavedModel {
     ///
     /// # Errors
     /// Names the file that can't be read.
-    pub fn weights_bytes(&self) -> Result<u64, StoreError> {
-        let Description { model, shape, .. } = self.description()?;
-        Ok(self.read(WEIGHTS_FILE, most_bytes(&model, shape))?.len() as u64)
+    pub fn weights_bytes(&self) -> io::Result<u64> {
+        Ok(match self.published {
+            Some(model) => model.file(WEIGHTS_FILE)?.len() as u64,
+            None => open_file(&self.name.join(WEIGHTS_FILE))?.metadata()?.len(),
+        })
     }
 
     /// Whether the model has a file of this name.

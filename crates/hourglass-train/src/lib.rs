@@ -28,7 +28,7 @@ pub use recipe::{
     DataConfig, EarlyStopping, OptimizerKind, PretrainingConfig, Recipe, RecipeError, RunConfig,
     Schedule, TrainingConfig,
 };
-pub use results::{PICTURE_SIZES, ResultsError, Summary, write_results};
+pub use results::{PICTURE_SIZES, ResultsError, Summary, samples, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
 pub use terms::LOSS;
 pub use trainer::{

@@ -77,7 +77,7 @@ pub fn write_results<B: Backend>(
     write_atomically(&figures.join("reconstructions.png"), &picture)?;
     let text = metrics_curves(run)?;
     write_atomically(&figures.join("curves.svg"), text.as_bytes())?;
-    if let Some(picture) = samples(description, model, device)? {
+    if let Some(picture) = samples(description, model, SAMPLES, SAMPLE_COLUMNS, 0, device)? {
         write_atomically(&figures.join("samples.png"), &picture)?;
     }
     let mut content = summary.facts.clone();
@@ -112,24 +112,25 @@ fn reconstructions<B: Backend>(
     Ok(image_grid(&rows, description.shape, COLUMNS, SCALE)?)
 }
 
-/// Means of p(x|h) at codes drawn from the prior, for families that have one.
-fn samples<B: Backend>(
+/// A picture of means of p(x|h) at codes drawn from the prior, for families that have one; `columns` of them a row.
+///
+/// # Errors
+/// When there are too many for a picture.
+pub fn samples<B: Backend>(
     description: &Description,
     model: &Model<B>,
+    count: usize,
+    columns: usize,
+    seed: u64,
     device: &B::Device,
-) -> Result<Option<Vec<u8>>, ResultsError> {
-    let context = StepContext::evaluate(0, 0);
-    let Some(codes) = model.sample_prior(SAMPLES, &context, device) else {
+) -> Result<Option<Vec<u8>>, FigureError> {
+    let context = StepContext::evaluate(seed, 0);
+    let Some(codes) = model.sample_prior(count, &context, device) else {
         return Ok(None);
     };
     let images = model.likelihood().mean(model.decode(codes));
     let row = images.into_data().iter::<f32>().collect();
-    Ok(Some(image_grid(
-        &[row],
-        description.shape,
-        SAMPLE_COLUMNS,
-        SCALE,
-    )?))
+    image_grid(&[row], description.shape, columns, SCALE).map(Some)
 }
 
 fn metrics_curves(run: &RunDirectory) -> Result<String, ResultsError> {

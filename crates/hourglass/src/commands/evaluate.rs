@@ -87,7 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let cache = locations.data_directory().ok();
     let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
     // A model that can't be read is reported when it is loaded.
-    let estimates = saved.sha256().ok().zip(estimates_of(&saved, &locations));
+    let sha256 = saved.sha256();
+    let known = sha256.as_ref().ok().cloned();
+    let estimates = known.zip(estimates_of(&saved, &locations));
     let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
         path,
         model_sha256,
@@ -111,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         },
     })?;
     if arguments.json {
-        let json = to_json(&saved, &description, arguments, name, &chosen, &report)?;
+        let json = to_json(&sha256?, &description, arguments, name, &chosen, &report);
         println!("{json:#}");
         return Ok(());
     }
@@ -180,16 +182,16 @@ fn images(
 
 /// What `--json` prints.
 fn to_json(
-    saved: &SavedModel,
+    model_sha256: &str,
     description: &Description,
     arguments: &Arguments,
     name: &str,
     chosen: &Chosen,
     report: &Report,
-) -> Result<Value> {
+) -> Value {
     let mut map = serde_json::Map::new();
     map.insert("run".into(), json!(arguments.model));
-    map.insert("model_sha256".into(), json!(saved.sha256()?));
+    map.insert("model_sha256".into(), json!(model_sha256));
     map.insert("family".into(), json!(description.model.family()));
     map.insert("model".into(), json!(description.model));
     map.insert("data".into(), json!(name));
@@ -200,7 +202,7 @@ fn to_json(
     if let Value::Object(parts) = json!(report) {
         map.extend(parts);
     }
-    Ok(Value::Object(map))
+    Value::Object(map)
 }
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.

@@ -14,7 +14,7 @@ use hourglass_store::{
 };
 use hourglass_train::{images_of, shape_of};
 
-use super::open_data;
+use super::{check_is_new, open_data};
 use crate::UsageError;
 use crate::backend::Cpu;
 use crate::cli::LocationArguments;
@@ -112,10 +112,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     let model = saved.load::<Cpu>(&Default::default())?;
-    check_is_new(&arguments.out, arguments)?;
+    check_is_new(&arguments.out, arguments.force)?;
     let examples = match &arguments.examples {
         Some(path) => {
-            check_is_new(path, arguments)?;
+            check_is_new(path, arguments.force)?;
             Some((path, example_images(&description, &arguments.locations)?))
         }
         None => None,
@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let external = external_path(&arguments.out);
             let files = onnx(arguments, &external, &description, &model)?;
             if let Some(weights) = files.external {
-                check_is_new(&external, arguments)?;
+                check_is_new(&external, arguments.force)?;
                 write_atomically(&external, &weights)?;
                 println!("{}", external.display());
             }
@@ -182,16 +182,6 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
         bail!(UsageError(
             "--examples: expected another file than --out and the weights beside it".into()
         ));
-    }
-    Ok(())
-}
-
-fn check_is_new(path: &Path, arguments: &Arguments) -> Result<()> {
-    if path.exists() && !arguments.force {
-        bail!(
-            "{}: expected a new file, found one that is there; use --force to write over it",
-            path.display()
-        );
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ pub(crate) mod models;
 pub(crate) mod sample;
 pub(crate) mod train;
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Locations, Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
@@ -37,6 +39,17 @@ pub(crate) fn training_images(
 /// Opens the data of a recipe.
 pub(crate) fn open_data(name: &str, locations: &Locations) -> Result<Splits> {
     Ok(hourglass_data::open(name, locations)?)
+}
+
+/// Refuses to write over a file, unless it is forced to.
+pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
+    if path.exists() && !force {
+        bail!(
+            "{}: expected a new file, found one that is there; use --force to write over it",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// The recipe that a model was trained by, where there is one.

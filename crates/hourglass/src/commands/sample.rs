@@ -3,15 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use hourglass_models::{Autoencoder, StepContext};
+use anyhow::{Context, Result};
 use hourglass_store::{SavedModel, write_atomically};
-use hourglass_train::figures::image_grid;
+use hourglass_train::samples;
 
+use super::check_is_new;
 use crate::backend::Cpu;
-
-/// Screen pixels for a pixel of an image.
-const SCALE: usize = 2;
 
 /// Draw new images from a variational model
 #[derive(Debug, clap::Args)]
@@ -41,34 +38,28 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    if arguments.out.exists() && !arguments.force {
-        bail!(
-            "{}: expected a new file, found one that is there; use --force to write over it",
-            arguments.out.display()
-        );
-    }
-    let images = draw(arguments, &saved, description.model.family())?;
-    let columns = arguments.columns.map(NonZeroUsize::get);
+    check_is_new(&arguments.out, arguments.force)?;
+    let device = Default::default();
+    let model = saved.load::<Cpu>(&device)?;
     let square = f64::from(arguments.count).sqrt().ceil() as usize;
-    let columns = columns.unwrap_or(square);
-    let picture = image_grid(&[images], description.shape, columns, SCALE)?;
+    let columns = arguments.columns.map_or(square, NonZeroUsize::get);
+    let count = arguments.count as usize;
+    let picture = samples(
+        &description,
+        &model,
+        count,
+        columns,
+        arguments.seed,
+        &device,
+    )?;
+    let picture = picture.with_context(|| {
+        format!(
+            "{}: expected a family with a prior to draw codes from, variational, found {}",
+            saved.name().display(),
+            description.model.family()
+        )
+    })?;
     write_atomically(&arguments.out, &picture)?;
     println!("{}", arguments.out.display());
     Ok(())
-}
-
-/// Images one after the other.
-fn draw(arguments: &Arguments, saved: &SavedModel, family: &str) -> Result<Vec<f32>> {
-    let device = Default::default();
-    let model = saved.load::<Cpu>(&device)?;
-    let context = StepContext::evaluate(arguments.seed, 0);
-    let codes = model.sample_prior(arguments.count as usize, &context, &device);
-    let codes = codes.with_context(|| {
-        format!(
-            "{}: expected a family with a prior to draw codes from, variational, found {family}",
-            saved.name().display(),
-        )
-    })?;
-    let images = model.likelihood().mean(model.decode(codes));
-    Ok(images.into_data().iter::<f32>().collect())
 }
