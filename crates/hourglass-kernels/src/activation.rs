@@ -1,17 +1,20 @@
 //! Activations.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, activation::relu};
-
-#[cfg(feature = "flex")]
-use crate::flex::activation as fused;
+use burn::tensor::{Tensor, activation};
 
 /// What the kernels know.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Activation {
+    Relu,
     Tanh,
     Sigmoid,
     Elu,
+}
+
+/// max(x, 0), elementwise; its gradient at the kink is 0.
+pub fn relu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    fused(Activation::Relu, x).unwrap_or_else(activation::relu)
 }
 
 /// tanh(x), elementwise.
@@ -27,10 +30,25 @@ pub fn sigmoid<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 
 /// x where positive, else exp(x) - 1, elementwise.
 pub fn elu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    fused(Activation::Elu, x).unwrap_or_else(|x| relu(x.clone()) + x.clamp_max(0.0).exp() - 1.0)
+    fused(Activation::Elu, x)
+        .unwrap_or_else(|x| activation::relu(x.clone()) + x.clamp_max(0.0).exp() - 1.0)
 }
 
-#[cfg(not(feature = "flex"))]
+/// The activation by the kernel; x itself where there is none.
+#[cfg(feature = "cpu")]
+fn fused<B: Backend, const D: usize>(
+    activation: Activation,
+    x: Tensor<B, D>,
+) -> Result<Tensor<B, D>, Tensor<B, D>> {
+    use crate::cpu::{apply, has_kernels, primitive, tensor};
+
+    match has_kernels(&x) {
+        true => Ok(tensor(apply::<B, _, 1>(activation, [primitive(x)]))),
+        false => Err(x),
+    }
+}
+
+#[cfg(not(feature = "cpu"))]
 fn fused<B: Backend, const D: usize>(
     _activation: Activation,
     x: Tensor<B, D>,

@@ -5,6 +5,9 @@ use burn::optim::{Adam, AdamConfig, AdamState, LearningRate, SimpleOptimizer};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+#[cfg(feature = "cpu")]
+use crate::cpu;
+
 /// The decay of the mean of the gradient.
 pub(crate) const BETA_1: f32 = 0.9;
 /// The decay of the mean of the squared gradient.
@@ -16,7 +19,7 @@ pub(crate) const EPSILON: f32 = 1e-8;
 #[derive(Clone)]
 pub struct FusedAdam {
     /// What is added to the gradient for each unit of weight: weight decay as in Adam.
-    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    #[cfg_attr(not(feature = "cpu"), allow(dead_code))]
     penalty: f32,
     /// The share of the weights that a step takes away for each unit of learning rate: weight decay as in AdamW.
     decay: f64,
@@ -58,18 +61,16 @@ impl<B: Backend> SimpleOptimizer<B> for FusedAdam {
         state: Option<AdamState<B, D>>,
     ) -> (Tensor<B, D>, Option<AdamState<B, D>>) {
         let keep = 1.0 - rate * self.decay;
-        #[cfg(feature = "flex")]
-        let (weights, gradient, state) = {
-            let step = crate::flex::AdamStep {
+        #[cfg(feature = "cpu")]
+        if cpu::has_kernels(&weights) {
+            let step = cpu::AdamStep {
                 rate: rate as f32,
                 penalty: self.penalty,
                 keep: keep as f32,
             };
-            match crate::flex::adam(step, weights, gradient, state) {
-                Ok((weights, state)) => return (weights, Some(state)),
-                Err(operands) => operands,
-            }
-        };
+            let (weights, state) = cpu::adam(&step, (weights, gradient, state));
+            return (weights, Some(state));
+        }
         let weights = if keep == 1.0 { weights } else { weights * keep };
         self.unfused.step(rate, weights, gradient, state)
     }

@@ -1,21 +1,29 @@
 //! Fused CPU kernels for what Burn does in many passes, each on one thread.
 //!
-//! Everything here is generic over `B: Backend`. Where there is a kernel for the backend (flex, and flex under
-//! automatic differentiation), it is used; everywhere else the same thing is written in Burn's operations. So models
-//! and training stay generic, and need no bounds of ours.
+//! Everything here is generic over `B: Backend`. Where there are kernels for the backend (flex and ndarray in single
+//! precision, also under automatic differentiation), they are used; everywhere else, and [`without_kernels`], the same thing is
+//! written in Burn's operations. So models and training stay generic, and need no bounds of ours.
+//!
+//! A kernel is an `Operation`: a function of tensors' values and its gradient, once for all CPU backends.
 
 mod activation;
 mod adam;
 mod convolution;
+#[cfg(feature = "cpu")]
+mod cpu;
 mod cross_entropy;
-#[cfg(feature = "flex")]
-mod flex;
+mod jacobian;
 mod linear;
+mod switch;
 mod top_k;
+mod workers;
 
-pub use activation::{elu, sigmoid, tanh};
+pub use activation::{elu, relu, sigmoid, tanh};
 pub use adam::FusedAdam;
 pub use convolution::{doubling_convolution, halving_convolution};
 pub use cross_entropy::cross_entropy;
-pub use linear::{linear, tied_linear};
+pub use jacobian::{gram_norms, scaled_rows};
+pub use linear::{linear, product, tied_linear};
+pub use switch::without_kernels;
 pub use top_k::keep_largest;
+pub use workers::on_workers;

@@ -3,6 +3,9 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
+#[cfg(feature = "cpu")]
+use crate::cpu::{self, primitive, tensor};
+
 /// Keeps the `k` largest values of each row and sets the others to 0; of equal values the first is kept. A `k` of the
 /// row's length or more keeps all.
 ///
@@ -16,11 +19,11 @@ pub fn keep_largest<B: Backend>(values: Tensor<B, 2>, k: usize) -> Tensor<B, 2> 
     if k >= width {
         return values;
     }
-    #[cfg(feature = "flex")]
-    let values = match crate::flex::keep_largest(values, k) {
-        Ok(kept) => return kept,
-        Err(values) => values,
-    };
+    #[cfg(feature = "cpu")]
+    if cpu::has_kernels(&values) {
+        let values = [primitive(values)];
+        return tensor(cpu::apply::<B, _, 1>(cpu::KeepLargest { k }, values));
+    }
     let data = values.clone().detach().into_data().convert::<f32>();
     let data: Vec<f32> = data.to_vec().expect("just converted to f32");
     let mut mask = vec![0.0_f32; batch * width];

@@ -6,7 +6,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_kernels::linear;
+use hourglass_kernels::{gram_norms, product, scaled_rows};
 
 use crate::networks::{Activation, Layer, inputs, linear_weight};
 
@@ -36,7 +36,7 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
     };
     let weight = linear_weight(last); // [inputs of the last layer, code]
     let [batch, _] = inputs[0].dims();
-    let [width, code] = weight.dims();
+    let [_, code] = weight.dims();
     let slopes = slopes.unwrap_or_else(|| Tensor::ones([batch, code], &weight.device()));
 
     if below.is_empty() {
@@ -45,20 +45,18 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
         return squares.sum_dim(1).flatten(0, 1);
     }
     // The slopes of the code scale whole rows, and so their norms.
-    let rows = weight.transpose().unsqueeze::<3>(); // [1, code, width]
+    let rows = weight.transpose(); // [code, width]
     let (between, rows) = match below {
         [between @ .., Layer::Activation(elementwise)] => {
-            let slopes = elementwise
-                .activation
-                .derivative(inputs[between.len()].clone());
-            (between, rows * slopes.unsqueeze_dim(1)) // [batch, code, width]
+            let activation = elementwise.activation;
+            let slopes = activation.derivative(inputs[between.len()].clone());
+            (between, scaled_rows(rows, slopes))
         }
         between => (between, rows.repeat_dim(0, batch)),
-    };
+    }; // [batch * code, width]
     let [first, between @ ..] = between else {
         unreachable!("there is a linear layer below the last one");
     };
-    let rows = rows.reshape([batch * code, width]);
     let rows = pull_back(between, &inputs[1..], rows, code); // [batch * code, width of the first layer]
     let squares = norms_below(rows, linear_weight(first)).reshape([batch, code]);
     (squares * slopes.clone() * slopes).sum_dim(1).flatten(0, 1)
@@ -73,15 +71,11 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
 /// - output: `[count]`
 fn norms_below<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 1> {
     let ([count, _], [features, width]) = (rows.dims(), weight.dims());
-    let squares = if (features + count) * width < count * features {
-        let products = weight.clone().transpose().matmul(weight); // [width, width]
-        let none = Tensor::zeros([width], &rows.device());
-        linear(rows.clone(), products, none) * rows
-    } else {
-        let pulled_back = rows.matmul(weight.transpose());
-        pulled_back.clone() * pulled_back
-    };
-    squares.sum_dim(1).flatten(0, 1)
+    if (features + count) * width < count * features {
+        return gram_norms(rows, weight);
+    }
+    let pulled_back = product(rows, weight.transpose());
+    (pulled_back.clone() * pulled_back).sum_dim(1).flatten(0, 1)
 }
 
 /// An unbiased estimate of the squared norm for any encoder: the mean of ||J^T v||^2 over random signs v, of which
@@ -147,7 +141,7 @@ fn pull_back<B: Backend>(
 ) -> Tensor<B, 2> {
     let layers = stack.iter().zip(inputs).rev();
     layers.fold(rows, |rows, (layer, input)| match layer {
-        Layer::Linear(_) => rows.matmul(linear_weight(layer).transpose()),
+        Layer::Linear(_) => product(rows, linear_weight(layer).transpose()),
         Layer::Conv(convolution) => convolution.pull_back(rows),
         Layer::Activation(elementwise) => {
             scale_rows(rows, elementwise.activation, input.clone(), per_image)

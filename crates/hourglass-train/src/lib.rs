@@ -13,6 +13,7 @@ mod recipe;
 mod results;
 mod run_directory;
 mod terms;
+pub mod throughput;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, FinishedPhase, State};

@@ -13,7 +13,7 @@ use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
-use hourglass_kernels::FusedAdam;
+use hourglass_kernels::{FusedAdam, on_workers, without_kernels};
 use hourglass_models::{Autoencoder, StepContext};
 use hourglass_store::SavedModel;
 
@@ -33,11 +33,14 @@ struct Arguments {
     images: PathBuf,
     #[arg(long, default_value_t = 128)]
     batch: usize,
-    /// flex or ndarray
+    /// flex, ndarray or wgpu
     #[arg(long, default_value = "flex")]
     backend: String,
     #[arg(long, default_value_t = 100)]
     steps: usize,
+    /// Compute with Burn's own operations alone.
+    #[arg(long)]
+    plain: bool,
     /// Encode in place of training.
     #[arg(long)]
     encode: bool,
@@ -48,17 +51,26 @@ struct Arguments {
 
 fn main() {
     let arguments = Arguments::parse();
-    let (milliseconds, loss) = match arguments.backend.as_str() {
-        #[cfg(feature = "flex")]
-        "flex" => time::<Autodiff<burn_flex::Flex>>(&arguments),
-        #[cfg(feature = "ndarray")]
-        "ndarray" => time::<Autodiff<burn_ndarray::NdArray>>(&arguments),
-        other => panic!("--backend: expected flex or ndarray, found {other}"),
+    let (milliseconds, loss) = match arguments.plain {
+        true => without_kernels(|| on_backend(&arguments)),
+        false => on_backend(&arguments),
     };
     println!(
         "{}",
         serde_json::json!({"step_ms": milliseconds, "loss": loss})
     );
+}
+
+fn on_backend(arguments: &Arguments) -> (f64, f64) {
+    match arguments.backend.as_str() {
+        #[cfg(feature = "flex")]
+        "flex" => time::<Autodiff<burn_flex::Flex>>(arguments),
+        #[cfg(feature = "ndarray")]
+        "ndarray" => time::<Autodiff<burn_ndarray::NdArray>>(arguments),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => time::<Autodiff<burn_wgpu::Wgpu>>(arguments),
+        other => panic!("--backend: expected flex, ndarray or wgpu, found {other}"),
+    }
 }
 
 /// The median milliseconds of a step, and the last loss.
@@ -88,7 +100,7 @@ fn time<B: AutodiffBackend>(arguments: &Arguments) -> (f64, f64) {
             model.encode(images).into_data();
             0.0
         };
-        return timed(arguments.steps, &mut batches, encode);
+        return timed::<B>(arguments.steps, &mut batches, encode);
     }
     let mut optimizer = OptimizerAdaptor::from(FusedAdam::new(0.0));
     let (mut model, mut step) = (Some(model), 0);
@@ -101,20 +113,20 @@ fn time<B: AutodiffBackend>(arguments: &Arguments) -> (f64, f64) {
         step += 1;
         loss.into_data().iter::<f64>().next().expect("a loss")
     };
-    timed(arguments.steps, &mut batches, train)
+    timed::<B>(arguments.steps, &mut batches, train)
 }
 
 /// The median milliseconds of what is done for each batch, and its last value.
-fn timed(
+fn timed<B: AutodiffBackend>(
     steps: usize,
     batches: &mut impl Iterator<Item = TensorData>,
-    mut work: impl FnMut(TensorData) -> f64,
+    mut work: impl FnMut(TensorData) -> f64 + Send,
 ) -> (f64, f64) {
     let mut times = Vec::new();
     let mut value = f64::NAN;
     for images in batches.take(steps + WARM_UP_STEPS) {
         let start = Instant::now();
-        value = work(images);
+        value = on_workers::<B, _>(|| work(images));
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.drain(..WARM_UP_STEPS);

@@ -89,6 +89,22 @@ impl Chosen {
         }
     }
 
+    /// Every backend of this build that is fit for training here: the adapters but those of software, and the processor.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(feature = "wgpu")]
+        {
+            let adapters = adapters::list().into_iter();
+            let real = adapters.filter(|adapter| !adapter.is_software());
+            all.extend(real.map(Self::Wgpu));
+        }
+        #[cfg(feature = "flex")]
+        all.push(Self::Flex);
+        #[cfg(feature = "ndarray")]
+        all.push(Self::NdArray);
+        all
+    }
+
     #[cfg(feature = "wgpu")]
     fn auto(device: Option<usize>) -> Result<Self> {
         if device.is_some() {

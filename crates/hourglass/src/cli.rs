@@ -31,6 +31,7 @@ pub(crate) enum Command {
         command: commands::data::DataCommand,
     },
     Devices(commands::devices::Arguments),
+    Bench(commands::bench::Arguments),
 }
 
 /// Where to compute.

@@ -56,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sample(arguments) => commands::sample::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,
+        Command::Bench(arguments) => commands::bench::run(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,9 +2,9 @@
 
 use std::f64::consts::PI;
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, activation};
-use hourglass_kernels::{elu, sigmoid, tanh};
+use hourglass_kernels::{elu, relu, sigmoid, tanh};
 use serde::{Deserialize, Serialize};
 
 /// An elementwise activation.
@@ -30,7 +30,7 @@ impl Activation {
     /// f(x), elementwise.
     pub fn forward<B: Backend, const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
         match self {
-            Self::Relu => activation::relu(x),
+            Self::Relu => relu(x),
             Self::Gelu => x.clone() * normal_distribution(x),
             Self::Elu => elu(x),
             Self::Tanh => tanh(x),

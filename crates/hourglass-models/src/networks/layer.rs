@@ -61,13 +61,11 @@ pub struct Convolution<B: Backend> {
 
 impl<B: Backend> Convolution<B> {
     fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let x = unflatten(x, self.input);
-        halving_convolution(x, self.weight.val(), self.bias.val()).flatten(1, 3)
+        halving_convolution(x, self.input, self.weight.val(), self.bias.val())
     }
 
     fn forward_transposed(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let x = unflatten(x, self.input);
-        doubling_convolution(x, self.weight.val(), self.bias.val()).flatten(1, 3)
+        doubling_convolution(x, self.input, self.weight.val(), self.bias.val())
     }
 
     /// The product of a row vector for each output with the (plain) convolution's Jacobian.
@@ -78,15 +76,10 @@ impl<B: Backend> Convolution<B> {
     pub(crate) fn pull_back(&self, rows: Tensor<B, 2>) -> Tensor<B, 2> {
         let [outputs, ..] = self.weight.dims();
         let [_, height, width] = self.input;
-        let rows = unflatten(rows, [outputs, height / 2, width / 2]);
         let none = Tensor::zeros([self.input[0]], &rows.device());
-        doubling_convolution(rows, self.weight.val(), none).flatten(1, 3)
+        let shape = [outputs, height / 2, width / 2];
+        doubling_convolution(rows, shape, self.weight.val(), none)
     }
-}
-
-fn unflatten<B: Backend>(x: Tensor<B, 2>, [channels, height, width]: ImageShape) -> Tensor<B, 4> {
-    let [batch, _] = x.dims();
-    x.reshape([batch, channels, height, width])
 }
 
 /// The value of a stack; `encoder` holds the weights that tied layers use.

@@ -1,4 +1,5 @@
-//! The activations of the flex backend agree with the formulas in double precision and with Burn's own operations.
+//! The activations agree with the formulas in double precision and with Burn's own operations, on every
+//! CPU backend.
 
 use std::f32::consts::LN_2;
 
@@ -6,7 +7,7 @@ use burn::backend::{Autodiff, NdArray};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
-use hourglass_kernels::{elu, sigmoid, tanh};
+use hourglass_kernels::{elu, relu, sigmoid, tanh, without_kernels};
 
 type B = Autodiff<Flex>;
 
@@ -25,7 +26,7 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         name: "tanh",
         value: f64::tanh,
@@ -52,6 +53,15 @@ const CASES: [Case; 3] = [
         differentiated: elu,
         other: elu,
         double: elu,
+    },
+    Case {
+        name: "relu",
+        value: |x| x.max(0.0),
+        slope: |x| f64::from(x > 0.0),
+        flex: relu,
+        differentiated: relu,
+        other: relu,
+        double: relu,
     },
 ];
 
@@ -114,6 +124,7 @@ fn values_at_the_limits_are_exact() {
         [-1.0, -1.0, 0.0, 1.0, 1.0],
         [0.0, 0.0, 0.5, 1.0, 1.0],
         [-1.0, -1.0, 0.0, f32::MAX, f32::INFINITY],
+        [0.0, 0.0, 0.0, f32::MAX, f32::INFINITY],
     ];
     for (case, expected) in CASES.iter().zip(expected) {
         assert_eq!(values((case.flex)(vector(&x))), expected, "{}", case.name);
@@ -122,7 +133,8 @@ fn values_at_the_limits_are_exact() {
 
 #[test]
 fn what_is_no_number_shows_in_value_and_gradient() {
-    for case in CASES {
+    // ReLU's gradient is that of what comes after, or 0.
+    for case in &CASES[..3] {
         let x = [-1.0, f32::NAN, 1.0];
         let gradient = gradient::<Flex>(case.differentiated, &x);
         for found in [values((case.flex)(vector(&x))), gradient] {
@@ -138,10 +150,12 @@ fn gradients_are_those_of_the_formulas_and_of_another_backend() {
     for case in CASES {
         let found = gradient::<Flex>(case.differentiated, &x);
         let other = gradient::<NdArray>(case.other, &x);
-        for (place, (found, other)) in found.into_iter().zip(other).enumerate() {
+        let plain = without_kernels(|| gradient::<NdArray>(case.other, &x));
+        let all = found.into_iter().zip(other).zip(plain);
+        for (place, ((found, other), plain)) in all.enumerate() {
             let slope = (case.slope)(f64::from(x[place]));
             let expected = f64::from(factor(place)) * slope;
-            for found in [found, other] {
+            for found in [found, other, plain] {
                 let error = (f64::from(found) - expected).abs();
                 assert!(error < 1e-6, "{}'({:e}): {found}", case.name, x[place]);
             }

@@ -1,10 +1,10 @@
-//! Linear layers of the flex backend agree with Burn's own operations on ndarray, gradients included.
+//! Linear layers and matrix products agree with Burn's own operations, gradients included, on every CPU backend.
 
 use burn::backend::{Autodiff, NdArray};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use hourglass_kernels::{linear, tied_linear};
+use hourglass_kernels::{linear, product, tied_linear, without_kernels};
 
 /// Batch, inputs and outputs: of one thread, of several, and no multiples of a vector.
 const SIZES: [[usize; 3]; 5] = [
@@ -45,24 +45,33 @@ fn laid<B: Backend>(shape: [usize; 2], length: f64, lie: Lie) -> Tensor<B, 2> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Linear,
+    Tied,
+    Product,
+}
+
 /// Outputs, and the gradients of a weighted sum of them for x, the weight and the bias.
 fn gradients<B: AutodiffBackend>(
     [batch, inputs, outputs]: [usize; 3],
-    is_tied: bool,
+    kind: Kind,
     lie: Lie,
 ) -> [Vec<f32>; 4] {
-    let weight_shape = if is_tied {
-        [outputs, inputs]
-    } else {
-        [inputs, outputs]
+    let weight_shape = match kind {
+        Kind::Tied => [outputs, inputs],
+        _ => [inputs, outputs],
     };
     let x = laid::<B>([batch, inputs], 0.7, lie).require_grad();
     let weight = laid::<B>(weight_shape, 1.3, lie).require_grad();
     let bias = matrix::<B>([1, outputs], 0.4)
         .flatten::<1>(0, 1)
         .require_grad();
-    let layer = if is_tied { tied_linear } else { linear };
-    let y = layer(x.clone(), weight.clone(), bias.clone());
+    let y = match kind {
+        Kind::Linear => linear(x.clone(), weight.clone(), bias.clone()),
+        Kind::Tied => tied_linear(x.clone(), weight.clone(), bias.clone()),
+        Kind::Product => product(x.clone(), weight.clone()) + bias.clone().unsqueeze(),
+    };
     let gradients = (y.clone() * laid([batch, outputs], 0.9, lie))
         .sum()
         .backward();
@@ -77,33 +86,40 @@ fn gradients<B: AutodiffBackend>(
 
 #[test]
 fn values_and_gradients_are_those_of_burn() {
+    let names = ["outputs", "x", "weight", "bias"];
     for size in SIZES {
-        for lie in [Lie::Rows, Lie::Columns, Lie::Slices] {
-            for is_tied in [false, true] {
-                let found = gradients::<Autodiff<Flex>>(size, is_tied, lie);
-                let expected = gradients::<Autodiff<NdArray>>(size, is_tied, Lie::Rows);
-                for (part, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                    assert_eq!(found.len(), expected.len());
-                    let largest = expected
-                        .iter()
-                        .fold(1.0, |most: f32, value| most.max(value.abs()));
-                    for (found, expected) in found.iter().zip(expected) {
-                        let error = (found - expected).abs() / largest;
-                        assert!(
-                            error < 1e-5,
-                            "{size:?} {lie:?} {is_tied} {part}: {found}, {expected}"
-                        );
-                    }
+        for kind in [Kind::Linear, Kind::Tied, Kind::Product] {
+            let expected =
+                without_kernels(|| gradients::<Autodiff<NdArray>>(size, kind, Lie::Rows));
+            for lie in [Lie::Rows, Lie::Columns, Lie::Slices] {
+                let flex = gradients::<Autodiff<Flex>>(size, kind, lie);
+                let ndarray = gradients::<Autodiff<NdArray>>(size, kind, lie);
+                for (part, name) in names.into_iter().enumerate() {
+                    let what = format!("{size:?} {lie:?} {kind:?} {name}");
+                    assert_close(&flex[part], &expected[part], &what);
+                    assert_close(&ndarray[part], &expected[part], &what);
                 }
             }
         }
     }
 }
 
+#[track_caller]
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected
+        .iter()
+        .fold(1.0, |most: f32, value| most.max(value.abs()));
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs() / largest;
+        assert!(error < 1e-5, "{what}: {found}, {expected}");
+    }
+}
+
 #[test]
 fn without_gradients_the_values_are_the_same() {
     let [batch, inputs, outputs] = SIZES[3];
-    let expected = gradients::<Autodiff<Flex>>(SIZES[3], false, Lie::Rows);
+    let expected = gradients::<Autodiff<Flex>>(SIZES[3], Kind::Linear, Lie::Rows);
     let bias = matrix::<Flex>([1, outputs], 0.4).flatten::<1>(0, 1);
     let y = linear(
         matrix([batch, inputs], 0.7),
@@ -119,7 +135,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.expect("threads")
-            .install(|| gradients::<Autodiff<Flex>>([256, 784, 400], false, Lie::Rows))
+            .install(|| gradients::<Autodiff<Flex>>([256, 784, 400], Kind::Linear, Lie::Rows))
     };
     assert!(with(1) == with(2) && with(2) == with(3));
 }

@@ -1,12 +1,13 @@
 //! Adam in one pass.
 
 use burn::optim::{AdamState, AdaptiveMomentumState};
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
-use burn_flex::Flex;
 use rayon::prelude::*;
 
-use super::{CHUNK, cast, primitive, tensor, vectorised};
+use super::backend::Cpu;
+use super::operation::{cast, primitive, tensor};
+use super::{CHUNK, vectorised};
 use crate::adam::{BETA_1, BETA_2, EPSILON};
 
 /// What a step of Adam needs to know beside the tensors.
@@ -19,38 +20,51 @@ pub(crate) struct AdamStep {
     pub(crate) keep: f32,
 }
 
-type AdamOperands<B, const D: usize> = (Tensor<B, D>, Tensor<B, D>, Option<AdamState<B, D>>);
+/// Weights, gradient and state.
+type Operands<B, const D: usize> = (Tensor<B, D>, Tensor<B, D>, Option<AdamState<B, D>>);
 
-/// The weights and the state after a step; the arguments themselves where the backend is another.
+/// The weights and the state after a step, on a backend that has kernels.
 pub(crate) fn adam<B: Backend, const D: usize>(
-    step: AdamStep,
-    weights: Tensor<B, D>,
-    gradient: Tensor<B, D>,
-    state: Option<AdamState<B, D>>,
-) -> Result<(Tensor<B, D>, AdamState<B, D>), AdamOperands<B, D>> {
-    if weights.dtype() != DType::F32 {
-        return Err((weights, gradient, state));
-    }
-    let operands: AdamOperands<Flex, D> = cast((weights, gradient, state))?;
-    let (weights, gradient, state) = operands;
+    step: &AdamStep,
+    operands: Operands<B, D>,
+) -> (Tensor<B, D>, AdamState<B, D>) {
+    #[cfg(feature = "flex")]
+    let operands = match adam_on::<B, burn_flex::Flex, D>(step, operands) {
+        Ok(after) => return after,
+        Err(operands) => operands,
+    };
+    #[cfg(feature = "ndarray")]
+    let operands = match adam_on::<B, burn_ndarray::NdArray, D>(step, operands) {
+        Ok(after) => return after,
+        Err(operands) => operands,
+    };
+    unreachable!("{:?} are of a backend without kernels", operands.0)
+}
+
+/// The step where `B` is `C`; else the operands.
+fn adam_on<B: Backend, C: Cpu, const D: usize>(
+    step: &AdamStep,
+    operands: Operands<B, D>,
+) -> Result<(Tensor<B, D>, AdamState<B, D>), Operands<B, D>> {
+    let (weights, gradient, state) = cast::<_, Operands<C, D>>(operands)?;
     let (time, first, second) = match state {
         Some(AdamState { momentum }) => (momentum.time, momentum.moment_1, momentum.moment_2),
         None => (0, gradient.zeros_like(), gradient.zeros_like()),
     };
-    let mut weights = primitive(weights).to_contiguous();
-    let gradient = primitive(gradient).to_contiguous();
-    let mut first = primitive(first).to_contiguous();
-    let mut second = primitive(second).to_contiguous();
+    let contiguous = |tensor: Tensor<C, D>| C::contiguous(primitive(tensor));
+    let [mut weights, gradient] = [weights, gradient].map(contiguous);
+    let [mut first, mut second] = [first, second].map(contiguous);
     adam_pass(
-        &step,
+        step,
         time as i32 + 1,
-        weights.storage_mut(),
-        gradient.storage(),
-        first.storage_mut(),
-        second.storage_mut(),
+        C::values_mut(&mut weights),
+        C::values(&gradient),
+        C::values_mut(&mut first),
+        C::values_mut(&mut second),
     );
-    let momentum = AdaptiveMomentumState::new(time + 1, tensor::<D>(first), tensor(second));
-    cast((tensor::<D>(weights), AdamState::new(momentum))).map_err(|_| unreachable!("B is flex"))
+    let momentum = AdaptiveMomentumState::new(time + 1, tensor::<C, D>(first), tensor(second));
+    let after = (tensor::<C, D>(weights), AdamState::new(momentum));
+    Ok(cast(after).unwrap_or_else(|_| unreachable!("B is C")))
 }
 
 /// In the order of PyTorch's `torch.optim.Adam`; `time` counts from 1.

@@ -1,10 +1,10 @@
-//! The convolutions of the flex backend agree with Burn's own on ndarray, gradients included.
+//! The convolutions agree with Burn's own, gradients included, on every CPU backend.
 
 use burn::backend::{Autodiff, NdArray};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use hourglass_kernels::{doubling_convolution, halving_convolution};
+use hourglass_kernels::{doubling_convolution, halving_convolution, relu, without_kernels};
 
 /// Batch, channels of the input and of the output, height and width of the input.
 const SIZES: [[usize; 5]; 5] = [
@@ -29,16 +29,23 @@ fn numbers(shape: &[usize], seed: u32) -> TensorData {
     )
 }
 
-fn convolve<B: Backend>(is_halving: bool, [x, weight, bias]: [TensorData; 3]) -> Tensor<B, 4> {
+/// The images row by row, and the shape of one.
+fn rows<B: Backend>(x: TensorData) -> (Tensor<B, 2>, [usize; 3]) {
+    let x = Tensor::<B, 4>::from_data(x, &Default::default());
+    let [_, channels, height, width] = x.dims();
+    (x.flatten(1, 3), [channels, height, width])
+}
+
+fn convolve<B: Backend>(is_halving: bool, [x, weight, bias]: [TensorData; 3]) -> Tensor<B, 2> {
     let device = B::Device::default();
-    let operands = (
-        Tensor::from_data(x, &device),
+    let (x, shape) = rows(x);
+    let (weight, bias) = (
         Tensor::from_data(weight, &device),
         Tensor::from_data(bias, &device),
     );
     match is_halving {
-        true => halving_convolution(operands.0, operands.1, operands.2),
-        false => doubling_convolution(operands.0, operands.1, operands.2),
+        true => halving_convolution(x, shape, weight, bias),
+        false => doubling_convolution(x, shape, weight, bias),
     }
 }
 
@@ -46,12 +53,13 @@ fn convolve<B: Backend>(is_halving: bool, [x, weight, bias]: [TensorData; 3]) ->
 fn gradients<B: AutodiffBackend>(is_halving: bool, operands: [TensorData; 3]) -> [Vec<f32>; 4] {
     let device = B::Device::default();
     let [x, weight, bias] = operands;
-    let x = Tensor::<B, 4>::from_data(x, &device).require_grad();
+    let (x, shape) = rows::<B>(x);
+    let x = x.require_grad();
     let weight = Tensor::<B, 4>::from_data(weight, &device).require_grad();
     let bias = Tensor::<B, 1>::from_data(bias, &device).require_grad();
     let y = match is_halving {
-        true => halving_convolution(x.clone(), weight.clone(), bias.clone()),
-        false => doubling_convolution(x.clone(), weight.clone(), bias.clone()),
+        true => halving_convolution(x.clone(), shape, weight.clone(), bias.clone()),
+        false => doubling_convolution(x.clone(), shape, weight.clone(), bias.clone()),
     };
     let outer = Tensor::from_data(numbers(&y.dims(), 9), &device);
     let gradients = (y.clone() * outer).sum().backward();
@@ -101,14 +109,13 @@ fn values_and_gradients_are_those_of_burn() {
     {
         let operands = operands(is_halving, size);
         let found = gradients::<Autodiff<Flex>>(is_halving, operands.clone());
-        let expected = gradients::<Autodiff<NdArray>>(is_halving, operands.clone());
-        let names = ["outputs", "x", "weight", "bias"];
-        for ((found, expected), name) in found.iter().zip(&expected).zip(names) {
-            assert_close(
-                found,
-                expected,
-                &format!("halving: {is_halving}, {size:?}: {name}"),
-            );
+        let other = gradients::<Autodiff<NdArray>>(is_halving, operands.clone());
+        let expected =
+            without_kernels(|| gradients::<Autodiff<NdArray>>(is_halving, operands.clone()));
+        for (part, name) in ["outputs", "x", "weight", "bias"].into_iter().enumerate() {
+            let what = format!("halving: {is_halving}, {size:?}: {name}");
+            assert_close(&found[part], &expected[part], &what);
+            assert_close(&other[part], &expected[part], &what);
         }
         let inner: Vec<f32> = convolve::<Flex>(is_halving, operands)
             .into_data()
@@ -128,4 +135,53 @@ fn odd_sizes_are_burns() {
     assert_eq!(found.shape, expected.shape);
     let values = |data: TensorData| data.iter::<f32>().collect::<Vec<_>>();
     assert_close(&values(found), &values(expected), "odd");
+}
+
+/// A network of convolutions, between which values lie column by column: the gradient for its input.
+fn gradient_through_layers<B: AutodiffBackend>() -> Vec<f32> {
+    let device = B::Device::default();
+    let weight = |shape: [usize; 4], seed| Tensor::from_data(numbers(&shape, seed), &device);
+    let bias = |size: usize, seed| Tensor::from_data(numbers(&[size], seed), &device);
+    let (x, shape) = rows::<B>(numbers(&[5, 2, 8, 12], 1));
+    let x = x.require_grad();
+    let y = relu(halving_convolution(
+        x.clone(),
+        shape,
+        weight([3, 2, 4, 4], 2),
+        bias(3, 3),
+    ));
+    let y = relu(halving_convolution(
+        y,
+        [3, 4, 6],
+        weight([4, 3, 4, 4], 4),
+        bias(4, 5),
+    ));
+    let y = relu(doubling_convolution(
+        y,
+        [4, 2, 3],
+        weight([4, 3, 4, 4], 6),
+        bias(3, 7),
+    ));
+    // Both layers' gradients go to the same values.
+    let y = doubling_convolution(y.clone(), [3, 4, 6], weight([3, 2, 4, 4], 8), bias(2, 9))
+        + y.repeat_dim(1, 3).narrow(1, 0, 192) * 0.5;
+    let outer = Tensor::from_data(numbers(&y.dims(), 10), &device);
+    let gradients = (y * outer).sum().backward();
+    let gradient = x.grad(&gradients).expect("a gradient").into_data();
+    gradient.iter().collect()
+}
+
+#[test]
+fn layers_upon_layers_have_burns_gradients() {
+    let expected = without_kernels(gradient_through_layers::<Autodiff<NdArray>>);
+    assert_close(
+        &gradient_through_layers::<Autodiff<Flex>>(),
+        &expected,
+        "flex",
+    );
+    assert_close(
+        &gradient_through_layers::<Autodiff<NdArray>>(),
+        &expected,
+        "ndarray",
+    );
 }

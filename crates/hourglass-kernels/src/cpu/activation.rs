@@ -1,0 +1,85 @@
+//! Activations in one pass, and their gradients in another, from the values alone.
+//!
+//! The functions of one number are inlined and free of branches, so that the compiler makes vectors of the loops.
+
+use burn::tensor::ops::FloatTensor;
+use rayon::prelude::*;
+
+use super::backend::Cpu;
+use super::exponential::{exp, exp_m1};
+use super::matrix::Matrix;
+use super::operation::Operation;
+use super::{CHUNK, vectorised};
+use crate::activation::Activation;
+
+impl Operation<1> for Activation {
+    /// The values.
+    type State<C: Cpu> = Matrix<C>;
+
+    fn forward<C: Cpu>(self, [x]: [FloatTensor<C>; 1]) -> (FloatTensor<C>, Matrix<C>) {
+        let mut y = Matrix::<C>::new(x);
+        match self {
+            Self::Relu => map(&mut y, |x| if x < 0.0 { 0.0 } else { x }),
+            Self::Tanh => map(&mut y, tanh),
+            Self::Sigmoid => map(&mut y, sigmoid),
+            Self::Elu => map(&mut y, elu),
+        }
+        (y.clone().into_tensor(), y)
+    }
+
+    fn backward<C: Cpu>(
+        self,
+        y: Matrix<C>,
+        outer: FloatTensor<C>,
+        _wanted: [bool; 1],
+    ) -> [Option<FloatTensor<C>>; 1] {
+        let mut outer = Matrix::<C>::new(outer).laid_like(&y);
+        match self {
+            Self::Relu => times_slopes(&mut outer, &y, |y| if y == 0.0 { 0.0 } else { 1.0 }),
+            Self::Tanh => times_slopes(&mut outer, &y, |y| 1.0 - y * y),
+            Self::Sigmoid => times_slopes(&mut outer, &y, |y| y * (1.0 - y)),
+            Self::Elu => times_slopes(&mut outer, &y, |y| if y > 0.0 { 1.0 } else { y + 1.0 }),
+        }
+        [Some(outer.into_tensor())]
+    }
+}
+
+/// In place, where nothing else holds the tensor.
+fn map<C: Cpu>(matrix: &mut Matrix<C>, function: impl Fn(f32) -> f32 + Sync) {
+    let chunks = matrix.values_mut().par_chunks_mut(CHUNK);
+    chunks.for_each(|chunk| vectorised(|| chunk.iter_mut().for_each(|x| *x = function(*x))));
+}
+
+/// The gradient of what comes after, times the slope that belongs to each value.
+fn times_slopes<C: Cpu>(
+    outer: &mut Matrix<C>,
+    values: &Matrix<C>,
+    slope: impl Fn(f32) -> f32 + Sync,
+) {
+    outer
+        .values_mut()
+        .par_chunks_mut(CHUNK)
+        .zip(values.values().par_chunks(CHUNK))
+        .for_each(|(outer, values)| {
+            let elements = outer.iter_mut().zip(values);
+            vectorised(|| elements.for_each(|(outer, &value)| *outer *= slope(value)));
+        });
+}
+
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    let e = exp_m1(-2.0 * x.abs());
+    (-e / (e + 2.0)).copysign(x)
+}
+
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    let e = exp(-x.abs());
+    (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
+}
+
+#[inline(always)]
+fn elu(x: f32) -> f32 {
+    let e = exp_m1(if x > 0.0 { 0.0 } else { x });
+    if x > 0.0 { x } else { e }
+}

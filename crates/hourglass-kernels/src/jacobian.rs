@@ -1,0 +1,41 @@
+//! What the norm of an encoder's Jacobian is made of, over a row for each unit of each image's code.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+#[cfg(feature = "cpu")]
+use crate::cpu::{self, primitive, tensor};
+
+/// Every row times the factors of every image, column by column: r_c * f_b is row b * count + c.
+///
+/// # Shapes
+/// - rows: `[count, width]`
+/// - factors: `[batch, width]`
+/// - output: `[batch * count, width]`
+pub fn scaled_rows<B: Backend>(rows: Tensor<B, 2>, factors: Tensor<B, 2>) -> Tensor<B, 2> {
+    #[cfg(feature = "cpu")]
+    if cpu::has_kernels(&rows) {
+        let operands = [primitive(rows), primitive(factors)];
+        return tensor(cpu::apply::<B, _, 2>(cpu::ScaledRows, operands));
+    }
+    let ([count, width], [batch, _]) = (rows.dims(), factors.dims());
+    let scaled = rows.unsqueeze_dim::<3>(0) * factors.unsqueeze_dim::<3>(1); // [batch, count, width]
+    scaled.reshape([batch * count, width])
+}
+
+/// The squared norm of r W^T for each row r, as r W^T W r^T: less work than each row's product with W where there are many rows.
+///
+/// # Shapes
+/// - rows: `[count, width]`
+/// - weight: `[features, width]`
+/// - output: `[count]`
+pub fn gram_norms<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 1> {
+    #[cfg(feature = "cpu")]
+    if cpu::has_kernels(&rows) {
+        let operands = [primitive(rows), primitive(weight)];
+        return tensor(cpu::apply::<B, _, 2>(cpu::GramNorms, operands));
+    }
+    let gram = weight.clone().transpose().matmul(weight); // [width, width]
+    let norms = rows.clone().matmul(gram) * rows;
+    norms.sum_dim(1).flatten(0, 1)
+}
