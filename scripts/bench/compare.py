@@ -1,7 +1,8 @@
 """Compares training steps of PyTorch and Hourglass on this machine, in rounds that take turns, and prints a Markdown table.
 
-    cargo bench --workspace --bench step --no-run
-    python scripts/bench/compare.py --hourglass 'cargo bench -q --workspace --bench step --' --data DIRECTORY_OF_IDX_FILES [W1 W4 ...]
+    cargo build --release
+    python scripts/bench/compare.py --data DIRECTORY_OF_IDX_FILES [W1 W4 ...]
+    python scripts/bench/compare.py --data DIRECTORY_OF_IDX_FILES --device cuda --backends wgpu
 
 Both begin with the same weights and get the same images of MNIST in the same order. A PyTorch training goes on from round to
 round, while Hourglass starts each round afresh: the losses shown are those of the first round, after the same number of steps.
@@ -20,19 +21,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from floor import bandwidth, floor_milliseconds, peak_flops
-from workloads import WORKLOADS, Workload, steps, write_model
+from workloads import SHAPE, WORKLOADS, Workload, steps, write_model
 from check_export import read_images  # of scripts/pytorch, which workloads has made known
 
 WARM_UP_STEPS = 5
 IMAGES = 10_000
 MODES = {
-    "eager": {"compiled": False, "fused": False},
-    "eager, fused Adam": {"compiled": False, "fused": True},
-    "compile, fused Adam": {"compiled": True, "fused": True},
+    "eager": {"compile_mode": None, "fused": False},
+    "eager, fused Adam": {"compile_mode": None, "fused": True},
+    "compile, fused Adam": {"compile_mode": "default", "fused": True},
+}
+# Without TF32, so that both sides compute in float32; then as fast as it goes.
+CUDA_MODES = MODES | {
+    "CUDA graphs, fused Adam": {"compile_mode": "reduce-overhead", "fused": True},
+    "CUDA graphs, fused Adam, TF32": {"compile_mode": "reduce-overhead", "fused": True, "tf32": True},
 }
 
 
@@ -49,8 +56,8 @@ def time_round(work: Iterator[float], count: int) -> dict[str, float]:
 def prepare(workload: Workload, folder: Path, images: Tensor) -> dict[str, Iterator[float]]:
     """The warmed-up trainings of every mode that runs on this machine."""
     ready = {}
-    for mode, options in MODES.items():
-        if workload.encodes and options["fused"] != options["compiled"]:
+    for mode, options in (CUDA_MODES if images.is_cuda else MODES).items():
+        if workload.encodes and options["fused"] and options["compile_mode"] is None:
             continue  # without an optimiser it is the mode before
         torch.manual_seed(0)
         work = steps(workload, folder, images, **options)
@@ -65,15 +72,16 @@ def prepare(workload: Workload, folder: Path, images: Tensor) -> dict[str, Itera
 
 
 def hourglass_round(command: list[str], workload: Workload, folder: Path, backend: str, threads: int) -> dict:
-    """One run of the Hourglass bench; the last line on its standard output is the result."""
-    options = {"model": folder, "images": folder / "images", "batch": workload.batch, "backend": backend, "steps": workload.steps}
-    call = [*command, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
-    call += ["--encode"] if workload.encodes else []
+    """One run of `hourglass bench`."""
+    work = "encoding" if workload.encodes else "training"
+    options = {"data": folder / "images.npy", "batch": workload.batch, "backend": backend, "steps": workload.steps, "work": work}
+    call = [*command, "bench", str(folder), "--json"]
+    call += [word for name, value in options.items() for word in (f"--{name}", str(value))]
     limited = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(call, env=limited, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0 or not done.stdout.strip():
-        sys.exit(f"{shlex.join(call)}: expected exit code 0 and a JSON line, found {done.returncode} and {done.stdout!r}")
-    return json.loads(done.stdout.splitlines()[-1])
+        sys.exit(f"{shlex.join(call)}: expected exit code 0 and JSON, found {done.returncode} and {done.stdout!r}")
+    return json.loads(done.stdout)["backends"][0][work]
 
 
 def measure(arguments: argparse.Namespace, workload: Workload, images: Tensor) -> dict[str, list[dict]]:
@@ -83,7 +91,8 @@ def measure(arguments: argparse.Namespace, workload: Workload, images: Tensor) -
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_model(workload, folder)
-        (folder / "images").write_bytes((images * 255).round().to(torch.uint8).numpy().tobytes())
+        pixels = (images * 255).round().to(torch.uint8).cpu().numpy()
+        np.save(folder / "images.npy", pixels.reshape(-1, *SHAPE[1:]))
         trainings = prepare(workload, folder, images[: len(images) // workload.batch * workload.batch])
         for number in range(arguments.rounds):
             for mode, work in trainings.items():
@@ -118,26 +127,29 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", metavar="W", help="W1 to W8 (default: all)")
-    parser.add_argument("--hourglass", required=True, metavar="COMMAND", help="for example 'cargo bench -q --workspace --bench step --'")
+    parser.add_argument("--hourglass", default="target/release/hourglass", metavar="COMMAND", help="(default: %(default)s)")
     parser.add_argument("--data", type=Path, required=True, help="folder with t10k-images-idx3-ubyte, plain or .gz")
     parser.add_argument("--backends", default="flex,ndarray", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="of PyTorch: cpu or cuda (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    images = read_images(arguments.data)[:IMAGES]
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    images = read_images(arguments.data)[:IMAGES].to(arguments.device)
     chosen = [workload for workload in WORKLOADS if workload.name in (arguments.workloads or workload.name)]
     table, floors = [], []
     for workload in chosen:
         table += rows(workload, measure(arguments, workload, images))
-        products, optimiser = floor_milliseconds(workload, peak_flops(), bandwidth())
+        products, optimiser = floor_milliseconds(workload, peak_flops(arguments.device), bandwidth(arguments.device))
         floors.append(f"| {workload.name} | {workload.what} | {workload.batch} | {products:.2f} | {optimiser:.2f} |")
     print("| | who | median ms a step | min–max of the rounds | fastest PyTorch / this | loss |")
     print("|---|---|--:|--:|--:|--:|")
     print("\n".join(table))
     print("\n| | what | batch | floor of the matrix products, ms | of the optimiser's memory, ms |\n|---|---|--:|--:|--:|")
     print("\n".join(floors))
-    print(f"\n{arguments.rounds} rounds that take turns, {arguments.threads} threads each, {processor()}, {platform.system()}; "
+    where = torch.cuda.get_device_name() if images.is_cuda else processor()
+    print(f"\n{arguments.rounds} rounds that take turns, {arguments.threads} threads each, {where}, {platform.system()}; "
           f"PyTorch {torch.__version__}, Python {platform.python_version()}. Losses: of the first round's last step.")
 
 

@@ -17,19 +17,22 @@ def best(work, repetitions: int = 10) -> float:
     for _ in range(repetitions):
         start = time.perf_counter()
         work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return min(times)
 
 
-def peak_flops() -> float:
-    """Of a product of two 1024 x 1024 matrices, a second."""
-    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
-    return 2 * 1024**3 / best(lambda: a @ b)
+def peak_flops(device: str) -> float:
+    """Of a product of two square matrices, a second."""
+    size = 1024 if device == "cpu" else 8192
+    a, b = torch.rand(size, size, device=device), torch.rand(size, size, device=device)
+    return 2 * size**3 / best(lambda: a @ b)
 
 
-def bandwidth() -> float:
+def bandwidth(device: str) -> float:
     """Bytes a second that are read or written, in a copy of 256 MB."""
-    source = torch.rand(64_000_000)
+    source = torch.rand(64_000_000, device=device)
     target = torch.empty_like(source)
     return 2 * FLOAT * len(source) / best(lambda: target.copy_(source))
 
@@ -60,8 +63,8 @@ def flops(workload: Workload) -> float:
     products = 3 * sum(encoder + decoder) - encoder[0]
     network = workload.model["network"]
     if workload.model["family"] == "contractive":
-        # The Jacobian, code rows an image through the first layer, and its gradients for both factors.
-        products += 3 * network["code"] * network["hidden"][-1] * math.prod(SHAPE)
+        # Of the Jacobian's norm, code rows an image by the first layer's Gram matrix, and that matrix's gradient.
+        products += 2 * network["code"] * network["hidden"][-1] ** 2
     return 2 * workload.batch * products
 
 

@@ -70,12 +70,12 @@ class Model(Reference):
         return {name: value, "total": value}
 
     def _contractive(self, images, noise, progress, training):
-        """||dh/dx||^2 = sum over c and f of (sum over j of W2[c, j] s1[j] W1[j, f] s2[c])^2, a matrix product an image."""
+        """||dh/dx||^2 = sum over c of |r_c W1|^2 s2[c]^2 with r_c = W2[c] s1, by W1's Gram matrix, which is less work."""
         first, tanh, second, sigmoid = self.encoder
         hidden = tanh(first(images))
         codes = sigmoid(second(hidden))
-        rows = (second.weight * (1 - hidden.square())[:, None]).flatten(0, 1) @ first.weight  # [batch * code, features]
-        norms = rows.square().sum(dim=1).view(len(images), -1)
+        rows = (second.weight * (1 - hidden.square())[:, None]).flatten(0, 1)  # [batch * code, hidden]
+        norms = (rows @ (first.weight @ first.weight.T) * rows).sum(dim=1).view(len(images), -1)
         extra = (norms * (codes * (1 - codes)).square()).sum(dim=1).mean()
         name, value = self._reconstruction(images, codes)
         return {name: value, "jacobian_squared": extra, "total": value + self.objective["weight"] * extra}
@@ -92,12 +92,12 @@ def write_model(workload: Workload, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(description))
 
 
-def noise(workload: Workload, batch: int) -> dict[str, Tensor]:
+def noise(workload: Workload, batch: Tensor) -> dict[str, Tensor]:
     """What the losses draw."""
     if workload.model["family"] == "variational":
-        return {"epsilon": torch.randn(batch, workload.model["network"]["code"])}
+        return {"epsilon": torch.randn(len(batch), workload.model["network"]["code"], device=batch.device)}
     if workload.model["family"] == "denoising":
-        return {"corruption": torch.rand(batch, 784)}
+        return {"corruption": torch.rand_like(batch)}
     return {}
 
 
@@ -107,9 +107,11 @@ def load(workload: Workload, folder: Path) -> Model:
     return model
 
 
-def steps(workload: Workload, folder: Path, images: Tensor, compiled: bool, fused: bool) -> Iterator[float]:
+def steps(
+    workload: Workload, folder: Path, images: Tensor, compile_mode: str | None, fused: bool, tf32: bool = False
+) -> Iterator[float]:
     """Makes one step each time it is advanced, and yields the loss; 0 where it only encodes."""
-    model = load(workload, folder)
+    model = load(workload, folder).to(images.device)
     batches = images.split(workload.batch)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, eps=1e-8, fused=fused)
 
@@ -120,15 +122,16 @@ def steps(workload: Workload, folder: Path, images: Tensor, compiled: bool, fuse
         with torch.no_grad():
             return model.encode(batch)
 
-    if compiled:
-        total, encode = torch.compile(total), torch.compile(encode)
+    if compile_mode is not None:
+        total, encode = (torch.compile(work, mode=compile_mode) for work in (total, encode))
     while True:
         for batch in batches:
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
             if workload.encodes:
-                encode(batch)
+                encode(batch).cpu()
                 yield 0.0
                 continue
-            loss = total(batch, noise(workload, len(batch)))
+            loss = total(batch, noise(workload, batch))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -72,7 +72,8 @@ impl Load {
         self.size
     }
 
-    fn batch<B: Backend>(&self, step: usize, device: &B::Device) -> Tensor<B, 2> {
+    /// The batch of a step, `[batch, features]`; after the last one the first comes again.
+    pub fn batch<B: Backend>(&self, step: usize, device: &B::Device) -> Tensor<B, 2> {
         let data = self.batches[step % self.batches.len()].clone();
         Tensor::from_data(data, device)
     }

@@ -11,6 +11,9 @@ use crate::commands;
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub(crate) struct Cli {
+    /// Compute with Burn's own operations alone, without the kernels for CPUs: slower, to compare with
+    #[arg(long, global = true)]
+    pub(crate) plain: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
