@@ -10,6 +10,7 @@ round, while Hourglass starts each round afresh: the losses shown are those of t
 
 import argparse
 import json
+import math
 import os
 import platform
 import shlex
@@ -30,44 +31,55 @@ from workloads import SHAPE, WORKLOADS, Workload, steps, write_model
 from check_export import read_images  # of scripts/pytorch, which workloads has made known
 
 WARM_UP_STEPS = 5
+GROUP_MILLISECONDS = 20
 IMAGES = 10_000
 MODES = {
     "eager": {"compile_mode": None, "fused": False},
     "eager, fused Adam": {"compile_mode": None, "fused": True},
     "compile, fused Adam": {"compile_mode": "default", "fused": True},
 }
-# Without TF32, so that both sides compute in float32; then as fast as it goes.
+# CUDA graphs of loss and gradients; the ratio is to the modes without TF32, so that both sides compute in float32.
 CUDA_MODES = MODES | {
-    "CUDA graphs, fused Adam": {"compile_mode": "reduce-overhead", "fused": True},
-    "CUDA graphs, fused Adam, TF32": {"compile_mode": "reduce-overhead", "fused": True, "tf32": True},
+    "compile with CUDA graphs, fused Adam": {"compile_mode": "reduce-overhead", "fused": True},
+    "compile with CUDA graphs, fused Adam, TF32": {"compile_mode": "reduce-overhead", "fused": True, "tf32": True},
 }
 
 
-def time_round(work: Iterator[float], count: int) -> dict[str, float]:
-    """Median milliseconds a step and the last loss."""
-    milliseconds, loss = [], 0.0
+def time_group(work: Iterator[Tensor], count: int) -> tuple[float, Tensor]:
+    """Milliseconds of a step, and what the last one gave."""
+    start = time.perf_counter()
     for _ in range(count):
-        start = time.perf_counter()
-        loss = next(work)
-        milliseconds.append(1e3 * (time.perf_counter() - start))
-    return {"step_ms": statistics.median(milliseconds), "loss": loss}
+        last = next(work)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return 1e3 * (time.perf_counter() - start) / count, last
 
 
-def prepare(workload: Workload, folder: Path, images: Tensor) -> dict[str, Iterator[float]]:
-    """The warmed-up trainings of every mode that runs on this machine."""
+def time_round(work: Iterator[Tensor], count: int, group: int) -> dict[str, float]:
+    """Median milliseconds a step over groups of steps, as `hourglass bench` has them, and the last loss."""
+    milliseconds = []
+    for done in range(0, count, group):
+        step, last = time_group(work, min(group, count - done))
+        milliseconds.append(step)
+    return {"step_ms": statistics.median(milliseconds), "loss": last.mean().item()}
+
+
+def prepare(workload: Workload, folder: Path, images: Tensor, device: str) -> dict[str, tuple[Iterator[Tensor], int]]:
+    """The warmed-up trainings of every mode that runs on this machine, each with the steps that are timed together."""
     ready = {}
-    for mode, options in (CUDA_MODES if images.is_cuda else MODES).items():
+    torch._dynamo.reset()  # what one workload has made it generalise is nothing to the next
+    for mode, options in (CUDA_MODES if device == "cuda" else MODES).items():
         if workload.encodes and options["fused"] and options["compile_mode"] is None:
             continue  # without an optimiser it is the mode before
         torch.manual_seed(0)
-        work = steps(workload, folder, images, **options)
+        work = steps(workload, folder, images, device, **options)
         try:
-            for _ in range(WARM_UP_STEPS):
-                next(work)
+            time_group(work, WARM_UP_STEPS - 1)
+            one, _ = time_group(work, 1)
         except Exception as error:  # torch.compile needs a C++ compiler, and fails in many ways without
             print(f"{workload.name} {mode}: not available ({type(error).__name__}: {error})", file=sys.stderr)
             continue
-        ready[mode] = work
+        ready[mode] = work, math.ceil(GROUP_MILLISECONDS / one)
     return ready
 
 
@@ -91,12 +103,13 @@ def measure(arguments: argparse.Namespace, workload: Workload, images: Tensor) -
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_model(workload, folder)
-        pixels = (images * 255).round().to(torch.uint8).cpu().numpy()
+        pixels = (images * 255).round().to(torch.uint8).numpy()
         np.save(folder / "images.npy", pixels.reshape(-1, *SHAPE[1:]))
-        trainings = prepare(workload, folder, images[: len(images) // workload.batch * workload.batch])
+        whole = images[: len(images) // workload.batch * workload.batch]
+        trainings = prepare(workload, folder, whole, arguments.device)
         for number in range(arguments.rounds):
-            for mode, work in trainings.items():
-                results.setdefault(f"PyTorch {mode}", []).append(time_round(work, workload.steps))
+            for mode, (work, group) in trainings.items():
+                results.setdefault(f"PyTorch {mode}", []).append(time_round(work, workload.steps, group))
             for backend in arguments.backends.split(","):
                 found = hourglass_round(command, workload, folder, backend, arguments.threads)
                 results.setdefault(f"Hourglass {backend}", []).append(found)
@@ -107,7 +120,7 @@ def measure(arguments: argparse.Namespace, workload: Workload, images: Tensor) -
 def rows(workload: Workload, results: dict[str, list[dict]]) -> list[str]:
     """The table's rows of a workload; the ratio is the fastest PyTorch mode's median by the contestant's."""
     medians = {name: statistics.median(found["step_ms"] for found in rounds) for name, rounds in results.items()}
-    fastest = min(median for name, median in medians.items() if name.startswith("PyTorch"))
+    fastest = min(median for name, median in medians.items() if name.startswith("PyTorch") and "TF32" not in name)
     lines = []
     for name, rounds in results.items():
         times = [found["step_ms"] for found in rounds]
@@ -135,8 +148,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    images = read_images(arguments.data)[:IMAGES].to(arguments.device)
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # in place of going on uncompiled, silently
+    images = read_images(arguments.data)[:IMAGES]
     chosen = [workload for workload in WORKLOADS if workload.name in (arguments.workloads or workload.name)]
     table, floors = [], []
     for workload in chosen:
@@ -148,7 +161,7 @@ def main() -> None:
     print("\n".join(table))
     print("\n| | what | batch | floor of the matrix products, ms | of the optimiser's memory, ms |\n|---|---|--:|--:|--:|")
     print("\n".join(floors))
-    where = torch.cuda.get_device_name() if images.is_cuda else processor()
+    where = torch.cuda.get_device_name() if arguments.device == "cuda" else processor()
     print(f"\n{arguments.rounds} rounds that take turns, {arguments.threads} threads each, {where}, {platform.system()}; "
           f"PyTorch {torch.__version__}, Python {platform.python_version()}. Losses: of the first round's last step.")
 

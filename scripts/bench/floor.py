@@ -24,7 +24,8 @@ def best(work, repetitions: int = 10) -> float:
 
 
 def peak_flops(device: str) -> float:
-    """Of a product of two square matrices, a second."""
+    """Of a product of two square float32 matrices, a second."""
+    torch.backends.cuda.matmul.allow_tf32 = False
     size = 1024 if device == "cpu" else 8192
     a, b = torch.rand(size, size, device=device), torch.rand(size, size, device=device)
     return 2 * size**3 / best(lambda: a @ b)
@@ -63,8 +64,8 @@ def flops(workload: Workload) -> float:
     products = 3 * sum(encoder + decoder) - encoder[0]
     network = workload.model["network"]
     if workload.model["family"] == "contractive":
-        # Of the Jacobian's norm, code rows an image by the first layer's Gram matrix, and that matrix's gradient.
-        products += 2 * network["code"] * network["hidden"][-1] ** 2
+        # Of the Jacobian's norm, code rows an image by the first layer's Gram matrix, and half of that symmetric matrix's gradient.
+        products += 1.5 * network["code"] * network["hidden"][-1] ** 2
     return 2 * workload.batch * products
 
 

@@ -10,12 +10,13 @@ multiplications, or of values to be kept, leads to expect. Memory is the most th
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -94,7 +95,7 @@ def measure(hourglass: str, point: Point, folder: Path) -> tuple[float, float]:
     command = [hourglass, "train", file, "--data", folder / "images.npy", "--out", folder / "run", "--backend", "flex", "--json"]
     out, peak = run([*command, "--set", "data.validation=0.0"], folder)
     seconds = json.loads(out)["seconds"]
-    subprocess.run(["rm", "-r", str(folder / "run")], check=True)
+    shutil.rmtree(folder / "run")
     return 1e3 * seconds, peak
 
 
@@ -114,8 +115,9 @@ def main() -> None:
     print("| | from | to | ms | exponent of time | expected | MB | exponent of memory | expected |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as name:
-        _, base = measure(arguments.hourglass, SMALLEST, Path(name))
         for line, (upper, lower) in zip(LINES, axes.T):
+            images = line.point(line.values[0]).images
+            _, base = measure(arguments.hourglass, replace(SMALLEST, images=images and 100), Path(name))
             rounds = [[measure(arguments.hourglass, line.point(value), Path(name)) for value in line.values]
                       for _ in range(arguments.rounds)]
             times = [statistics.median(found[i][0] for found in rounds) for i in range(len(line.values))]

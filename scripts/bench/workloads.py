@@ -75,7 +75,7 @@ class Model(Reference):
         hidden = tanh(first(images))
         codes = sigmoid(second(hidden))
         rows = (second.weight * (1 - hidden.square())[:, None]).flatten(0, 1)  # [batch * code, hidden]
-        norms = (rows @ (first.weight @ first.weight.T) * rows).sum(dim=1).view(len(images), -1)
+        norms = SymmetricNorms.apply(rows, first.weight).view(len(images), -1)
         extra = (norms * (codes * (1 - codes)).square()).sum(dim=1).mean()
         name, value = self._reconstruction(images, codes)
         return {name: value, "jacobian_squared": extra, "total": value + self.objective["weight"] * extra}
@@ -107,12 +107,28 @@ def load(workload: Workload, folder: Path) -> Model:
     return model
 
 
+class SymmetricNorms(torch.autograd.Function):
+    """r G r^T of each row with G = W W^T: its gradients need two products, where those of the factors one by one need three."""
+
+    @staticmethod
+    def forward(context, rows, weight):
+        products = rows @ (weight @ weight.T)
+        context.save_for_backward(rows, weight, products)
+        return (products * rows).sum(dim=1)
+
+    @staticmethod
+    def backward(context, outer):
+        rows, weight, products = context.saved_tensors
+        doubled = 2 * outer[:, None]
+        return products * doubled, (rows.T @ (rows * doubled)) @ weight
+
+
 def steps(
-    workload: Workload, folder: Path, images: Tensor, compile_mode: str | None, fused: bool, tf32: bool = False
-) -> Iterator[float]:
-    """Makes one step each time it is advanced, and yields the loss; 0 where it only encodes."""
-    model = load(workload, folder).to(images.device)
-    batches = images.split(workload.batch)
+    workload: Workload, folder: Path, images: Tensor, device: str, compile_mode: str | None, fused: bool, tf32: bool = False
+) -> Iterator[Tensor]:
+    """Makes one step each time it is advanced, with a batch from the computer's memory, and yields the loss, or the codes."""
+    model = load(workload, folder).to(device)
+    batches = [batch.pin_memory() if device == "cuda" else batch for batch in images.split(workload.batch)]
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, eps=1e-8, fused=fused)
 
     def total(batch, drawn):
@@ -123,16 +139,16 @@ def steps(
             return model.encode(batch)
 
     if compile_mode is not None:
-        total, encode = (torch.compile(work, mode=compile_mode) for work in (total, encode))
+        total, encode = (torch.compile(work, mode=compile_mode, dynamic=False) for work in (total, encode))
     while True:
         for batch in batches:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+            batch = batch.to(device, non_blocking=True)
             if workload.encodes:
-                encode(batch).cpu()
-                yield 0.0
+                yield encode(batch).cpu()
                 continue
             loss = total(batch, noise(workload, batch))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            yield loss.item()
+            yield loss.detach()

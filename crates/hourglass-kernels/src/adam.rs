@@ -19,7 +19,7 @@ pub(crate) const EPSILON: f32 = 1e-8;
 #[derive(Clone)]
 pub struct FusedAdam {
     /// What is added to the gradient for each unit of weight: weight decay as in Adam.
-    #[cfg_attr(not(feature = "cpu"), allow(dead_code))]
+    #[cfg_attr(not(feature = "cpu"), expect(dead_code))]
     penalty: f32,
     /// The share of the weights that a step takes away for each unit of learning rate: weight decay as in AdamW.
     decay: f64,
@@ -62,15 +62,19 @@ impl<B: Backend> SimpleOptimizer<B> for FusedAdam {
     ) -> (Tensor<B, D>, Option<AdamState<B, D>>) {
         let keep = 1.0 - rate * self.decay;
         #[cfg(feature = "cpu")]
-        if cpu::has_kernels(&weights) {
+        let (weights, gradient, state) = if cpu::has_kernels(&weights) {
             let step = cpu::AdamStep {
                 rate: rate as f32,
                 penalty: self.penalty,
                 keep: keep as f32,
             };
-            let (weights, state) = cpu::adam(&step, (weights, gradient, state));
-            return (weights, Some(state));
-        }
+            match cpu::adam(&step, (weights, gradient, state)) {
+                Ok((weights, state)) => return (weights, Some(state)),
+                Err(operands) => operands,
+            }
+        } else {
+            (weights, gradient, state)
+        };
         let weights = if keep == 1.0 { weights } else { weights * keep };
         self.unfused.step(rate, weights, gradient, state)
     }

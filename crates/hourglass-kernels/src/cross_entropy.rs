@@ -15,7 +15,7 @@ use crate::cpu::{self, primitive, tensor};
 pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
     #[cfg(feature = "cpu")]
     if cpu::has_kernels(&logits) && cpu::has_kernels(&images) {
-        let operands = [primitive(logits), primitive(images)];
+        let operands = [primitive(logits), primitive(images.detach())];
         return tensor(cpu::apply::<B, _, 2>(cpu::CrossEntropy, operands));
     }
     // softplus(l) = l - log sigmoid(l), of which Burn has value and gradient in one pass each.

@@ -185,3 +185,30 @@ fn layers_upon_layers_have_burns_gradients() {
         "ndarray",
     );
 }
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("threads").install(|| {
+            let both = [true, false].map(|is_halving| {
+                let operands = operands(is_halving, [128, 16, 32, 14, 14]);
+                gradients::<Autodiff<Flex>>(is_halving, operands)
+            });
+            both.concat()
+        })
+    };
+    assert!(with(1) == with(2) && with(2) == with(3));
+}
+
+#[test]
+fn an_empty_batch_has_empty_outputs() {
+    for is_halving in [true, false] {
+        let operands = operands(is_halving, [0, 2, 3, 4, 6]);
+        let [y, x, weight, bias] = gradients::<Autodiff<Flex>>(is_halving, operands.clone());
+        assert!(y.is_empty() && x.is_empty());
+        assert!(weight.iter().chain(&bias).all(|&value| value == 0.0));
+        let features = if is_halving { 3 * 2 * 3 } else { 3 * 8 * 12 };
+        assert_eq!(convolve::<Flex>(is_halving, operands).dims(), [0, features]);
+    }
+}

@@ -5,7 +5,9 @@ use burn::optim::{AdamState, SimpleOptimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use hourglass_kernels::{FusedAdam, cross_entropy, keep_largest, without_kernels};
+use hourglass_kernels::{
+    FusedAdam, cross_entropy, keep_largest, on_workers, relu, without_kernels,
+};
 
 /// More than a chunk, and no multiple of a vector.
 const SHAPE: [usize; 2] = [41, 131];
@@ -210,4 +212,56 @@ fn the_largest_values_are_those_of_burns_operations() {
         assert_eq!(kept_and_gradient::<Autodiff<Flex>>(k), expected);
         assert_eq!(kept_and_gradient::<Autodiff<NdArray>>(k), expected);
     }
+}
+
+#[test]
+fn gradients_go_to_what_is_tracked_and_to_nothing_else() {
+    let images = wave(0.7, 0.0, 1.0);
+    let inputs = matrix::<Autodiff<Flex>>(&images).require_grad();
+    // Tracked, but the cross-entropy is a constant of its images.
+    let targets = inputs.clone() * 0.5;
+    let logits = matrix::<Autodiff<Flex>>(&wave(1.3, -5.0, 5.0));
+    let value = cross_entropy(logits, targets.clone()).sum() + targets.sum();
+    let gradients = value.backward();
+    let found = values(inputs.grad(&gradients).expect("a gradient"));
+    assert!(found.iter().all(|&gradient| gradient == 0.5));
+}
+
+#[test]
+fn expanded_tensors_are_taken() {
+    let row = Tensor::<Flex, 2>::from_floats([[0.5, -1.0, 2.0]], &Default::default());
+    let expanded: Tensor<Flex, 2> = row.clone().expand([4, 3]);
+    let found = values(cross_entropy(expanded.clone(), expanded.clone()));
+    let one = values(cross_entropy(row.clone(), row.clone()));
+    assert_eq!(found, one.repeat(4));
+    assert_eq!(values(relu(expanded)), [0.5, 0.0, 2.0].repeat(4));
+}
+
+#[test]
+fn a_closed_unit_passes_no_gradient_however_large() {
+    let x = Tensor::<Autodiff<Flex>, 1>::from_floats([-1.0, 2.0], &Default::default());
+    let x = x.require_grad();
+    let outer = Tensor::from_floats([f32::INFINITY, 3.0], &Default::default());
+    let gradients = (relu(x.clone()) * outer).sum().backward();
+    assert_eq!(values(x.grad(&gradients).expect("a gradient")), [0.0, 3.0]);
+}
+
+#[test]
+fn steps_of_several_threads_take_turns() {
+    let step = || {
+        let logits = matrix::<Autodiff<Flex>>(&wave(1.3, -5.0, 5.0)).require_grad();
+        let images = matrix(&wave(0.7, 0.0, 1.0));
+        let value = cross_entropy(relu(logits.clone()), images).sum();
+        values(logits.grad(&value.backward()).expect("a gradient"))
+    };
+    let expected = step();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert!(on_workers::<Autodiff<Flex>, _>(step) == expected);
+                }
+            });
+        }
+    });
 }

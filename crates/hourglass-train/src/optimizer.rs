@@ -41,7 +41,18 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
         }
     }
 
-    pub(crate) fn step(&mut self, learning_rate: f64, model: M, gradients: GradientsParams) -> M {
+    /// The model after a step by the gradients, cut down to the norm that the recipe allows.
+    pub(crate) fn step(
+        &mut self,
+        config: &TrainingConfig,
+        learning_rate: f64,
+        model: M,
+        gradients: GradientsParams,
+    ) -> M {
+        let gradients = match config.clip {
+            Some(largest) => clip_by_norm(&model, gradients, largest),
+            None => gradients,
+        };
         match self {
             Self::Adam(optimizer) => optimizer.step(learning_rate, model, gradients),
             Self::Sgd(optimizer) => optimizer.step(learning_rate, model, gradients),
@@ -87,7 +98,7 @@ pub(crate) fn record_from_bytes<B: Backend, R: Record<B>>(
 
 /// Scales the gradient down so that its norm over all parameters is at most `largest`. Burn's own clipping is by
 /// parameter.
-pub(crate) fn clip_by_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
+fn clip_by_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
     model: &M,
     gradients: GradientsParams,
     largest: f64,

@@ -92,10 +92,11 @@ pub fn time_training<B: AutodiffBackend>(
     let step = |step: usize| {
         let before = model.take().expect("put back after every step");
         let images = load.batch::<B>(step, device);
-        let context = StepContext::train(0, step as u64, 1);
+        // As at the beginning of a training: schedules have not moved yet.
+        let context = StepContext::train(0, step as u64, u64::MAX);
         let loss = before.loss(images, &context).total;
         let gradients = GradientsParams::from_grads(loss.backward(), &before);
-        model = Some(optimizer.step(config.learning_rate, before, gradients));
+        model = Some(optimizer.step(config, config.learning_rate, before, gradients));
         last = Some(loss.inner());
     };
     let (times, steps) = timed::<B>(step, budget, device);

@@ -35,10 +35,16 @@ impl Operation<1> for Activation {
     ) -> [Option<FloatTensor<C>>; 1] {
         let mut outer = Matrix::<C>::new(outer).laid_like(&y);
         match self {
-            Self::Relu => times_slopes(&mut outer, &y, |y| if y == 0.0 { 0.0 } else { 1.0 }),
-            Self::Tanh => times_slopes(&mut outer, &y, |y| 1.0 - y * y),
-            Self::Sigmoid => times_slopes(&mut outer, &y, |y| y * (1.0 - y)),
-            Self::Elu => times_slopes(&mut outer, &y, |y| if y > 0.0 { 1.0 } else { y + 1.0 }),
+            Self::Relu => pass(
+                &mut outer,
+                &y,
+                |outer, y| if y == 0.0 { 0.0 } else { outer },
+            ),
+            Self::Tanh => pass(&mut outer, &y, |outer, y| outer * (1.0 - y * y)),
+            Self::Sigmoid => pass(&mut outer, &y, |outer, y| outer * (y * (1.0 - y))),
+            Self::Elu => pass(&mut outer, &y, |outer, y| {
+                outer * if y > 0.0 { 1.0 } else { y + 1.0 }
+            }),
         }
         [Some(outer.into_tensor())]
     }
@@ -50,11 +56,11 @@ fn map<C: Cpu>(matrix: &mut Matrix<C>, function: impl Fn(f32) -> f32 + Sync) {
     chunks.for_each(|chunk| vectorised(|| chunk.iter_mut().for_each(|x| *x = function(*x))));
 }
 
-/// The gradient of what comes after, times the slope that belongs to each value.
-fn times_slopes<C: Cpu>(
+/// Each gradient of what comes after becomes that of x, by the value that belongs to it.
+fn pass<C: Cpu>(
     outer: &mut Matrix<C>,
     values: &Matrix<C>,
-    slope: impl Fn(f32) -> f32 + Sync,
+    gradient: impl Fn(f32, f32) -> f32 + Sync,
 ) {
     outer
         .values_mut()
@@ -62,7 +68,7 @@ fn times_slopes<C: Cpu>(
         .zip(values.values().par_chunks(CHUNK))
         .for_each(|(outer, values)| {
             let elements = outer.iter_mut().zip(values);
-            vectorised(|| elements.for_each(|(outer, &value)| *outer *= slope(value)));
+            vectorised(|| elements.for_each(|(outer, &value)| *outer = gradient(*outer, value)));
         });
 }
 

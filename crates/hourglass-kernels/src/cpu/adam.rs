@@ -23,22 +23,22 @@ pub(crate) struct AdamStep {
 /// Weights, gradient and state.
 type Operands<B, const D: usize> = (Tensor<B, D>, Tensor<B, D>, Option<AdamState<B, D>>);
 
-/// The weights and the state after a step, on a backend that has kernels.
+/// The weights and the state after a step; the operands where there is no kernel for them, as for those that are tracked.
 pub(crate) fn adam<B: Backend, const D: usize>(
     step: &AdamStep,
     operands: Operands<B, D>,
-) -> (Tensor<B, D>, AdamState<B, D>) {
+) -> Result<(Tensor<B, D>, AdamState<B, D>), Operands<B, D>> {
     #[cfg(feature = "flex")]
     let operands = match adam_on::<B, burn_flex::Flex, D>(step, operands) {
-        Ok(after) => return after,
+        Ok(after) => return Ok(after),
         Err(operands) => operands,
     };
     #[cfg(feature = "ndarray")]
     let operands = match adam_on::<B, burn_ndarray::NdArray, D>(step, operands) {
-        Ok(after) => return after,
+        Ok(after) => return Ok(after),
         Err(operands) => operands,
     };
-    unreachable!("{:?} are of a backend without kernels", operands.0)
+    Err(operands)
 }
 
 /// The step where `B` is `C`; else the operands.

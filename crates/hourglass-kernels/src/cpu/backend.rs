@@ -61,10 +61,15 @@ mod ndarray {
 
     impl Cpu for NdArray {
         fn contiguous(tensor: NdArrayTensor) -> NdArrayTensor {
-            let array = shared(tensor);
-            match array.is_standard_layout() {
-                true => array.into(),
-                false => array.as_standard_layout().into_shared().into(),
+            if Self::is_contiguous(&tensor) {
+                return tensor;
+            }
+            match tensor {
+                NdArrayTensor::F32(storage) => {
+                    let array = storage.into_shared();
+                    array.as_standard_layout().into_shared().into()
+                }
+                _ => unreachable!("{NOT_SINGLE}"),
             }
         }
 
@@ -99,11 +104,4 @@ mod ndarray {
     }
 
     const NOT_SINGLE: &str = "kernels are for single precision";
-
-    fn shared(tensor: NdArrayTensor) -> SharedArray<f32> {
-        match tensor {
-            NdArrayTensor::F32(storage) => storage.into_shared(),
-            _ => unreachable!("{NOT_SINGLE}"),
-        }
-    }
 }

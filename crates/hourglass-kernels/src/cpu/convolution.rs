@@ -50,7 +50,12 @@ impl Operation<3> for Convolution {
 
     fn forward<C: Cpu>(self, [x, weight, bias]: [FloatTensor<C>; 3]) -> (FloatTensor<C>, State<C>) {
         let [channels, height, width] = self.shape;
-        let batch = x.shape()[0];
+        let [batch, features] = x.shape().dims();
+        assert_eq!(
+            features,
+            channels * height * width,
+            "x is of images of that shape"
+        );
         let weight_shape = weight.shape();
         let rows = [weight_shape[0], weight_shape[1] * TAPS];
         let weight = C::contiguous(C::float_reshape(weight, Shape::from(rows)));
@@ -59,7 +64,7 @@ impl Operation<3> for Convolution {
         let x = Matrix::<C>::new(x).into_columns(); // [features, batch]
         let (inputs, y) = match self.direction {
             Direction::Halving => {
-                let places = height / 2 * (width / 2) * batch;
+                let places = (height / 2) * (width / 2) * batch;
                 let columns = columns(C::values(&x), self.shape, batch);
                 let columns = C::from_values(columns, [channels * TAPS, places]);
                 let biases = bias
@@ -76,15 +81,15 @@ impl Operation<3> for Convolution {
                 (x, scatter(&columns, outputs, batch, bias))
             }
         };
-        let features = y.len().checked_div(batch).unwrap_or_default();
-        let y = Matrix::<C>::of_columns(C::from_values(y, [features, batch]));
+        let [outputs, height, width] = self.outputs(&weight_shape);
+        let y = C::from_values(y, [outputs * height * width, batch]);
         let state = State {
             inputs,
             weight,
             weight_shape,
             batch,
         };
-        (y.into_tensor(), state)
+        (Matrix::<C>::of_columns(y).into_tensor(), state)
     }
 
     fn backward<C: Cpu>(
@@ -102,17 +107,18 @@ impl Operation<3> for Convolution {
         let [channels, height, width] = self.shape;
         let outer = Matrix::<C>::new(outer).into_columns(); // [features, batch]
         let values = C::values(&outer);
-        let (outputs, shape) = match self.direction {
-            Direction::Halving => (weight_shape[0], [height / 2, width / 2]),
-            Direction::Doubling => (weight_shape[1], [2 * height, 2 * width]),
-        };
+        let shape = self.outputs(&weight_shape);
+        let outputs = shape[0];
         let bias = of_bias.then(|| {
-            let maps = values.par_chunks_exact((values.len() / outputs).max(1));
+            let size = values.len() / outputs;
+            let maps = (0..outputs)
+                .into_par_iter()
+                .map(|map| &values[map * size..][..size]);
             C::from_values(maps.map(sum).collect(), [outputs])
         });
         let columns = match self.direction {
             Direction::Halving => None,
-            Direction::Doubling => Some(columns(values, [outputs, shape[0], shape[1]], batch)),
+            Direction::Doubling => Some(columns(values, shape, batch)),
         };
         let values = columns.as_deref().unwrap_or(values);
         let rows = match self.direction {
@@ -140,6 +146,17 @@ impl Operation<3> for Convolution {
             Matrix::<C>::of_columns(gradient).into_tensor()
         });
         [of_x, of_weight, bias]
+    }
+}
+
+impl Convolution {
+    /// The shape of the outputs: channels, height, width.
+    fn outputs(self, weight: &Shape) -> [usize; 3] {
+        let [_, height, width] = self.shape;
+        match self.direction {
+            Direction::Halving => [weight[0], height / 2, width / 2],
+            Direction::Doubling => [weight[1], 2 * height, 2 * width],
+        }
     }
 }
 

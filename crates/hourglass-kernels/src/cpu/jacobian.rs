@@ -27,6 +27,7 @@ impl Operation<2> for ScaledRows {
         let operands = operands.map(|operand| Matrix::<C>::new(operand).into_rows());
         let [count, width] = operands[0].shape().dims();
         let batch = operands[1].shape()[0];
+        assert_eq!(width, operands[1].shape()[1], "a factor for each column");
         let (rows, factors) = (C::values(&operands[0]), C::values(&operands[1]));
         let mut scaled = vec![0.0; batch * count * width];
         scaled

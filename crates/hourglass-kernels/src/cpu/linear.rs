@@ -1,6 +1,5 @@
 //! Linear layers and matrix products.
 
-use burn::tensor::TensorMetadata;
 use burn::tensor::ops::FloatTensor;
 use faer::{Accum, MatRef};
 
@@ -39,12 +38,12 @@ impl Operation<3> for Linear {
         outer: FloatTensor<C>,
         [of_x, of_weight, of_bias]: [bool; 3],
     ) -> [Option<FloatTensor<C>>; 3] {
-        let bias = of_bias.then(|| {
-            let columns = outer.shape()[1];
-            let outer = C::contiguous(outer.clone());
-            C::from_values(column_sums(C::values(&outer), columns), [columns])
-        });
         let outer = Matrix::<C>::new(outer);
+        let bias = of_bias.then(|| {
+            let columns = outer.view().ncols();
+            let rows = outer.clone().into_rows();
+            C::from_values(column_sums(C::values(&rows), columns), [columns])
+        });
         let (x, weight, outer) = (x.view(), weight.view(), outer.view());
         let of_weight = of_weight.then(|| match self.is_tied {
             true => matrix_product::<C>(outer.transpose(), x),

@@ -22,7 +22,7 @@ pub(crate) trait Operation<const N: usize>: Debug + Copy + Send + 'static {
     /// The function's value.
     fn forward<C: Cpu>(self, operands: [FloatTensor<C>; N]) -> (FloatTensor<C>, Self::State<C>);
 
-    /// The gradients for the operands, given that for the value; those that are not wanted may be left out.
+    /// The gradients for the operands, given that for the value: at least of those that are wanted, which are the tracked ones.
     fn backward<C: Cpu>(
         self,
         state: Self::State<C>,

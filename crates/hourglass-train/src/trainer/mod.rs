@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, FinishedPhase, State};
 use crate::evaluation::mean_terms;
-use crate::optimizer::{AnyOptimizer, clip_by_norm, record_from_bytes, record_to_bytes};
+use crate::optimizer::{AnyOptimizer, record_from_bytes, record_to_bytes};
 use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
 use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
@@ -479,12 +479,9 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         let examples = self.plan.examples(&self.below, batch, self.device);
         let examples = Examples::constant(examples);
         let output = TrainStep::step(&self.trainee, StepInput { examples, context });
-        let gradients = match config.clip {
-            Some(largest) => clip_by_norm(&self.trainee, output.grads, largest),
-            None => output.grads,
-        };
         let rate = config.learning_rate * config.schedule.factor(self.step, self.steps);
-        self.trainee = self.optimizer.step(rate, self.trainee, gradients);
+        let (optimizer, trainee) = (&mut self.optimizer, self.trainee);
+        self.trainee = optimizer.step(config, rate, trainee, output.grads);
         let StepOutput { names, values } = output.item;
         self.terms.push(self.step, batch.len(), names, values);
         self.step += 1;

@@ -8,12 +8,13 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
+use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
 use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_training};
 use hourglass_train::{Recipe, TrainingConfig, shape_of};
 use serde_json::json;
 
-use super::{open_data, recipe_of};
+use super::{check_parity, open_data, recipe_of};
 use crate::backend::{BackendName, Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, LocationArguments};
 use crate::recipes;
@@ -21,7 +22,7 @@ use crate::recipes;
 /// Measure how fast a model trains and encodes on each backend here
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass bench variational\n  hourglass bench conv --data mnist --batch 512 --backend flex\n  hourglass bench runs/variational-1 --seconds 10 --json\n\nA training step is loss, gradients and optimiser; encoding takes images from the computer's memory and brings the codes back. Times are medians after a few steps of warming up; the images are ready beforehand. Software adapters are measured only if they are asked for by --backend wgpu."
+    after_help = "Examples:\n  hourglass bench variational\n  hourglass bench conv --data mnist --batch 512 --backend flex\n  hourglass bench runs/variational-1 --seconds 10 --json\n\nA training step is loss, gradients and optimiser, as at the beginning of the recipe's training of the whole model; encoding takes images from the computer's memory and brings the codes back. Times are medians after a few steps of warming up; the images are ready beforehand. Software adapters are measured only if they are asked for by --backend wgpu."
 )]
 pub(crate) struct Arguments {
     /// A recipe, by name or a .toml file, or the directory of a model
@@ -81,22 +82,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         BackendName::Auto if arguments.device.device.is_none() => Chosen::all(),
         _ => vec![Chosen::from_arguments(&arguments.device)?],
     };
+    let several = backends.len() > 1;
     let mut all = Vec::new();
     for backend in backends {
         eprintln!("measuring {}: {}", backend.name(), backend.adapter());
-        let (training, encoding) = backend.run(Measure {
+        let measured = backend.run(Measure {
             subject: &subject,
             config: &config,
             images: &images,
             load: &load,
             work: &arguments.work,
             budget,
-        })?;
-        all.push(Measured {
-            backend,
-            training,
-            encoding,
         });
+        match measured {
+            Ok((training, encoding)) => all.push(Measured {
+                backend,
+                training,
+                encoding,
+            }),
+            // The others can still be measured.
+            Err(error) if several => eprintln!("{}: {error:#}", backend.name()),
+            Err(error) => return Err(error),
+        }
     }
     match arguments.json {
         true => println!("{}", to_json(arguments, &load, &all)),
@@ -129,6 +136,13 @@ impl Subject {
                 .map(|recipe| recipe.training),
         };
         recipe.unwrap_or_default()
+    }
+
+    fn model_config(&self) -> Result<ModelConfig> {
+        Ok(match self {
+            Self::Recipe(recipe) => recipe.model.clone(),
+            Self::Saved(saved) => saved.description()?.model,
+        })
     }
 
     fn check_shape(&self, images: &Subset, data: &str) -> Result<()> {
@@ -166,15 +180,18 @@ impl Task for Measure<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _parity: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Self::Output {
-        let model = match self.subject {
+        let load = || match self.subject {
             Subject::Recipe(recipe) => {
                 let shape = shape_of(self.images);
-                recipe.model.init::<B>(shape, recipe.run.seed, device)?
+                Ok(recipe.model.init::<B>(shape, recipe.run.seed, device)?)
             }
-            Subject::Saved(saved) => saved.load::<B>(device)?,
+            Subject::Saved(saved) => Ok(saved.load::<B>(device)?),
         };
+        let (config, sizes) = (self.subject.model_config()?, [self.load.batch_size()]);
+        check_parity(parity, load, &config, None, self.images, &sizes, device)?;
+        let model = load()?;
         let asked = |work| self.work.contains(&work);
         let encoding =
             asked(Work::Encoding).then(|| time_encoding(&model, self.load, self.budget, device));
@@ -193,7 +210,9 @@ fn to_json(arguments: &Arguments, load: &Load, all: &[Measured]) -> serde_json::
             "encoding": measured.encoding,
         })
     });
+    let name = |work| fastest(all, work).map(|(name, _)| name);
     json!({
+        "fastest": {"training": name(Work::Training), "encoding": name(Work::Encoding)},
         "model": arguments.model,
         "data": arguments.data,
         "batch": load.batch_size(),
@@ -234,25 +253,34 @@ fn to_text(arguments: &Arguments, load: &Load, all: &[Measured]) -> String {
     text + &recommendation(all)
 }
 
-/// The backend to take, where there is a choice.
+/// The fastest backend of a work, and how many times as fast as the next it is; none where there is no choice.
+fn fastest(all: &[Measured], work: Work) -> Option<(&'static str, f64)> {
+    let found = all.iter().filter_map(|measured| {
+        let found = match work {
+            Work::Training => measured.training,
+            Work::Encoding => measured.encoding,
+        };
+        Some((measured.backend.name(), found?.images_per_second))
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let [(name, rate), (_, next), ..] = found[..] else {
+        return None;
+    };
+    Some((name, rate / next))
+}
+
+/// The backends to take, where there is a choice.
 fn recommendation(all: &[Measured]) -> String {
-    let rate = |measured: &Measured| {
-        let found = measured.training.or(measured.encoding);
-        found.map_or(0.0, |found| found.images_per_second)
-    };
-    let best = all.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)));
-    let Some(best) = best.filter(|_| all.len() > 1) else {
-        return String::new();
-    };
-    let others = all.iter().map(rate).filter(|&other| other < rate(best));
-    let next = others.fold(0.0, f64::max);
-    let name = best.backend.name();
-    match next > 0.0 {
-        true => format!(
-            "\nTake --backend {name}: {:.1} times the next.\n",
-            rate(best) / next
-        ),
-        false => format!("\nTake --backend {name}.\n"),
+    let mut text = String::new();
+    for (work, what) in [(Work::Training, "training"), (Work::Encoding, "encoding")] {
+        if let Some((name, times)) = fastest(all, work) {
+            text += &format!("\nFor {what} take --backend {name}: {times:.2} times the next.");
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => text + "\n",
     }
 }
 
