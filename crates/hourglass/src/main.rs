@@ -5,6 +5,7 @@ mod backend;
 mod card;
 mod cli;
 mod commands;
+mod images;
 mod progress;
 mod recipes;
 mod report;

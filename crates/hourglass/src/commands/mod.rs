@@ -15,7 +15,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::backend::AutodiffBackend;
-use hourglass_data::{Locations, Splits, Subset};
+use hourglass_data::{Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
 use hourglass_train::{DataConfig, Recipe};
@@ -34,11 +34,6 @@ pub(crate) fn training_images(
         None => all,
     };
     Ok(all.split_validation(data.validation, seed)?)
-}
-
-/// Opens the data of a recipe.
-pub(crate) fn open_data(name: &str, locations: &Locations) -> Result<Splits> {
-    Ok(hourglass_data::open(name, locations)?)
 }
 
 /// Refuses to write over a file, unless it is forced to.
