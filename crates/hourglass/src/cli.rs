@@ -25,7 +25,12 @@ pub(crate) enum Command {
     Import(commands::import::Arguments),
     Card(commands::card::Arguments),
     Models(commands::models::Arguments),
+    Reconstruct(commands::reconstruct::Arguments),
+    Denoise(commands::denoise::Arguments),
+    Inpaint(commands::inpaint::Arguments),
     Sample(commands::sample::Arguments),
+    Interpolate(commands::interpolate::Arguments),
+    Traverse(commands::traverse::Arguments),
     /// List, fetch and describe data sets
     Data {
         #[command(subcommand)]

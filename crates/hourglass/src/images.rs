@@ -1,6 +1,7 @@
 //! Opening images, with progress and a report on stderr.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -74,6 +75,44 @@ pub(crate) fn model_images(
             "--split validation: expected train or test; which images are held out is a choice of the training, whose own `hourglass evaluate` measures"
         ),
     }))
+}
+
+/// One image in the model's shape, values in [0, 1]: an image file, or `test:17` or `train:17` of `data`.
+pub(crate) fn one_image(
+    description: &Description,
+    image: &str,
+    data: Option<&str>,
+    locations: &Locations,
+    how: ImageArguments,
+) -> Result<Vec<f32>> {
+    let numbered = image.split_once(':').and_then(|(split, number)| {
+        let split = split.parse().ok()?;
+        Some((split, number.parse::<usize>().ok()?))
+    });
+    let (images, number) = match numbered {
+        Some((split, number)) if !Path::new(image).exists() => {
+            let images = model_images(description, data, Some(split), locations, how)?;
+            (images, number)
+        }
+        _ if Path::new(image).is_file() => (
+            model_images(description, Some(image), None, locations, how)?,
+            0,
+        ),
+        _ => bail!(
+            "{image}: expected an image file, or test:NUMBER or train:NUMBER of a data set, found neither"
+        ),
+    };
+    let Some(&index) = images.indices().get(number) else {
+        bail!(
+            "{image}: expected a number below {}, the number of images",
+            images.len()
+        );
+    };
+    let pixels = images.dataset().image(index as usize);
+    Ok(pixels
+        .iter()
+        .map(|&pixel| f32::from(pixel) / 255.0)
+        .collect())
 }
 
 /// The shape of a model's images.

@@ -54,7 +54,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(arguments) => commands::import::run(&arguments)?,
         Command::Card(arguments) => commands::card::run(&arguments)?,
         Command::Models(arguments) => commands::models::run(&arguments)?,
+        Command::Reconstruct(arguments) => commands::reconstruct::run(&arguments)?,
+        Command::Denoise(arguments) => commands::denoise::run(&arguments)?,
+        Command::Inpaint(arguments) => commands::inpaint::run(&arguments)?,
         Command::Sample(arguments) => commands::sample::run(&arguments)?,
+        Command::Interpolate(arguments) => commands::interpolate::run(&arguments)?,
+        Command::Traverse(arguments) => commands::traverse::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,
     }

@@ -3,13 +3,20 @@
 pub(crate) mod card;
 pub(crate) mod compare;
 pub(crate) mod data;
+pub(crate) mod denoise;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod inpaint;
+pub(crate) mod interpolate;
 pub(crate) mod models;
+pub(crate) mod picture;
+pub(crate) mod reconstruct;
+pub(crate) mod restoration;
 pub(crate) mod sample;
 pub(crate) mod train;
+pub(crate) mod traverse;
 
 use std::path::Path;
 
