@@ -7,6 +7,7 @@
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatRef, Side, get_global_parallelism};
+use hourglass_train::Progress;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -39,7 +40,7 @@ impl Default for MixtureOptions {
             components: 10,
             seed: 0,
             steps: 100,
-            tolerance: 1e-4,
+            tolerance: 1e-3,
             regularisation: 1e-4,
         }
     }
@@ -101,7 +102,7 @@ pub struct MixtureFit {
 type Points<'a> = MatRef<'a, f64>;
 
 impl Mixture {
-    /// Fits a mixture to points.
+    /// Fits a mixture to points; `progress` is told of each step.
     ///
     /// # Errors
     /// When there are too few points, or not all are finite.
@@ -112,6 +113,7 @@ impl Mixture {
         points: &[f64],
         dimensions: usize,
         options: &MixtureOptions,
+        progress: Progress<'_>,
     ) -> Result<MixtureFit, MixtureError> {
         let count = points.len() / dimensions.max(1);
         let components = options.components.max(1);
@@ -149,6 +151,7 @@ impl Mixture {
             let raised = objective - objectives.last().copied().unwrap_or(f64::NEG_INFINITY);
             log_likelihoods.push(log_likelihood);
             objectives.push(objective);
+            progress("fitting a mixture, step", objectives.len(), options.steps);
             if raised < options.tolerance || objectives.len() > options.steps {
                 return Ok(MixtureFit {
                     mixture,
@@ -230,12 +233,10 @@ impl Mixture {
         points
     }
 
-    /// The weight of each component.
-    pub fn weights(&self) -> Vec<f64> {
-        self.components
-            .iter()
-            .map(|component| component.weight)
-            .collect()
+    /// The mean of a component, and the lower triangle L of its covariance L L^T.
+    pub(crate) fn component(&self, index: usize) -> (&[f64], MatRef<'_, f64>) {
+        let component = &self.components[index];
+        (&component.mean, component.factor.as_ref())
     }
 }
 
@@ -415,6 +416,14 @@ mod tests {
             .collect()
     }
 
+    fn fit(
+        points: &[f64],
+        dimensions: usize,
+        options: &MixtureOptions,
+    ) -> Result<MixtureFit, MixtureError> {
+        Mixture::fit(points, dimensions, options, &mut |_, _, _| {})
+    }
+
     fn options(components: usize) -> MixtureOptions {
         MixtureOptions {
             components,
@@ -428,7 +437,7 @@ mod tests {
         let points = two_clouds(500);
         let count = 500.0;
         let regularisation = 0.0;
-        let fit = Mixture::fit(
+        let fit = fit(
             &points,
             2,
             &MixtureOptions {
@@ -468,7 +477,7 @@ mod tests {
         let points = two_clouds(400);
         for components in 2..6 {
             for seed in 0..4 {
-                let fit = Mixture::fit(
+                let fit = fit(
                     &points,
                     2,
                     &MixtureOptions {
@@ -486,7 +495,7 @@ mod tests {
                     regularisation: 0.0,
                     ..options(components)
                 };
-                let fit = Mixture::fit(&points, 2, &unregularised).expect("a fit");
+                let fit = fit(&points, 2, &unregularised).expect("a fit");
                 for pair in fit.log_likelihoods.windows(2) {
                     assert!(pair[1] >= pair[0] - 1e-9, "{components} {seed}: {pair:?}");
                 }
@@ -496,7 +505,7 @@ mod tests {
 
     #[test]
     fn two_clouds_are_found_and_drawn_from() {
-        let fit = Mixture::fit(&two_clouds(2000), 2, &options(2)).expect("a fit");
+        let fit = fit(&two_clouds(2000), 2, &options(2)).expect("a fit");
         let mut components = fit.mixture.components.clone();
         components.sort_by(|left, right| left.weight.total_cmp(&right.weight));
         assert!((components[0].weight - 0.25).abs() < 0.01);
@@ -507,7 +516,7 @@ mod tests {
 
         let drawn = fit.mixture.sample(4000, 1);
         assert_eq!(drawn, fit.mixture.sample(4000, 1));
-        let again = Mixture::fit(&drawn, 2, &options(2)).expect("a fit");
+        let again = fit(&drawn, 2, &options(2)).expect("a fit");
         let mut found = again.mixture.components;
         found.sort_by(|left, right| left.weight.total_cmp(&right.weight));
         for (found, expected) in found.iter().zip(&components) {
@@ -523,7 +532,7 @@ mod tests {
 
     #[test]
     fn points_that_coincide_have_a_mixture_and_bad_ones_an_error() {
-        let fit = Mixture::fit(&[3.0; 20], 2, &options(3)).expect("a fit");
+        let fit = fit(&[3.0; 20], 2, &options(3)).expect("a fit");
         assert!(
             fit.mixture
                 .sample(10, 0)
@@ -531,11 +540,11 @@ mod tests {
                 .all(|value| (value - 3.0).abs() < 0.1)
         );
         assert!(matches!(
-            Mixture::fit(&[1.0; 4], 2, &options(3)),
+            fit(&[1.0; 4], 2, &options(3)),
             Err(MixtureError::TooFew { .. })
         ));
         assert!(matches!(
-            Mixture::fit(&[f64::NAN; 4], 2, &options(1)),
+            fit(&[f64::NAN; 4], 2, &options(1)),
             Err(MixtureError::NotFinite(_))
         ));
     }

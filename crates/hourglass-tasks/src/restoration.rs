@@ -35,6 +35,19 @@ pub struct Restored {
 
 /// A way to restore images.
 pub trait Restore {
+    /// Called once, before the first batch.
+    ///
+    /// # Errors
+    /// When what is needed can't be made.
+    fn prepare<B: AutodiffBackend>(
+        &mut self,
+        _model: &Model<B>,
+        _device: &B::Device,
+        _progress: Progress<'_>,
+    ) -> Result<(), RestoreError> {
+        Ok(())
+    }
+
     /// Restores the images with these indices in their dataset, batch number `batch`.
     ///
     /// # Shapes
@@ -152,6 +165,9 @@ pub enum RestoreError {
     /// What was made can't be kept.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The distribution of codes can't be fitted.
+    #[error(transparent)]
+    Prior(#[from] crate::MixtureError),
     /// The model gives no numbers.
     #[error(
         "image {image}: expected finite values, found {value}; the weights are damaged, or the training has diverged"
@@ -215,12 +231,13 @@ impl Errors {
 pub fn restore_images<B: AutodiffBackend>(
     model: &Model<B>,
     images: &Subset,
-    how: &impl Restore,
+    how: &mut impl Restore,
     device: &B::Device,
     (truth, shown): (bool, usize),
     keep: &mut dyn FnMut(u32, &[f32]) -> io::Result<()>,
     progress: Progress<'_>,
 ) -> Result<Outcome, RestoreError> {
+    how.prepare(model, device, progress)?;
     let features = images.dataset().features();
     let [mut model_errors, mut baseline_errors] = [Errors::default(), Errors::default()];
     let mut outcome = Outcome {

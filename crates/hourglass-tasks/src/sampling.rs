@@ -4,6 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_kernels::keep_largest;
 use hourglass_models::{Autoencoder, Model, Selection};
+use hourglass_train::Progress;
 use hourglass_train::pca::Pca;
 
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
@@ -32,7 +33,12 @@ impl CodeMixture {
     ///
     /// # Shapes
     /// - codes: `[images, code]`
-    pub fn fit(codes: &[f32], code: usize, options: &MixtureOptions) -> Result<Self, MixtureError> {
+    pub fn fit(
+        codes: &[f32],
+        code: usize,
+        options: &MixtureOptions,
+        progress: Progress<'_>,
+    ) -> Result<Self, MixtureError> {
         let range = |dimension: usize| {
             let values = codes.iter().skip(dimension).step_by(code);
             values.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
@@ -49,7 +55,7 @@ impl CodeMixture {
         };
         let points: Vec<f64> = points.into_iter().map(f64::from).collect();
         Ok(Self {
-            fit: Mixture::fit(&points, code.min(MOST_DIMENSIONS), options)?,
+            fit: Mixture::fit(&points, code.min(MOST_DIMENSIONS), options, progress)?,
             pca,
             ranges: (0..code).map(range).collect(),
         })
@@ -146,7 +152,7 @@ mod tests {
             components: 2,
             ..Default::default()
         };
-        let mixture = CodeMixture::fit(&codes, 100, &options).expect("a fit");
+        let mixture = CodeMixture::fit(&codes, 100, &options, &mut |_, _, _| {}).expect("a fit");
         let (kept, share) = mixture.principal_components().expect("wide codes");
         assert!(kept == 64 && share > 0.999_999);
         let drawn = mixture.sample(50, 3);

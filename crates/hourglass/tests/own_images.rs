@@ -61,9 +61,10 @@ fn a_folder_is_trained_on_in_the_shape_asked_for_and_resumed() {
         .expect("written");
     let one = [&evaluate[..], &["--data", "one.png"]].concat();
     workplace.run(&one).succeeds();
-    workplace
-        .run(&[&one[..], &["--strict"]].concat())
-        .fails(1, &["one.png", "3x6x6", "9x7"]);
+    workplace.run(&[&one[..], &["--strict"]].concat()).fails(
+        1,
+        &["one.png", "expected 6x6 pixels of 8-bit RGB, found 7x9"],
+    );
 }
 
 #[test]

@@ -57,9 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             ("seed", json!(arguments.seed)),
         ],
     };
-    let how = Denoising {
+    let mut how = Denoising {
         corruption: arguments.corrupt,
         seed: arguments.seed,
     };
-    arguments.restoration.prepare()?.run(&how, &told)
+    arguments.restoration.prepare()?.run(&mut how, &told)
 }

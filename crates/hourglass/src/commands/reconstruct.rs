@@ -21,5 +21,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         baseline: "",
         settings: Vec::new(),
     };
-    arguments.restoration.prepare()?.run(&Reconstruction, &told)
+    arguments
+        .restoration
+        .prepare()?
+        .run(&mut Reconstruction, &told)
 }

@@ -101,7 +101,7 @@ impl RestorationArguments {
 
 impl Prepared<'_> {
     /// Restores all images, writes the files and prints the numbers.
-    pub(crate) fn run(&self, how: &impl Restore, told: &Told) -> Result<()> {
+    pub(crate) fn run(&self, how: &mut impl Restore, told: &Told) -> Result<()> {
         let arguments = self.arguments;
         let chosen = Chosen::from_arguments(&arguments.device)?;
         let outcome = chosen.run(Restoring {
@@ -110,7 +110,8 @@ impl Prepared<'_> {
             truth: told.truth,
         })?;
         let scale = scale_for(arguments.scale, self.description.shape);
-        let columns = COLUMNS.min(outcome.grid[0].len() / self.images.dataset().features());
+        let shown = arguments.grid.get().min(outcome.images);
+        let columns = COLUMNS.min(shown);
         let grid = image_grid(&outcome.grid, self.description.shape, columns, scale)?;
         fs::create_dir_all(&arguments.out)?;
         write_atomically(&arguments.out.join("grid.png"), &grid)?;
@@ -198,7 +199,7 @@ fn numbers(errors: &ErrorSummary) -> String {
 
 struct Restoring<'a, R> {
     prepared: &'a Prepared<'a>,
-    how: &'a R,
+    how: &'a mut R,
     truth: bool,
 }
 

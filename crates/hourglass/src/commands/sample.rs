@@ -152,11 +152,11 @@ fn mixture<B: Backend>(
     device: &B::Device,
 ) -> Result<CodeMixture> {
     let mut phases = Phases::new();
-    let codes = codes_of(model, images, device, &mut |phase, done, total| {
-        phases.update(phase, done, total);
-    });
+    let mut show = |phase: &str, done, total| phases.update(phase, done, total);
+    let codes = codes_of(model, images, device, &mut show);
+    let mixture = CodeMixture::fit(&codes, code, options, &mut show);
     phases.finish();
-    let mixture = CodeMixture::fit(&codes, code, options)?;
+    let mixture = mixture?;
     if let Some((components, share)) = mixture.principal_components() {
         eprintln!(
             "of the {code} dimensions of the codes, {components} principal components with {:.1} % of the variance are drawn",
