@@ -321,11 +321,7 @@ mod tests {
         };
         // Mean (0.5, -1), deviations 2 and 0.5, and no correlation.
         let points = [[2.5, -1.0], [-1.5, -1.0], [0.5, -0.5], [0.5, -1.5]];
-        let spread: Vec<f64> = points
-            .iter()
-            .flatten()
-            .map(|value| f64::from(*value))
-            .collect();
+        let spread: Vec<f64> = points.iter().flatten().copied().collect();
         let fitted = CodePrior::of_codes(&spread, 2).expect("a prior");
         // The variances of these four points are half of the squares.
         let fitted_moments = ([0.5, -1.0], [2.0, 0.125]);

@@ -416,7 +416,7 @@ mod tests {
             .collect()
     }
 
-    fn fit(
+    fn fitted(
         points: &[f64],
         dimensions: usize,
         options: &MixtureOptions,
@@ -437,7 +437,7 @@ mod tests {
         let points = two_clouds(500);
         let count = 500.0;
         let regularisation = 0.0;
-        let fit = fit(
+        let fit = fitted(
             &points,
             2,
             &MixtureOptions {
@@ -456,8 +456,8 @@ mod tests {
                 / count
         };
         let component = &fit.mixture.components[0];
-        for row in 0..2 {
-            assert!((component.mean[row] - means[row]).abs() < 1e-9);
+        for (row, &mean) in means.iter().enumerate() {
+            assert!((component.mean[row] - mean).abs() < 1e-9);
             for other in 0..2 {
                 let found: f64 = (0..2)
                     .map(|k| component.factor[(row, k)] * component.factor[(other, k)])
@@ -477,7 +477,7 @@ mod tests {
         let points = two_clouds(400);
         for components in 2..6 {
             for seed in 0..4 {
-                let fit = fit(
+                let fit = fitted(
                     &points,
                     2,
                     &MixtureOptions {
@@ -495,7 +495,7 @@ mod tests {
                     regularisation: 0.0,
                     ..options(components)
                 };
-                let fit = fit(&points, 2, &unregularised).expect("a fit");
+                let fit = fitted(&points, 2, &unregularised).expect("a fit");
                 for pair in fit.log_likelihoods.windows(2) {
                     assert!(pair[1] >= pair[0] - 1e-9, "{components} {seed}: {pair:?}");
                 }
@@ -505,7 +505,7 @@ mod tests {
 
     #[test]
     fn two_clouds_are_found_and_drawn_from() {
-        let fit = fit(&two_clouds(2000), 2, &options(2)).expect("a fit");
+        let fit = fitted(&two_clouds(2000), 2, &options(2)).expect("a fit");
         let mut components = fit.mixture.components.clone();
         components.sort_by(|left, right| left.weight.total_cmp(&right.weight));
         assert!((components[0].weight - 0.25).abs() < 0.01);
@@ -516,7 +516,7 @@ mod tests {
 
         let drawn = fit.mixture.sample(4000, 1);
         assert_eq!(drawn, fit.mixture.sample(4000, 1));
-        let again = fit(&drawn, 2, &options(2)).expect("a fit");
+        let again = fitted(&drawn, 2, &options(2)).expect("a fit");
         let mut found = again.mixture.components;
         found.sort_by(|left, right| left.weight.total_cmp(&right.weight));
         for (found, expected) in found.iter().zip(&components) {
@@ -532,7 +532,7 @@ mod tests {
 
     #[test]
     fn points_that_coincide_have_a_mixture_and_bad_ones_an_error() {
-        let fit = fit(&[3.0; 20], 2, &options(3)).expect("a fit");
+        let fit = fitted(&[3.0; 20], 2, &options(3)).expect("a fit");
         assert!(
             fit.mixture
                 .sample(10, 0)
@@ -540,11 +540,11 @@ mod tests {
                 .all(|value| (value - 3.0).abs() < 0.1)
         );
         assert!(matches!(
-            fit(&[1.0; 4], 2, &options(3)),
+            fitted(&[1.0; 4], 2, &options(3)),
             Err(MixtureError::TooFew { .. })
         ));
         assert!(matches!(
-            fit(&[f64::NAN; 4], 2, &options(1)),
+            fitted(&[f64::NAN; 4], 2, &options(1)),
             Err(MixtureError::NotFinite(_))
         ));
     }

@@ -15,9 +15,7 @@ fn size(workplace: &Workplace, name: &str) -> (u32, u32) {
 
 fn frames(workplace: &Workplace, name: &str) -> usize {
     let gif = GifDecoder::new(Cursor::new(read(workplace.path(name)))).expect("a GIF");
-    gif.into_frames()
-        .map(|frame| frame.expect("a frame"))
-        .count()
+    gif.into_frames().collect_frames().expect("frames").len()
 }
 
 /// The length of a row of `count` images of 28 pixels at a scale.
