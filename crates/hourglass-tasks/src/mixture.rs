@@ -486,7 +486,8 @@ mod tests {
                     },
                 )
                 .expect("a fit");
-                assert!(fit.objectives.len() > 2);
+                // Of two clouds k-means has found two components already.
+                assert!(components == 2 || fit.objectives.len() > 3);
                 for pair in fit.objectives.windows(2) {
                     assert!(pair[1] >= pair[0] - 1e-12, "{components} {seed}: {pair:?}");
                 }
