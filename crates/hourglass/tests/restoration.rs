@@ -79,7 +79,7 @@ fn images_are_reconstructed_into_files_and_a_grid() {
         ),
         (
             "/errors/model/psnr/value",
-            "/reconstruction/model/psnr/decibels/value",
+            "/reconstruction/model/psnr_decibels/value",
         ),
     ] {
         let (ours, theirs) = (number(&report, ours), number(&evaluated, theirs));
