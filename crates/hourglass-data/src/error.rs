@@ -132,7 +132,7 @@ pub enum DataError {
     },
 
     /// An image can't be used.
-    #[error("{}: {reason}\nhint: mend or remove it; where such files may be skipped, the others are used", path.display())]
+    #[error("{}: {reason}\nhint: mend or remove it, or go on with the others by --on-error skip", path.display())]
     Image {
         /// The file.
         path: PathBuf,
@@ -178,7 +178,7 @@ pub enum DataError {
 
     /// Images are not of the shape asked for, and must not be changed.
     #[error(
-        "{name}: expected images of {expected}, found {found}\nhint: leave out `strict` to have them resized"
+        "{name}: expected images of {expected}, found {found}\nhint: leave out --strict to have them resized"
     )]
     OtherShape {
         /// The dataset.

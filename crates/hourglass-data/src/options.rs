@@ -20,7 +20,8 @@ pub struct ImageOptions {
 }
 
 /// What to do about an image file that can't be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnError {
     /// Refuse the folder, naming the first such file.
     #[default]

@@ -1,2 +1,25 @@
 //! What trained autoencoders are for, as functions from a model and images to results: one file a task. The commands of the
 //! program are thin over them.
+
+mod codes;
+mod inpainting;
+mod mask;
+mod mixture;
+mod paths;
+mod pictures;
+mod prior;
+mod restoration;
+mod sampling;
+
+pub use codes::{CodeStatistics, codes_of, normal_quantile};
+pub use inpainting::{InpaintMethod, Inpainting, fill_with_means};
+pub use mask::{Mask, MaskError, Side};
+pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
+pub use paths::{Path, interpolate};
+pub use pictures::{animation, image_file_name, png};
+pub use prior::CodePrior;
+pub use restoration::{
+    Denoising, ErrorSummary, Outcome, Reconstruction, Restore, RestoreError, Restored,
+    restore_images,
+};
+pub use sampling::{CodeMixture, decode_images};

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hourglass_data::{ImageOptions, ImageShape, OnError};
 
 use crate::backend::BackendName;
 use crate::commands;
@@ -27,7 +28,12 @@ pub(crate) enum Command {
     Import(commands::import::Arguments),
     Card(commands::card::Arguments),
     Models(commands::models::Arguments),
+    Reconstruct(commands::reconstruct::Arguments),
+    Denoise(commands::denoise::Arguments),
+    Inpaint(commands::inpaint::Arguments),
     Sample(commands::sample::Arguments),
+    Interpolate(commands::interpolate::Arguments),
+    Traverse(commands::traverse::Arguments),
     /// List, fetch and describe data sets
     Data {
         #[command(subcommand)]
@@ -60,4 +66,58 @@ impl LocationArguments {
     pub(crate) fn locations(&self) -> hourglass_data::Locations {
         hourglass_data::Locations::from_env(self.data_dir.clone())
     }
+}
+
+/// How images of the user's own are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub(crate) struct ImageArguments {
+    /// Refuse images that are not what is wanted as they are: none is resized, cropped or changed in its colours
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What to do about an image file that can't be used [default: stop]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) on_error: Option<OnErrorName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnErrorName {
+    /// Refuse the folder, naming the file
+    Stop,
+    /// Go on without it, and list it
+    Skip,
+}
+
+impl From<OnErrorName> for OnError {
+    fn from(name: OnErrorName) -> Self {
+        match name {
+            OnErrorName::Stop => Self::Stop,
+            OnErrorName::Skip => Self::Skip,
+        }
+    }
+}
+
+impl ImageArguments {
+    /// Images brought to `shape`, or of their own.
+    pub(crate) fn options(self, shape: Option<ImageShape>) -> ImageOptions {
+        ImageOptions {
+            shape,
+            strict: self.strict,
+            on_error: self.on_error.map(OnError::from).unwrap_or_default(),
+        }
+    }
+}
+
+/// A shape as `3x32x32`, or `28x28` of grey images.
+pub(crate) fn parse_shape(text: &str) -> Result<ImageShape, String> {
+    let sides: Option<Vec<usize>> = text.split('x').map(|side| side.parse().ok()).collect();
+    let [channels, height, width] = match sides.as_deref() {
+        Some(&[channels, height, width]) => [channels, height, width],
+        Some(&[height, width]) => [1, height, width],
+        _ => return Err("expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32".into()),
+    };
+    Ok(ImageShape {
+        channels,
+        height,
+        width,
+    })
 }

@@ -5,6 +5,7 @@ mod backend;
 mod card;
 mod cli;
 mod commands;
+mod images;
 mod progress;
 mod recipes;
 mod report;
@@ -58,7 +59,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(arguments) => commands::import::run(&arguments)?,
         Command::Card(arguments) => commands::card::run(&arguments)?,
         Command::Models(arguments) => commands::models::run(&arguments)?,
+        Command::Reconstruct(arguments) => commands::reconstruct::run(&arguments)?,
+        Command::Denoise(arguments) => commands::denoise::run(&arguments)?,
+        Command::Inpaint(arguments) => commands::inpaint::run(&arguments)?,
         Command::Sample(arguments) => commands::sample::run(&arguments)?,
+        Command::Interpolate(arguments) => commands::interpolate::run(&arguments)?,
+        Command::Traverse(arguments) => commands::traverse::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,
         Command::Bench(arguments) => commands::bench::run(&arguments)?,

@@ -90,7 +90,7 @@ fn idx_images_are_resized_by_the_same_rule() {
     );
     let error = place.refusal_of("", &strict(wanting(3, 1, 2)));
     assert!(
-        error.contains("expected images of 3x1x2, found 1x2x4\nhint: leave out `strict`"),
+        error.contains("expected images of 3x1x2, found 1x2x4\nhint: leave out --strict"),
         "{error}"
     );
 }

@@ -4,6 +4,7 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
+use hourglass_data::{ImageOptions, OnError};
 use hourglass_models::{ConfigError, ImageShape, LayerMethod, ModelConfig};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -39,6 +40,31 @@ pub struct DataConfig {
     pub limit: Option<usize>,
     /// The share of the training images that is held out for validation.
     pub validation: f64,
+    /// `[channels, height, width]` that the images are brought to; their own where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<ImageShape>,
+    /// Whether images that would have to be changed are refused.
+    pub strict: bool,
+    /// What to do about an image file that can't be used.
+    pub on_error: OnError,
+}
+
+impl DataConfig {
+    /// How the images are opened.
+    pub fn image_options(&self) -> ImageOptions {
+        let shape = self
+            .shape
+            .map(|[channels, height, width]| hourglass_data::ImageShape {
+                channels,
+                height,
+                width,
+            });
+        ImageOptions {
+            shape,
+            strict: self.strict,
+            on_error: self.on_error,
+        }
+    }
 }
 
 impl Default for DataConfig {
@@ -47,6 +73,9 @@ impl Default for DataConfig {
             name: "mnist-mini".into(),
             limit: None,
             validation: 0.05,
+            shape: None,
+            strict: false,
+            on_error: OnError::Stop,
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use hourglass_data::catalog::{self, Content};
-use hourglass_data::{Dataset, FetchEvent};
+use hourglass_data::{Dataset, FetchEvent, ImageShape, Splits};
 use serde_json::{Value, json};
 
 use crate::UsageError;
-use crate::cli::LocationArguments;
+use crate::cli::{ImageArguments, LocationArguments, parse_shape};
+use crate::images::open;
 use crate::progress;
 
 #[derive(Debug, Subcommand)]
@@ -35,11 +36,16 @@ pub(crate) enum DataCommand {
     },
     /// Describe a data set
     #[command(
-        after_help = "Examples:\n  hourglass data info mnist-mini\n  hourglass data info path/to/idx-files"
+        after_help = "Examples:\n  hourglass data info mnist-mini\n  hourglass data info path/to/idx-files\n  hourglass data info photographs --shape 3x32x32 --on-error skip"
     )]
     Info {
-        /// A name of the catalog, or a directory of IDX files
+        /// A name of the catalog, a folder of PNG and JPEG images, one image, a .npy file, or a directory of IDX files
         data: String,
+        /// Bring the images to this shape, such as 3x32x32 [default: that of the first]
+        #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
+        shape: Option<ImageShape>,
+        #[command(flatten)]
+        images: ImageArguments,
         #[command(flatten)]
         locations: LocationArguments,
         /// Print JSON
@@ -54,9 +60,14 @@ pub(crate) fn run(command: &DataCommand) -> Result<()> {
         DataCommand::Fetch { name, locations } => fetch(name, locations),
         DataCommand::Info {
             data,
+            shape,
+            images,
             locations,
             json,
-        } => info(data, locations, *json),
+        } => {
+            let splits = open(data, &locations.locations(), &images.options(*shape))?;
+            info(&splits, *json)
+        }
     }
 }
 
@@ -119,17 +130,21 @@ fn fetch(name: &str, locations: &LocationArguments) -> Result<()> {
     Ok(())
 }
 
-fn info(data: &str, locations: &LocationArguments, as_json: bool) -> Result<()> {
-    let splits = super::open_data(data, &locations.locations())?;
+fn info(splits: &Splits, as_json: bool) -> Result<()> {
     let mut described = vec![("train", describe(splits.train()))];
     if splits.has_test() {
         described.push(("test", describe(splits.test()?)));
     }
     if as_json {
-        let map: serde_json::Map<String, Value> = described
+        let mut map: serde_json::Map<String, Value> = described
             .into_iter()
             .map(|(split, value)| (split.to_owned(), value))
             .collect();
+        let report = splits.report();
+        let skipped = &report.skipped;
+        map.insert("skipped".into(), json!(skipped));
+        map.insert("notes".into(), json!(report.notes));
+        map.insert("cache".into(), json!(report.cache));
         println!("{:#}", json!(map));
         return Ok(());
     }

@@ -11,13 +11,14 @@ use hourglass_data::{Locations, Split, Splits, Subset};
 use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::{
     Cache, EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes,
-    examine, shape_of,
+    examine,
 };
 use serde_json::{Value, json};
 
-use super::{check_parity, open_data, recipe_of, training_images};
+use super::{check_parity, recipe_of, training_images};
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, LocationArguments};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::images::{image_shape, open};
 use crate::progress::Phases;
 use crate::report::{evaluation_text, report_text};
 
@@ -56,6 +57,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
+    images: ImageArguments,
+    #[command(flatten)]
     locations: LocationArguments,
 }
 
@@ -80,8 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let measures = measures.unwrap_or_else(|| MeasureName::value_variants().to_vec());
     let measures: Vec<Measure> = measures.into_iter().map(Measure::from).collect();
     let others = match &arguments.outliers {
-        Some(others) => Ok(outlier_images(others, &description, split, &locations)?),
-        None => outlier_images(OUTLIERS, &description, split, &locations),
+        Some(others) => Ok(outlier_images(others, arguments, &description, split)?),
+        None => outlier_images(OUTLIERS, arguments, &description, split),
     };
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = locations.data_directory().ok();
@@ -144,12 +147,13 @@ fn images(
     name: &str,
     locations: &Locations,
 ) -> Result<Images> {
-    let own = own_images(saved, description, locations);
+    let own = own_images(saved, description, arguments, locations);
     let (splits, labelled, training, validation) = if *name == description.data.name {
         let (splits, training, validation) = own?;
         (splits, training.clone(), Ok(training), Some(validation))
     } else {
-        let splits = open_data(name, locations)?;
+        let options = arguments.images.options(Some(image_shape(description)));
+        let splits = open(name, locations, &options)?;
         let labelled = Subset::all(splits.train());
         (splits, labelled, own.map(|(_, training, _)| training), None)
     };
@@ -164,13 +168,6 @@ fn images(
         bail!(
             "--split {}: expected images, found none; the model was trained with data.validation = 0",
             arguments.split
-        );
-    }
-    if shape_of(&split) != description.shape {
-        bail!(
-            "--data {name}: expected images of {:?} (channels, height, width), found {:?}",
-            description.shape,
-            shape_of(&split)
         );
     }
     Ok(Images {
@@ -209,10 +206,20 @@ fn to_json(
 fn own_images(
     saved: &SavedModel,
     description: &Description,
+    arguments: &Arguments,
     locations: &Locations,
 ) -> Result<(Splits, Subset, Subset)> {
     let DataIdentity { name, sha256, .. } = &description.data;
-    let splits = open_data(name, locations)?;
+    let recipe = recipe_of(saved)?;
+    let given = arguments.images.options(Some(image_shape(description)));
+    // As for the training, where nothing else is asked for: then what was decoded for it is there.
+    let options = match &recipe {
+        Some(recipe) if arguments.images == ImageArguments::default() => {
+            recipe.data.image_options()
+        }
+        _ => given,
+    };
+    let splits = open(name, locations, &options)?;
     let found = splits.train().sha256();
     if found != sha256 {
         bail!(
@@ -220,7 +227,7 @@ fn own_images(
              on other images by --data"
         );
     }
-    let (training, validation) = match recipe_of(saved)? {
+    let (training, validation) = match recipe {
         Some(recipe) => training_images(&splits, &recipe.data, recipe.run.seed)?,
         None => Subset::all(splits.train()).split_validation(0.0, 0)?,
     };
@@ -230,23 +237,16 @@ fn own_images(
 /// The images of another data set, as many as are measured at most.
 fn outlier_images(
     name: &str,
+    arguments: &Arguments,
     description: &Description,
     split: &Subset,
-    locations: &Locations,
 ) -> Result<Subset> {
     if name == split.dataset().name() || name == description.data.name {
         bail!("{name} is what the model knows; name another data set by --outliers");
     }
-    let splits = open_data(name, locations)?;
-    let others = Subset::all(splits.test()?).limit(split.len())?;
-    if shape_of(&others) != description.shape {
-        bail!(
-            "the images of {name} are {:?}, not {:?}",
-            shape_of(&others),
-            description.shape
-        );
-    }
-    Ok(others)
+    let options = arguments.images.options(Some(image_shape(description)));
+    let splits = open(name, &arguments.locations.locations(), &options)?;
+    Ok(Subset::all(splits.test()?).limit(split.len())?)
 }
 
 /// What can be measured, by name.

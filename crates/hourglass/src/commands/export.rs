@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::tensor::Tensor;
 use clap::ValueEnum;
-use hourglass_data::{Batches, Subset};
+use hourglass_data::{Batches, Split, Subset};
 use hourglass_models::{Autoencoder, Model};
 use hourglass_onnx::{OnnxFiles, Options, Part, to_onnx};
 use hourglass_store::{
     Description, Precision, SavedModel, save_tensors, save_weights, write_atomically,
 };
-use hourglass_train::{images_of, shape_of};
+use hourglass_train::images_of;
 
-use super::{check_is_new, open_data};
+use super::check_is_new;
 use crate::UsageError;
 use crate::backend::Cpu;
-use crate::cli::LocationArguments;
+use crate::cli::{ImageArguments, LocationArguments};
+use crate::images::model_images;
 use crate::progress::Phases;
 
 /// Images that are encoded at a time.
@@ -216,17 +217,14 @@ fn onnx(
 
 /// The test images of the data that the model was trained on.
 fn example_images(description: &Description, locations: &LocationArguments) -> Result<Subset> {
-    let splits = open_data(&description.data.name, &locations.locations())?;
-    let split = Subset::all(splits.test()?);
-    if shape_of(&split) != description.shape {
-        bail!(
-            "{}: expected images of {:?}, found {:?}",
-            description.data.name,
-            description.shape,
-            shape_of(&split)
-        );
-    }
-    Ok(split)
+    let images = ImageArguments::default();
+    model_images(
+        description,
+        None,
+        Some(Split::Test),
+        &locations.locations(),
+        images,
+    )
 }
 
 /// Writes `images`, `codes`, `decoded` and `reconstructions`, a row an image.

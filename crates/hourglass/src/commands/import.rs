@@ -8,9 +8,9 @@ use hourglass_data::Subset;
 use hourglass_store::{Description, read_model, save_model, stored_description};
 use hourglass_train::{RunDirectory, data_identity, shape_of};
 
-use super::open_data;
 use crate::backend::Cpu;
-use crate::cli::LocationArguments;
+use crate::cli::{ImageArguments, LocationArguments};
+use crate::images::{image_shape, open};
 use crate::{UsageError, recipes};
 
 /// Make a model of weights that were trained elsewhere
@@ -35,6 +35,8 @@ pub(crate) struct Arguments {
     /// The directory to make
     #[arg(long, value_name = "DIRECTORY")]
     out: PathBuf,
+    #[command(flatten)]
+    images: ImageArguments,
     #[command(flatten)]
     locations: LocationArguments,
 }
@@ -82,14 +84,8 @@ fn describe(arguments: &Arguments) -> Result<Description> {
         description.data = stored.data;
     }
     if let Some(name) = &arguments.data {
-        let splits = open_data(name, &arguments.locations.locations())?;
-        let found = shape_of(&Subset::all(splits.train()));
-        if found != description.shape {
-            bail!(
-                "--data {name}: expected images of {:?} (channels, height, width), found {found:?}",
-                description.shape
-            );
-        }
+        let options = arguments.images.options(Some(image_shape(&description)));
+        let splits = open(name, &arguments.locations.locations(), &options)?;
         description.data = data_identity(name, splits.train());
     }
     Ok(description)
@@ -111,7 +107,8 @@ fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
     }
     let recipe = recipes::load(config, &arguments.overrides)?;
     let name = arguments.data.as_ref().unwrap_or(&recipe.data.name);
-    let splits = open_data(name, &arguments.locations.locations())?;
+    let options = arguments.images.options(recipe.data.image_options().shape);
+    let splits = open(name, &arguments.locations.locations(), &options)?;
     let data = data_identity(name, splits.train());
     if arguments.data.is_none() {
         eprintln!(

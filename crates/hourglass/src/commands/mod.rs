@@ -4,19 +4,26 @@ pub(crate) mod bench;
 pub(crate) mod card;
 pub(crate) mod compare;
 pub(crate) mod data;
+pub(crate) mod denoise;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod inpaint;
+pub(crate) mod interpolate;
 pub(crate) mod models;
+pub(crate) mod picture;
+pub(crate) mod reconstruct;
+pub(crate) mod restoration;
 pub(crate) mod sample;
 pub(crate) mod train;
+pub(crate) mod traverse;
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::backend::AutodiffBackend;
-use hourglass_data::{Locations, Splits, Subset};
+use hourglass_data::{Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
 use hourglass_train::{DataConfig, Recipe};
@@ -35,11 +42,6 @@ pub(crate) fn training_images(
         None => all,
     };
     Ok(all.split_validation(data.validation, seed)?)
-}
-
-/// Opens the data of a recipe.
-pub(crate) fn open_data(name: &str, locations: &Locations) -> Result<Splits> {
-    Ok(hourglass_data::open(name, locations)?)
 }
 
 /// Refuses to write over a file, unless it is forced to.

@@ -4,16 +4,26 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use hourglass_store::{SavedModel, write_atomically};
-use hourglass_train::samples;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use hourglass_data::{Split, Subset};
+use hourglass_models::{Autoencoder, Model, ModelConfig, StepContext};
+use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
-use super::check_is_new;
-use crate::backend::Cpu;
+use super::picture::PictureArguments;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::images::model_images;
+use crate::progress::Phases;
 
-/// Draw new images from a variational model
+/// Components of a mixture, unless told otherwise.
+const COMPONENTS: NonZeroUsize = NonZeroUsize::new(10).expect("10 is not 0");
+
+/// Draw new images from a model
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass sample variational\n  hourglass sample runs/variational-1 --count 100 --seed 7 --out digits.png\n\nThe codes are drawn from the prior, N(0, 1); the pictures are the means of p(x|z)."
+    after_help = "Examples:\n  hourglass sample variational\n  hourglass sample runs/variational-1 --count 100 --seed 7 --out digits.png\n  hourglass sample conv --data mnist-mini --components 20 --out digits.png\n  hourglass sample variational --count 20 --out digits.gif\n\nThe pictures are the means of p(x|z). Codes of a variational model are drawn from its prior, N(0, 1). Other families have none: a mixture of normal distributions is fitted to the codes of the training images (in the space of their first 64 principal components where they are wider), and the codes are drawn from it. So they are of a variational model with --components, from what its codes are really like. A GIF shows one image after the other."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
@@ -27,39 +37,139 @@ pub(crate) struct Arguments {
     /// The seed of the codes
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The picture to write, a PNG
+    /// Components of the mixture [default: none for variational models, whose prior is drawn from, 10 for others]
+    #[arg(long, value_name = "N")]
+    components: Option<NonZeroUsize>,
+    /// The images to whose codes the mixture is fitted: a name of the catalog or a path [default: the data that the model was
+    /// trained on]
+    #[arg(long)]
+    data: Option<String>,
+    /// Only the first N of them
+    #[arg(long, value_name = "N", default_value = "10000")]
+    limit: NonZeroUsize,
+    /// The picture to write, a PNG or a GIF
     #[arg(long, value_name = "PATH", default_value = "samples.png")]
     out: PathBuf,
-    /// Write over a file that is there
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    picture: PictureArguments,
+    #[command(flatten)]
+    images: ImageArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    #[command(flatten)]
+    locations: LocationArguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    check_is_new(&arguments.out, arguments.force)?;
-    let device = Default::default();
-    let model = saved.load::<Cpu>(&device)?;
+    arguments.picture.check(&arguments.out)?;
+    let has_prior = matches!(description.model, ModelConfig::Variational(_));
+    let components = match arguments.components {
+        None if has_prior => None,
+        components => Some(components.unwrap_or(COMPONENTS)),
+    };
+    let fitted = match components {
+        Some(components) => Some((components, training_images(arguments, &description)?)),
+        None => None,
+    };
+    let chosen = Chosen::from_arguments(&arguments.device)?;
+    let images = chosen.run(Drawing {
+        arguments,
+        saved: &saved,
+        description: &description,
+        fitted,
+    })?;
     let square = f64::from(arguments.count).sqrt().ceil() as usize;
     let columns = arguments.columns.map_or(square, NonZeroUsize::get);
-    let count = arguments.count as usize;
-    let picture = samples(
-        &description,
-        &model,
-        count,
-        columns,
-        arguments.seed,
-        &device,
+    let features = description.shape.iter().product();
+    let frames = images.chunks(features).map(|image| (image.to_vec(), 1));
+    let rows = [images.clone()];
+    arguments
+        .picture
+        .write(&arguments.out, &description, (&rows, columns), frames)
+}
+
+/// The images to whose codes a mixture is fitted.
+fn training_images(arguments: &Arguments, description: &Description) -> Result<Subset> {
+    let (data, locations) = (arguments.data.as_deref(), arguments.locations.locations());
+    let images = model_images(
+        description,
+        data,
+        Some(Split::Train),
+        &locations,
+        arguments.images,
     )?;
-    let picture = picture.with_context(|| {
-        format!(
-            "{}: expected a family with a prior to draw codes from, variational, found {}",
-            saved.name().display(),
-            description.model.family()
-        )
-    })?;
-    write_atomically(&arguments.out, &picture)?;
-    println!("{}", arguments.out.display());
-    Ok(())
+    Ok(images.limit(arguments.limit.get())?)
+}
+
+struct Drawing<'a> {
+    arguments: &'a Arguments,
+    saved: &'a SavedModel,
+    description: &'a Description,
+    /// The components of a mixture, and the images to whose codes it is fitted.
+    fitted: Option<(NonZeroUsize, Subset)>,
+}
+
+impl Task for Drawing<'_> {
+    type Output = Result<Vec<f32>>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Result<Vec<f32>> {
+        let loaded = self.saved.load::<B>(device);
+        let model = loaded.context("the model can't be loaded")?.valid();
+        let (count, seed) = (self.arguments.count as usize, self.arguments.seed);
+        let code = self.description.model.network().code();
+        let codes = match &self.fitted {
+            Some((components, images)) => {
+                let options = MixtureOptions {
+                    components: components.get(),
+                    seed,
+                    ..Default::default()
+                };
+                mixture(&model, images, code, &options, device)?.sample(count, seed)
+            }
+            None => {
+                let context = StepContext::evaluate(seed, 0);
+                let codes = model.sample_prior(count, &context, device);
+                let codes = codes.context("the model has no prior to draw codes from")?;
+                codes.into_data().iter::<f32>().collect()
+            }
+        };
+        Ok(decode_images(&model, &codes, code, device))
+    }
+}
+
+/// Fits a mixture to the codes of images, and says how well.
+fn mixture<B: Backend>(
+    model: &Model<B>,
+    images: &Subset,
+    code: usize,
+    options: &MixtureOptions,
+    device: &B::Device,
+) -> Result<CodeMixture> {
+    let mut phases = Phases::new();
+    let mut show = |phase: &str, done, total| phases.update(phase, done, total);
+    let codes = codes_of(model, images, device, &mut show);
+    let mixture = CodeMixture::fit(&codes, code, options, &mut show);
+    phases.finish();
+    let mixture = mixture?;
+    if let Some((components, share)) = mixture.principal_components() {
+        eprintln!(
+            "of the {code} dimensions of the codes, {components} principal components with {:.1} % of the variance are drawn",
+            100.0 * share
+        );
+    }
+    let fit = mixture.fitted();
+    eprintln!(
+        "{} components fitted to the codes of {} images in {} steps: a mean log-likelihood of {:.2} nats",
+        options.components,
+        images.len(),
+        fit.log_likelihoods.len() - 1,
+        fit.log_likelihoods.last().copied().unwrap_or(f64::NAN)
+    );
+    Ok(mixture)
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
-use hourglass_data::{Splits, Subset};
+use hourglass_data::{ImageShape, Splits, Subset};
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::{
     Checkpoint, Ending, Job, Outcome, PICTURE_SIZES, Phase, Recipe, RunDirectory, Subject, Summary,
@@ -16,10 +16,11 @@ use hourglass_train::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{check_parity, open_data, recipe_of, training_images};
+use super::{check_parity, recipe_of, training_images};
 use crate::UsageError;
 use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
-use crate::cli::{DeviceArguments, LocationArguments};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments, parse_shape};
+use crate::images::open;
 use crate::progress::{Phases, Training};
 use crate::recipes;
 use crate::report::evaluation_text;
@@ -31,6 +32,7 @@ fn after_help() -> String {
     let names: Vec<_> = recipes::names().collect();
     format!(
         "Examples:\n  hourglass train variational\n  hourglass train sparse --data mnist --epochs 10 --set objective.k=40\n  \
+         hourglass train conv --data photographs --shape 3x32x32 --on-error skip\n  \
          hourglass train --resume --out runs/sparse-1\n  \
          hourglass train variational --from runs/variational-1 --set training.learning_rate=1e-4\n\nRecipes in the program: {}",
         names.join(", ")
@@ -45,9 +47,15 @@ fn after_help() -> String {
 pub(crate) struct Arguments {
     /// A family, another recipe in the program, or a recipe.toml [default with --resume: the run's own]
     recipe: Option<String>,
-    /// A name of the catalog, or a directory of IDX files [default: mnist-mini, which is in the program]
+    /// A name of the catalog, a folder of PNG and JPEG images (subfolders `train` and `test` are splits), a .npy file, or a
+    /// directory of IDX files [default: mnist-mini, which is in the program]
     #[arg(long)]
     data: Option<String>,
+    /// Bring the images to this shape, such as 3x32x32 [default: that of the first]
+    #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
+    shape: Option<ImageShape>,
+    #[command(flatten)]
+    images: ImageArguments,
     /// Passes over the images, in place of the recipe's steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     epochs: Option<u64>,
@@ -85,7 +93,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(run) => resumed_recipe(arguments, run)?,
         None => requested_recipe(arguments)?,
     };
-    let splits = open_data(&recipe.data.name, &arguments.locations.locations())?;
+    let locations = arguments.locations.locations();
+    let splits = open(&recipe.data.name, &locations, &recipe.data.image_options())?;
     let (training, validation) = training_images(&splits, &recipe.data, recipe.run.seed)?;
     recipe.validate(shape_of(&training))?;
     check_phases::<Cpu>(&recipe, &training, &validation)?;
@@ -167,6 +176,13 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
     if let Some(data) = &arguments.data {
         recipe.data.name.clone_from(data);
     }
+    if let Some(shape) = arguments.shape {
+        recipe.data.shape = Some(shape.to_array());
+    }
+    recipe.data.strict |= arguments.images.strict;
+    if let Some(on_error) = arguments.images.on_error {
+        recipe.data.on_error = on_error.into();
+    }
     if let Some(seed) = arguments.seed {
         recipe.run.seed = seed;
     }
@@ -185,7 +201,8 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
         );
     };
     let asks = arguments.epochs.is_some() || arguments.data.is_some() || arguments.seed.is_some();
-    let asks = asks || arguments.from.is_some();
+    let asks = asks || arguments.from.is_some() || arguments.shape.is_some();
+    let asks = asks || arguments.images.strict || arguments.images.on_error.is_some();
     let asks = asks || arguments.recipe.is_some() || !arguments.overrides.is_empty();
     if asks {
         let named = Arguments {

@@ -1,0 +1,168 @@
+//! `hourglass inpaint`
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use hourglass_data::{ImageOptions, ImageShape, Split, Subset};
+use hourglass_models::ModelConfig;
+use hourglass_store::Description;
+use hourglass_tasks::{InpaintMethod, Inpainting, Mask};
+use serde_json::json;
+
+use super::restoration::{RestorationArguments, Told};
+use crate::UsageError;
+use crate::images::{model_images, open};
+
+/// Fill in unknown parts of images; what is known stays as it is
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass inpaint variational mnist-mini --mask half:bottom --out halves\n  hourglass inpaint conv photographs --mask rect:8,8,12,12 --training mnist-mini --out filled\n  hourglass inpaint variational digit.png --mask scratches.png --out filled\n\nA rectangle is X,Y,WIDTH,HEIGHT in pixels of the model's images, to which images and masks are brought first. Methods: latent finds the most probable code given the known pixels, by the prior of a variational model or a normal distribution fitted to the codes of training images; projection reconstructs again and again with the known pixels put back; gibbs, for variational models, draws codes and fills in, in turn, and takes the mean. Latent has by far the smallest errors. The images' own unknown pixels are taken as the truth for the errors."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    restoration: RestorationArguments,
+    /// What is unknown: rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE, or an image whose white pixels are
+    #[arg(long)]
+    mask: String,
+    /// How it is found [default: latent, but projection for sparse models and where there are no training images]
+    #[arg(long, value_enum)]
+    method: Option<MethodName>,
+    /// The images to whose codes a distribution is fitted for latent, where the model has none: a name of the catalog or a path
+    /// [default: the data that the model was trained on]
+    #[arg(long, value_name = "DATA")]
+    training: Option<String>,
+    /// Rounds of projection or gibbs, or steps to the most probable code
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    /// The seed of random masks and of draws
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Images to whose codes a distribution is fitted.
+const TRAINING_IMAGES: usize = 10_000;
+/// Projection ends when no image moves by half of what a byte can tell.
+const TOLERANCE: f64 = 0.5 / 255.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// Reconstruct again and again
+    Projection,
+    /// Find the most probable code
+    Latent,
+    /// Draw codes and fill in, in turn
+    Gibbs,
+}
+
+impl From<MethodName> for InpaintMethod {
+    fn from(name: MethodName) -> Self {
+        match name {
+            MethodName::Projection => Self::Projection,
+            MethodName::Latent => Self::Latent,
+            MethodName::Gibbs => Self::Gibbs,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let prepared = arguments.restoration.prepare()?;
+    let description = &prepared.description;
+    let mask = mask(arguments, description)?;
+    mask.check(description.shape)?;
+    let (method, training) = method(arguments, description)?;
+    let told = Told {
+        truth: true,
+        baseline: "the mean of what is known",
+        settings: vec![
+            ("mask", json!(arguments.mask)),
+            ("method", json!(format!("{method:?}").to_lowercase())),
+            ("seed", json!(arguments.seed)),
+        ],
+    };
+    let mut how = Inpainting {
+        mask,
+        shape: description.shape,
+        method: method.into(),
+        steps: arguments.steps as usize,
+        tolerance: TOLERANCE,
+        seed: arguments.seed,
+        prior: None,
+        training,
+    };
+    prepared.run(&mut how, &told)
+}
+
+/// How unknown pixels are found, and the images to whose codes a distribution is fitted for that, where one is.
+fn method(
+    arguments: &Arguments,
+    description: &Description,
+) -> Result<(MethodName, Option<Subset>)> {
+    let by_default = match description.model {
+        ModelConfig::Variational(_) => {
+            return Ok((arguments.method.unwrap_or(MethodName::Latent), None));
+        }
+        // A code of which most is 0 is not one that a normal distribution gives.
+        ModelConfig::Sparse(_) => MethodName::Projection,
+        _ => MethodName::Latent,
+    };
+    match arguments.method.unwrap_or(by_default) {
+        MethodName::Projection => return Ok((MethodName::Projection, None)),
+        MethodName::Gibbs => bail!(UsageError(format!(
+            "--method: expected projection or latent for the family {}, whose codes are not drawn from a distribution",
+            description.model.family()
+        ))),
+        MethodName::Latent => {}
+    }
+    match (training_images(arguments, description), arguments.method) {
+        (Ok(images), _) => Ok((MethodName::Latent, Some(images))),
+        (Err(error), None) if arguments.training.is_none() => {
+            eprintln!(
+                "the most probable codes can't be found without training images, {error:#}\nhint: name others by --training; now \
+                 the images are reconstructed again and again, which is less exact"
+            );
+            Ok((MethodName::Projection, None))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn training_images(arguments: &Arguments, description: &Description) -> Result<Subset> {
+    let source = &arguments.restoration.source;
+    let (data, split) = (arguments.training.as_deref(), Some(Split::Train));
+    let images = model_images(
+        description,
+        data,
+        split,
+        &source.locations.locations(),
+        source.how,
+    )?;
+    Ok(images.limit(TRAINING_IMAGES)?)
+}
+
+/// The mask that is asked for: in words, or in an image.
+fn mask(arguments: &Arguments, description: &Description) -> Result<Mask> {
+    let text = &arguments.mask;
+    if !Path::new(text).is_file() {
+        return text
+            .parse()
+            .map_err(|error| UsageError(format!("--{error}")).into());
+    }
+    let [_, height, width] = description.shape;
+    let shape = ImageShape {
+        channels: 1,
+        height,
+        width,
+    };
+    let options = ImageOptions {
+        shape: Some(shape),
+        ..Default::default()
+    };
+    let splits = open(
+        text,
+        &arguments.restoration.source.locations.locations(),
+        &options,
+    )?;
+    let pixels = splits.train().image(0).iter();
+    Ok(Mask::Pixels(pixels.map(|&pixel| pixel >= 128).collect()))
+}

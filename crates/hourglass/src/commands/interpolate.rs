@@ -1,0 +1,126 @@
+//! `hourglass interpolate`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Tensor, TensorData};
+use clap::ValueEnum;
+use hourglass_models::Autoencoder;
+use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::{Path, decode_images, interpolate};
+
+use super::picture::{PictureArguments, to_and_fro};
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::images::one_image;
+
+/// Go from one image to another through their codes
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass interpolate variational three.png eight.png --out way.png\n  hourglass interpolate variational test:0 test:1 --data mnist-mini --steps 12 --out way.gif\n  hourglass interpolate conv test:3 test:9 --data mnist-mini --path spherical\n\nA picture has the two images at its ends and what is decoded on the way between them; a GIF goes there and back."
+)]
+pub(crate) struct Arguments {
+    /// A run directory, or a published model
+    model: PathBuf,
+    /// The first image: a file, or test:NUMBER or train:NUMBER of the data
+    from: String,
+    /// The last image
+    to: String,
+    /// The data whose images are numbered [default: the data that the model was trained on]
+    #[arg(long)]
+    data: Option<String>,
+    /// Codes on the way, both ends included
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    steps: u32,
+    /// The way
+    #[arg(long, value_enum, default_value_t = PathName::Linear)]
+    path: PathName,
+    /// The picture to write, a PNG or a GIF
+    #[arg(long, value_name = "PATH", default_value = "interpolation.png")]
+    out: PathBuf,
+    /// Images a row [default: all]
+    #[arg(long, value_name = "N")]
+    columns: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    picture: PictureArguments,
+    #[command(flatten)]
+    images: ImageArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    #[command(flatten)]
+    locations: LocationArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PathName {
+    /// Straight
+    Linear,
+    /// Along a circle about the origin, as codes of a normal distribution lie
+    Spherical,
+}
+
+impl From<PathName> for Path {
+    fn from(name: PathName) -> Self {
+        match name {
+            PathName::Linear => Self::Linear,
+            PathName::Spherical => Self::Spherical,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    arguments.picture.check(&arguments.out)?;
+    let data = arguments.data.as_deref();
+    let locations = arguments.locations.locations();
+    let open = |image: &str| one_image(&description, image, data, &locations, arguments.images);
+    let ends = [open(&arguments.from)?, open(&arguments.to)?];
+    let way = Chosen::from_arguments(&arguments.device)?.run(Way {
+        saved: &saved,
+        description: &description,
+        ends: &ends,
+        steps: arguments.steps as usize,
+        path: arguments.path.into(),
+    })?;
+    let features: usize = description.shape.iter().product();
+    let [from, to] = ends;
+    let row = [from, way.clone(), to].concat();
+    let all = arguments.steps as usize + 2;
+    let columns = arguments.columns.map_or(all, std::num::NonZeroUsize::get);
+    let frames = to_and_fro(arguments.steps as usize);
+    let frames = frames.map(|step| (way[step * features..][..features].to_vec(), 1));
+    arguments
+        .picture
+        .write(&arguments.out, &description, (&[row], columns), frames)
+}
+
+struct Way<'a> {
+    saved: &'a SavedModel,
+    description: &'a Description,
+    ends: &'a [Vec<f32>; 2],
+    steps: usize,
+    path: Path,
+}
+
+impl Task for Way<'_> {
+    type Output = Result<Vec<f32>>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Result<Vec<f32>> {
+        let loaded = self.saved.load::<B>(device);
+        let model = loaded.context("the model can't be loaded")?.valid();
+        let images = TensorData::new(self.ends.concat(), [2, self.ends[0].len()]);
+        let codes = model.encode(Tensor::from_data(images, device)); // [2, code]
+        let codes: Vec<f32> = codes.into_data().iter::<f32>().collect();
+        let code = self.description.model.network().code();
+        let (from, to) = codes.split_at(code);
+        let way = interpolate(from, to, self.steps, self.path);
+        Ok(decode_images(&model, &way, code, device))
+    }
+}

@@ -1,0 +1,283 @@
+//! What `reconstruct`, `denoise` and `inpaint` share: images in, images and a grid out.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::backend::AutodiffBackend;
+use fs_err as fs;
+use hourglass_data::Subset;
+use hourglass_store::{Description, SavedModel, temporary_path, write_atomically};
+use hourglass_tasks::{ErrorSummary, Outcome, Restore, image_file_name, png, restore_images};
+use hourglass_train::evaluation_sizes;
+use hourglass_train::figures::image_grid;
+use serde_json::{Value, json};
+
+use super::check_parity;
+use super::picture::scale_for;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::DeviceArguments;
+use crate::images::SourceArguments;
+use crate::progress::Phases;
+
+/// Images a row of the grid at most.
+const COLUMNS: usize = 16;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestorationArguments {
+    /// A run directory, or a published model
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    /// Only the first N images
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// The directory to make: the images as PNG files in images/, and grid.png
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Images in grid.png
+    #[arg(long, value_name = "N", default_value = "32")]
+    grid: NonZeroUsize,
+    /// Write no files but grid.png
+    #[arg(long)]
+    grid_only: bool,
+    /// Screen pixels in grid.png for a pixel of an image [default: as many as make small images visible]
+    #[arg(long, value_name = "N")]
+    scale: Option<NonZeroUsize>,
+    /// Write into a directory that is not empty, over files of the same names
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+/// The model that is used, and the images.
+pub(crate) struct Prepared<'a> {
+    arguments: &'a RestorationArguments,
+    saved: SavedModel,
+    pub(crate) description: Description,
+    images: Subset,
+}
+
+/// What a command tells about its work.
+pub(crate) struct Told {
+    /// Whether the images are what should come out.
+    pub(crate) truth: bool,
+    /// What the baseline is.
+    pub(crate) baseline: &'static str,
+    /// Settings for `--json`, by name.
+    pub(crate) settings: Vec<(&'static str, Value)>,
+}
+
+impl RestorationArguments {
+    /// Checks the arguments and opens model and images.
+    pub(crate) fn prepare(&self) -> Result<Prepared<'_>> {
+        let saved = SavedModel::find(&self.model)?;
+        let description = saved.description()?;
+        let is_empty = !self.out.exists() || fs::read_dir(&self.out)?.next().is_none();
+        if !(is_empty || self.force) {
+            bail!(
+                "{}: expected a new directory, found one that is not empty; use --force to write into it",
+                self.out.display()
+            );
+        }
+        let images = self.source.open(&description)?;
+        let images = match self.limit {
+            Some(limit) => images.limit(limit as usize)?,
+            None => images,
+        };
+        Ok(Prepared {
+            arguments: self,
+            saved,
+            description,
+            images,
+        })
+    }
+}
+
+impl Prepared<'_> {
+    /// Restores all images, writes the files and prints the numbers.
+    pub(crate) fn run(&self, how: &mut impl Restore, told: &Told) -> Result<()> {
+        let arguments = self.arguments;
+        let chosen = Chosen::from_arguments(&arguments.device)?;
+        let outcome = chosen.run(Restoring {
+            prepared: self,
+            how,
+            truth: told.truth,
+        })?;
+        let scale = scale_for(arguments.scale, self.description.shape);
+        let shown = arguments.grid.get().min(outcome.images);
+        let columns = COLUMNS.min(shown);
+        let grid = image_grid(&outcome.grid, self.description.shape, columns, scale)?;
+        fs::create_dir_all(&arguments.out)?;
+        write_atomically(&arguments.out.join("grid.png"), &grid)?;
+        if arguments.json {
+            println!("{:#}", self.to_json(told, &outcome, &chosen));
+        } else {
+            print!("{}", self.text(told, &outcome));
+            println!("{}", arguments.out.display());
+        }
+        Ok(())
+    }
+
+    fn to_json(&self, told: &Told, outcome: &Outcome, chosen: &Chosen) -> Value {
+        let mut value = json!({
+            "model": self.arguments.model,
+            "family": self.description.model.family(),
+            "data": self.images.dataset().name(),
+            "images": outcome.images,
+            "backend": chosen.name(),
+            "out": self.arguments.out,
+        });
+        let Value::Object(map) = &mut value else {
+            return value;
+        };
+        for (name, setting) in &told.settings {
+            map.insert((*name).into(), setting.clone());
+        }
+        map.insert("rounds".into(), json!(outcome.rounds));
+        let errors = json!({"model": outcome.model, "baseline": outcome.baseline});
+        map.insert("errors".into(), errors);
+        value
+    }
+
+    fn text(&self, told: &Told, outcome: &Outcome) -> String {
+        let name = self.images.dataset().name();
+        let mut text = match outcome.images {
+            1 => format!("1 image of {name}\n"),
+            images => format!("{images} images of {name}\n"),
+        };
+        let Some(model) = &outcome.model else {
+            return text;
+        };
+        let width = told.baseline.len().max(5);
+        let unknown = match model.unknown_squared_error {
+            Some(_) => "       of what is unknown",
+            None => "",
+        };
+        text += &format!(
+            "  {:width$}      squared error{unknown}           PSNR, dB\n",
+            ""
+        );
+        let rows = [
+            ("model", Some(model)),
+            (told.baseline, outcome.baseline.as_ref()),
+        ];
+        for (name, errors) in rows {
+            if let Some(errors) = errors {
+                text += &format!("  {name:width$} {}\n", numbers(errors));
+            }
+        }
+        text
+    }
+}
+
+fn numbers(errors: &ErrorSummary) -> String {
+    let columns = [
+        Some(errors.squared_error),
+        errors.unknown_squared_error,
+        Some(errors.psnr),
+    ];
+    let widths = [18, 24, 18];
+    let texts = columns
+        .into_iter()
+        .zip(widths)
+        .filter_map(|(estimate, width)| {
+            let estimate = estimate?;
+            let text = match estimate.standard_error {
+                Some(error) => format!("{:.3} ± {error:.3}", estimate.value),
+                None => format!("{:.3}", estimate.value),
+            };
+            Some(format!("{text:>width$}"))
+        });
+    texts.collect::<Vec<_>>().join(" ")
+}
+
+struct Restoring<'a, R> {
+    prepared: &'a Prepared<'a>,
+    how: &'a mut R,
+    truth: bool,
+}
+
+impl<R: Restore> Task for Restoring<'_, R> {
+    type Output = Result<Outcome>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        parity: Option<ParityCheck<B>>,
+    ) -> Result<Outcome> {
+        let Prepared {
+            arguments,
+            saved,
+            description,
+            images,
+        } = self.prepared;
+        let load = || saved.load::<B>(device).context("the model can't be loaded");
+        let sizes = evaluation_sizes(images);
+        check_parity(
+            parity,
+            load,
+            &description.model,
+            None,
+            images,
+            &sizes,
+            device,
+        )?;
+        let model = load()?;
+        let mut files = Files {
+            directory: (!arguments.grid_only).then(|| arguments.out.join("images")),
+            last: None,
+        };
+        let mut phases = Phases::new();
+        let outcome = restore_images(
+            &model,
+            images,
+            self.how,
+            device,
+            (self.truth, arguments.grid.get()),
+            &mut |index, values| {
+                let name = || image_file_name(images.dataset(), index as usize);
+                files.write(name, values, description.shape)
+            },
+            &mut |phase, done, total| phases.update(phase, done, total),
+        );
+        phases.finish();
+        Ok(outcome?)
+    }
+}
+
+/// Image files, in a directory where there is one.
+struct Files {
+    directory: Option<PathBuf>,
+    /// The directory that was made last.
+    last: Option<PathBuf>,
+}
+
+impl Files {
+    fn write(
+        &mut self,
+        name: impl FnOnce() -> PathBuf,
+        values: &[f32],
+        shape: [usize; 3],
+    ) -> io::Result<()> {
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        let path = directory.join(name());
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if self.last.as_deref() != Some(parent) {
+            fs::create_dir_all(parent)?;
+            self.last = Some(parent.into());
+        }
+        let png = png(values, shape).map_err(io::Error::other)?;
+        // Whole or not there, but not waited for until it is on disk: there may be thousands.
+        let temporary = temporary_path(&path);
+        fs::write(&temporary, png)?;
+        fs::rename(&temporary, &path)
+    }
+}

@@ -1,0 +1,172 @@
+//! `hourglass traverse`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+use hourglass_data::{Split, Subset};
+use hourglass_models::{Autoencoder, Model, ModelConfig};
+use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
+
+use super::picture::{PictureArguments, to_and_fro};
+use crate::UsageError;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::images::{model_images, one_image};
+use crate::progress::Phases;
+
+/// The share of images, or of the prior, below the first value of a dimension, and above the last.
+const OUTSIDE: f64 = 0.02;
+/// Dimensions shown, unless told otherwise.
+const DIMENSIONS: usize = 20;
+/// Images whose codes are ranged over.
+const IMAGES: usize = 10_000;
+
+/// Change one dimension of the code at a time
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass traverse variational\n  hourglass traverse variational --image test:7 --data mnist-mini --dimensions 0,3,5 --out seven.gif\n  hourglass traverse conv --data mnist-mini --out dimensions.png\n\nA row of the picture is a dimension, from the value that 2 % lie below to that which 2 % lie above: of the prior N(0, 1) for a variational model, of the codes of the training images for others. The other dimensions stay as they are: those of --image, else at 0 for a variational model and at the mean code for others. A GIF shows all dimensions at once as they move."
+)]
+pub(crate) struct Arguments {
+    /// A run directory, or a published model
+    model: PathBuf,
+    /// Where to start: an image file, or test:NUMBER or train:NUMBER of the data
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Dimensions of the code, from 0 [default: 20 at most; of families without a prior those with the widest ranges]
+    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    dimensions: Option<Vec<usize>>,
+    /// Values a dimension
+    #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u32).range(2..=200))]
+    steps: u32,
+    /// The images whose codes are ranged over, and which --image numbers [default: the data that the model was trained on]
+    #[arg(long)]
+    data: Option<String>,
+    /// The picture to write, a PNG or a GIF
+    #[arg(long, value_name = "PATH", default_value = "traversal.png")]
+    out: PathBuf,
+    #[command(flatten)]
+    picture: PictureArguments,
+    #[command(flatten)]
+    images: ImageArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    #[command(flatten)]
+    locations: LocationArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    arguments.picture.check(&arguments.out)?;
+    let code = description.model.network().code();
+    let dimensions = arguments.dimensions.as_deref().unwrap_or_default();
+    if let Some(dimension) = dimensions.iter().find(|&&dimension| dimension >= code) {
+        bail!(UsageError(format!(
+            "--dimensions: expected numbers below {code}, the size of the code, found {dimension}"
+        )));
+    }
+    let (data, locations) = (arguments.data.as_deref(), arguments.locations.locations());
+    let image = arguments.image.as_deref();
+    let image =
+        image.map(|image| one_image(&description, image, data, &locations, arguments.images));
+    let has_prior = matches!(description.model, ModelConfig::Variational(_));
+    let training = match has_prior {
+        true => None,
+        false => {
+            let split = Some(Split::Train);
+            let images = model_images(&description, data, split, &locations, arguments.images)?;
+            Some(images.limit(IMAGES)?)
+        }
+    };
+    let (dimensions, images) = Chosen::from_arguments(&arguments.device)?.run(Walk {
+        arguments,
+        saved: &saved,
+        description: &description,
+        image: image.transpose()?,
+        training,
+    })?;
+    let names: Vec<String> = dimensions.iter().map(ToString::to_string).collect();
+    eprintln!("dimensions {}", names.join(", "));
+    let features: usize = description.shape.iter().product();
+    let steps = arguments.steps as usize;
+    let columns = (dimensions.len() as f64).sqrt().ceil() as usize;
+    let frames = to_and_fro(steps).map(|step| {
+        let shown = images.chunks(features).skip(step).step_by(steps);
+        (shown.flatten().copied().collect(), columns)
+    });
+    let rows = [images.clone()];
+    arguments
+        .picture
+        .write(&arguments.out, &description, (&rows, steps), frames)
+}
+
+struct Walk<'a> {
+    arguments: &'a Arguments,
+    saved: &'a SavedModel,
+    description: &'a Description,
+    image: Option<Vec<f32>>,
+    /// The images whose codes are ranged over, for families without a prior.
+    training: Option<Subset>,
+}
+
+impl Task for Walk<'_> {
+    /// The dimensions, and `[dimensions, steps, features]`.
+    type Output = Result<(Vec<usize>, Vec<f32>)>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Self::Output {
+        let loaded = self.saved.load::<B>(device);
+        let model = loaded.context("the model can't be loaded")?.valid();
+        let code = self.description.model.network().code();
+        let statistics = self.training.map(|images| {
+            let mut phases = Phases::new();
+            let codes = codes_of(&model, &images, device, &mut |phase, done, total| {
+                phases.update(phase, done, total);
+            });
+            phases.finish();
+            CodeStatistics::new(&codes, code)
+        });
+        let start = match (self.image, &statistics) {
+            (Some(image), _) => encoded(&model, image, device),
+            (None, Some(statistics)) => statistics.mean().to_vec(),
+            (None, None) => vec![0.0; code],
+        };
+        let dimensions = self.arguments.dimensions.clone();
+        let dimensions = dimensions.unwrap_or_else(|| match &statistics {
+            Some(statistics) => statistics.widest(OUTSIDE, 1.0 - OUTSIDE),
+            None => (0..code).collect(),
+        });
+        let shown = match self.arguments.dimensions {
+            Some(_) => dimensions.len(),
+            None => dimensions.len().min(DIMENSIONS),
+        };
+        let dimensions = dimensions[..shown].to_vec();
+        let steps = self.arguments.steps as usize;
+        let mut codes = Vec::with_capacity(shown * steps * code);
+        for &dimension in &dimensions {
+            for step in 0..steps {
+                let share = OUTSIDE + (1.0 - 2.0 * OUTSIDE) * step as f64 / (steps - 1) as f64;
+                codes.extend_from_slice(&start);
+                let changed = codes.len() - code + dimension;
+                codes[changed] = match &statistics {
+                    Some(statistics) => statistics.quantile(dimension, share),
+                    None => normal_quantile(share) as f32,
+                };
+            }
+        }
+        Ok((dimensions, decode_images(&model, &codes, code, device)))
+    }
+}
+
+fn encoded<B: Backend>(model: &Model<B>, image: Vec<f32>, device: &B::Device) -> Vec<f32> {
+    let features = image.len();
+    let images = Tensor::from_data(TensorData::new(image, [1, features]), device);
+    model.encode(images).into_data().iter::<f32>().collect()
+}
