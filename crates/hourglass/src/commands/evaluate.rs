@@ -60,12 +60,12 @@ pub(crate) struct Arguments {
 }
 
 /// What the model is measured on.
-struct Images {
-    split: Subset,
+pub(super) struct Images {
+    pub(super) split: Subset,
     /// The images that it was trained on; without them everything but PCA can be measured.
-    training: Result<Subset, String>,
+    pub(super) training: Result<Subset, String>,
     /// Images of the split's data set, to which classifiers are fitted.
-    labelled: Subset,
+    pub(super) labelled: Subset,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = saved.description()?;
     let locations = arguments.locations.locations();
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let images = images(arguments, &saved, &description, name, &locations)?;
+    let images = images(arguments.split, &saved, &description, name, &locations)?;
     let split = &images.split;
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let measures = arguments.measures.clone();
@@ -128,7 +128,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Where the estimates of a model's log-likelihood are kept: in its run, or for a published one in the data directory.
-fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
+pub(super) fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
     if let Some(run) = saved.directory() {
         return Some(RunDirectory::open(run).log_likelihoods());
     }
@@ -137,8 +137,8 @@ fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
 }
 
 /// The images of the split, and those beside which it is measured.
-fn images(
-    arguments: &Arguments,
+pub(super) fn images(
+    asked: Split,
     saved: &SavedModel,
     description: &Description,
     name: &str,
@@ -153,7 +153,7 @@ fn images(
         let labelled = Subset::all(splits.train());
         (splits, labelled, own.map(|(_, training, _)| training), None)
     };
-    let split = match arguments.split {
+    let split = match asked {
         Split::Train => labelled.clone(),
         Split::Validation => validation.with_context(|| {
             format!("--split validation: expected with the data that the model was trained on, found with {name}")
@@ -162,8 +162,7 @@ fn images(
     };
     if split.is_empty() {
         bail!(
-            "--split {}: expected images, found none; the model was trained with data.validation = 0",
-            arguments.split
+            "--split {asked}: expected images, found none; the model was trained with data.validation = 0"
         );
     }
     if shape_of(&split) != description.shape {

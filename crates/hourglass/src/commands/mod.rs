@@ -8,6 +8,7 @@ pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod models;
+pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod train;
 
