@@ -8,7 +8,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::ReportError;
 
 /// The size of a chart in pixels, before the page scales it to its column.
-const SIZE: [u32; 2] = [440, 250];
+const SIZE: [u32; 2] = [370, 230];
 
 /// The size of the map of codes, and the room around its points.
 const MAP: [f32; 2] = [640.0, 460.0];

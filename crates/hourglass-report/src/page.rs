@@ -77,7 +77,7 @@ fn contents(models: &[(String, &ModelReport, Vec<Section>)]) -> Markup {
 fn article(id: &str, model: &ModelReport, sections: &[Section]) -> Markup {
     html! {
         article #(id) {
-            header {
+            header.model {
                 h2 { (model.name) }
                 (summary(model))
                 @if let Measured::Value(measurement) = &model.measurement {
@@ -92,7 +92,7 @@ fn article(id: &str, model: &ModelReport, sections: &[Section]) -> Markup {
                 }
             }
             @for section in sections {
-                section id={ (id) "-" (section.id) } {
+                section.half[section.is_half] id={ (id) "-" (section.id) } {
                     h3 { (section.title) }
                     (section.body)
                 }
@@ -123,10 +123,10 @@ fn summary(model: &ModelReport) -> Markup {
     html! {
         p.summary { (config.summary()) }
         p.kind {
-            "Family " strong { (config.family()) } ", " (kind) ", images of " (height) " × " (width) " in " (colour)
-            ", code of " (config.network().code())
-            @if let Some(parameters) = model.parameters { ", " (grouped(parameters)) " parameters" }
-            ", trained on " (data.name) "."
+            "Family " strong { (config.family()) } " · " (kind) " · " (height) " × " (width) " " (colour)
+            " · code of " (config.network().code())
+            @if let Some(parameters) = model.parameters { " · " (grouped(parameters)) " parameters" }
+            " · trained on " (data.name)
         }
     }
 }

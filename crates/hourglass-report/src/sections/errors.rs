@@ -59,9 +59,9 @@ fn class_table(measurement: &Measurement, classes: &[Class]) -> Markup {
                         tr {
                             th scope="row" { (name(class.label)) }
                             td { (class.images) }
-                            td { (bar(class.squared_error.value / largest, 0)) (with_error(&class.squared_error)) }
+                            td { (with_error(&class.squared_error)) (bar(class.squared_error.value / largest, 0)) }
                             @if let Some(error) = &class.pca_squared_error {
-                                td { (bar(error.value / largest, 1)) (with_error(error)) }
+                                td { (with_error(error)) (bar(error.value / largest, 1)) }
                             }
                         }
                     }
@@ -116,7 +116,7 @@ fn matrix(measurement: &Measurement, confusion: &Confusion) -> Markup {
             (wide("Confusion matrix", table(confusion, &name)))
         }
         @if !frequent.is_empty() {
-            p.lead {
+            p.after {
                 "Most often confused: "
                 @for (place, (actual, predicted, count)) in frequent.iter().enumerate() {
                     @if place > 0 { ", " }

@@ -13,7 +13,7 @@ pub(super) fn reconstructions(model: &ModelReport) -> Result<Markup, ReportError
     either(&model.portrait, |portrait| {
         either(&portrait.reconstructions, |images| {
             Ok(html! {
-                p.lead { (order(images)) " The first images of the split." }
+                p.lead { "The first images of the split, under each its squared error. " (order(images)) }
                 (plate(model, images, portrait.shape)?)
             })
         })
@@ -34,7 +34,7 @@ pub(super) fn worst(model: &ModelReport) -> Result<Markup, ReportError> {
     let worst = &reconstruction.worst;
     Ok(html! {
         p.lead {
-            "The images of the whole split with the largest squared errors, under each its error. " (order(worst))
+            "Of the whole split, the images with the largest squared errors. " (order(worst))
         }
         (plate(model, worst, portrait.shape)?)
     })

@@ -21,11 +21,28 @@ pub(crate) struct Section {
     pub(crate) id: &'static str,
     pub(crate) title: &'static str,
     pub(crate) body: Markup,
+    /// Whether two like it have room beside each other.
+    pub(crate) is_half: bool,
 }
+
+/// Sections that are not wide.
+const HALVES: [&str; 6] = [
+    "classes",
+    "map",
+    "confusion",
+    "kl",
+    "activity",
+    "contraction",
+];
 
 /// The sections of a model, in their order. Those that its family does not have are not among them.
 pub(crate) fn of(model: &ModelReport) -> Result<Vec<Section>, ReportError> {
-    let section = |id, title, body| Section { id, title, body };
+    let section = |id, title, body| Section {
+        id,
+        title,
+        body,
+        is_half: HALVES.contains(&id),
+    };
     let mut sections = vec![
         section("numbers", "Numbers", numbers::table(model)),
         section(

@@ -104,7 +104,9 @@ fn row(number: &Number, has_pixels: bool) -> Markup {
     html! {
         tr {
             th scope="row" {
-                (number.name)
+                // The names of terms are those in files.
+                @if number.name.contains(char::is_uppercase) || number.name.contains(' ') { (number.name) }
+                @else { code { (number.name) } }
                 @if !number.note.is_empty() { " " span.note { (number.note) } }
             }
             td { (cell(&number.model)) }
@@ -118,7 +120,12 @@ fn cell(cell: &Cell) -> Markup {
     html! {
         @match cell {
             Cell::Nothing => {}
-            Cell::Value(_, text) => { (text) }
+            Cell::Value(_, text) => {
+                @match text.split_once(" ± ") {
+                    Some((number, error)) => { (number) " " span.error { "± " (error) } }
+                    None => { (text) }
+                }
+            }
             Cell::LeftOut(_) => { span title="left out" { "–" } }
         }
     }

@@ -20,6 +20,8 @@ pub(super) fn table(model: &ModelReport) -> Markup {
             None => groups.push((group, vec![(name, value)])),
         }
     }
+    // What stands in no table comes first, as in the recipe.
+    groups.sort_by_key(|(group, _)| !group.is_empty());
     html! {
         p.lead { "The resolved recipe; a file of these settings trains the model anew." }
         div.groups {

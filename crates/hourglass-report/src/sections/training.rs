@@ -41,7 +41,7 @@ pub(super) fn curves(model: &ModelReport) -> Result<Markup, ReportError> {
     Ok(html! {
         @if !model.facts.is_empty() {
             dl.facts {
-                @for (name, value) in &model.facts { div { dt { (name) } dd { (value) } } }
+                @for (name, value) in &model.facts { div { dt { (name.replace('_', " ")) } dd { (value) } } }
             }
         }
         (drawn)

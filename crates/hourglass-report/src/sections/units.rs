@@ -48,6 +48,8 @@ pub(super) fn traversals(model: &ModelReport) -> Result<Markup, ReportError> {
                 let images: Vec<&[f32]> = way.images.iter().map(Vec::as_slice).collect();
                 let [low, high] = way.range;
                 let description = format!("Unit {} from {low:.2} to {high:.2}", way.unit);
+                // A minus, which a hyphen is too short for.
+                let description = description.replace('-', "\u{2212}");
                 let strip = picture(&images, portrait.shape, Direction::Right, &description)?;
                 Ok(html! {
                     li { span.caption { (description) } (strip) }

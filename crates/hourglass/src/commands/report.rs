@@ -83,7 +83,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         found.report(arguments, &locations, &chosen)
     });
     let page = Page {
-        program: format!("hourglass {}", env!("CARGO_PKG_VERSION")),
+        program: format!(
+            "hourglass {} on {}",
+            env!("CARGO_PKG_VERSION"),
+            chosen.name()
+        ),
         models: models.collect::<Result<_>>()?,
     };
     write_atomically(&arguments.out, html(&page)?.as_bytes())?;
@@ -155,7 +159,7 @@ impl Found {
             name: self.path.display().to_string(),
             settings: Measured::from(self.settings()),
             metrics: Measured::from(metrics(run.as_ref())),
-            facts: facts(summary.as_ref(), arguments, chosen),
+            facts: facts(summary.as_ref()),
             stored: self.stored(summary.as_ref()),
             description: looked.description,
             parameters: looked.parameters,
@@ -235,12 +239,8 @@ fn metrics(run: Option<&RunDirectory>) -> Result<Vec<hourglass_train::MetricsLin
     read_metrics(&path).map_err(|error| error.to_string())
 }
 
-/// What the run says of its training, and where the page's numbers were computed.
-fn facts(
-    summary: Option<&Map<String, Value>>,
-    arguments: &Arguments,
-    chosen: &Chosen,
-) -> Vec<(String, String)> {
+/// What the run says of its training.
+fn facts(summary: Option<&Map<String, Value>>) -> Vec<(String, String)> {
     let known = FACTS.iter().filter_map(|name| {
         let value = summary?.get(*name)?;
         let text = match value.as_f64() {
@@ -249,8 +249,7 @@ fn facts(
         };
         Some(((*name).to_owned(), text))
     });
-    let measured = format!("{} on {}", arguments.split, chosen.name());
-    known.chain([("measured".to_owned(), measured)]).collect()
+    known.collect()
 }
 
 /// What was found by looking at a model.
