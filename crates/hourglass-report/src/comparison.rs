@@ -19,13 +19,50 @@ pub(crate) fn of(models: &[ModelReport]) -> Result<Markup, ReportError> {
             @if is_on_the_same_images(models) { "All were measured on the same images; the best number is bold." }
             @else { "Not all were measured on the same images: their numbers can’t be compared." }
         }
-        (wide("Comparison", table(models)))
+        (wide("Comparison of the numbers", table(models, html! {
+            (parameters(models))
+            @for (name, cells) in number_rows(models) {
+                tr {
+                    th scope="row" { (name) }
+                    @for (text, is_best) in cells {
+                        td { @if is_best { strong { (text) } } @else { (text) } }
+                    }
+                }
+            }
+            @for name in ["steps", "seconds", "backend"] { (fact(models, name)) }
+        })))
         @if !charts.is_empty() {
             h3 { "Training" }
-            (key(models.iter().enumerate().map(|(index, model)| (index, model.name.as_str()))))
+            (key(with_curves(models)))
             div.charts { @for chart in &charts { (chart) } }
         }
+        (settings(models))
     })
+}
+
+/// The settings in which the models differ.
+fn settings(models: &[ModelReport]) -> Markup {
+    let settings = differing_settings(models);
+    html! {
+        @if !settings.is_empty() {
+            h3 { "Settings that differ" }
+            (wide("Settings that differ", table(models, html! {
+                @for (name, values) in &settings {
+                    tr {
+                        th scope="row" { code { (breakable(name)) } }
+                        @for value in values { td { code { (value) } } }
+                    }
+                }
+            })))
+        }
+    }
+}
+
+/// A path that may be broken between its parts, where there is little room.
+fn breakable(path: &str) -> Markup {
+    html! {
+        @for part in path.split_inclusive(['.', '_']) { (part) wbr; }
+    }
 }
 
 fn measurement(model: &ModelReport) -> Option<&Measurement> {
@@ -55,9 +92,10 @@ fn is_on_the_same_images(models: &[ModelReport]) -> bool {
     first.is_some() && models.iter().all(|model| images(model) == first)
 }
 
-fn table(models: &[ModelReport]) -> Markup {
+/// A table with a column for each model.
+fn table(models: &[ModelReport], rows: Markup) -> Markup {
     html! {
-        table.numbers.comparison {
+        table.numbers {
             thead {
                 tr {
                     th scope="col" { span.hidden { "What" } }
@@ -66,24 +104,7 @@ fn table(models: &[ModelReport]) -> Markup {
                     }
                 }
             }
-            tbody {
-                @for (name, values) in differing_settings(models) {
-                    tr {
-                        th scope="row" { code { (name) } }
-                        @for value in values { td { code { (value) } } }
-                    }
-                }
-                (parameters(models))
-                @for (name, cells) in number_rows(models) {
-                    tr {
-                        th scope="row" { (name) }
-                        @for (text, is_best) in cells {
-                            td { @if is_best { strong { (text) } } @else { (text) } }
-                        }
-                    }
-                }
-                @for name in ["steps", "seconds", "backend"] { (fact(models, name)) }
-            }
+            tbody { (rows) }
         }
     }
 }
@@ -169,6 +190,13 @@ fn best(cells: &[Cell], better: Better) -> Option<f64> {
         Better::Higher => values.into_iter().reduce(f64::max),
         Better::Neither => None,
     }
+}
+
+/// The models that have curves, with the places of their colours.
+fn with_curves(models: &[ModelReport]) -> impl Iterator<Item = (usize, &str)> {
+    let models = models.iter().enumerate();
+    let models = models.filter(|(_, model)| matches!(model.metrics, Measured::Value(_)));
+    models.map(|(index, model)| (index, model.name.as_str()))
 }
 
 /// A chart for each term that two or more models have: on the validation images where they have some.

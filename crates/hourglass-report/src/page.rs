@@ -130,3 +130,56 @@ fn summary(model: &ModelReport) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing<T>(reason: &str) -> Measured<T> {
+        Measured::from(Err(reason))
+    }
+
+    fn unknown(name: &str) -> ModelReport {
+        ModelReport {
+            name: name.into(),
+            description: None,
+            parameters: None,
+            settings: Measured::Value(vec![("training.steps".into(), "</style><b>".into())]),
+            facts: Vec::new(),
+            metrics: nothing("of <this>"),
+            measurement: nothing("of <that>"),
+            stored: None,
+            portrait: nothing("of <those>"),
+        }
+    }
+
+    #[test]
+    fn whatever_comes_from_outside_is_text() {
+        let page = Page {
+            program: "<i>".into(),
+            models: vec![unknown("<script>"), unknown("&amp;\"")],
+        };
+        let text = html(&page).expect("a page");
+        for markup in [
+            "<script",
+            "<this>",
+            "<that>",
+            "<those>",
+            "</style><b>",
+            "<i>",
+        ] {
+            assert!(!text.contains(markup), "{markup}");
+        }
+        assert!(text.contains("Left out, since of &lt;that&gt;."));
+        assert!(text.contains("&amp;amp;&quot;"));
+        assert!(text.contains("<h2>Comparison</h2>"));
+    }
+
+    /// The style stands in the page as it is: nothing in it may end its element, or lie elsewhere.
+    #[test]
+    fn the_style_stays_in_its_element() {
+        for forbidden in ["<", "url(", "@import"] {
+            assert!(!STYLE.contains(forbidden), "{forbidden}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Errors by class, classes taken for others, errors from corrupted images.
 
+use hourglass_models::Corruption;
 use hourglass_train::measures::Confusion;
 use hourglass_train::{Class, Measured, Robustness};
 use maud::{Markup, html};
@@ -186,7 +187,12 @@ pub(super) fn robustness(model: &ModelReport) -> Option<Markup> {
         return None;
     };
     let rows = measurement.report.robustness.as_ref()?;
-    let name = |row: &Robustness| format!("{:?}", row.corruption);
+    let name = |row: &Robustness| match row.corruption {
+        Corruption::Masking => "masking",
+        Corruption::Gaussian => "Gaussian noise",
+        Corruption::SaltAndPepper => "salt and pepper",
+    };
+    let has_pca = rows.iter().any(|row| row.pca_squared_error.is_some());
     Some(html! {
         p.lead { "Squared errors against the clean images." }
         (wide("Errors from corrupted images", html! {
@@ -197,7 +203,7 @@ pub(super) fn robustness(model: &ModelReport) -> Option<Markup> {
                         th scope="col" { "Level" }
                         th scope="col" { "Corrupted image" }
                         th scope="col" { "Model" }
-                        th scope="col" { "PCA" }
+                        @if has_pca { th scope="col" { "PCA" } }
                     }
                 }
                 tbody {
@@ -207,7 +213,9 @@ pub(super) fn robustness(model: &ModelReport) -> Option<Markup> {
                             td { (row.level) }
                             td { (format!("{:.2}", row.corrupted_squared_error)) }
                             td { (with_error(&row.squared_error)) }
-                            td { @if let Some(error) = &row.pca_squared_error { (with_error(error)) } }
+                            @if has_pca {
+                                td { @if let Some(error) = &row.pca_squared_error { (with_error(error)) } }
+                            }
                         }
                     }
                 }

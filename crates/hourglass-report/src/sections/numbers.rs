@@ -131,28 +131,40 @@ fn cell(cell: &Cell) -> Markup {
     }
 }
 
-/// Why numbers of the table, and parts of the report, are not there.
+/// Why numbers of the table, and parts of the report, are not there: each reason once, with all that it is the reason of.
 fn reasons(measurement: &Measurement, numbers: &[Number]) -> Markup {
-    let mut reasons: Vec<(String, &str)> = Vec::new();
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut add = |whose: &str, what, reason: &str| {
+        let reason = format!("left out, since {reason}");
+        let reason = if whose.is_empty() {
+            reason
+        } else {
+            format!("{whose}: {reason}")
+        };
+        match reasons.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, names)) => names.push(what),
+            None => reasons.push((reason, vec![what])),
+        }
+    };
     for number in numbers {
         let cells = [
             ("", &number.model),
-            ("PCA’s ", &number.pca),
-            ("pixels’ ", &number.pixels),
+            ("PCA", &number.pca),
+            ("pixels", &number.pixels),
         ];
         for (whose, cell) in cells {
             if let Cell::LeftOut(reason) = cell {
-                reasons.push((format!("{whose}{}", number.name), reason));
+                add(whose, &number.name, reason);
             }
         }
     }
     if let Some(Measured::LeftOut { left_out }) = &measurement.report.representation {
-        reasons.push(("The linear probe and the neighbours".into(), left_out));
+        add("", "Linear probe, 5 nearest neighbours", left_out);
     }
     html! {
         @if !reasons.is_empty() {
             ul.missing {
-                @for (what, reason) in reasons { li { (what) ": left out, since " (reason) } }
+                @for (reason, names) in reasons { li { (names.join(", ")) " – " (reason) "." } }
             }
         }
     }

@@ -10,14 +10,14 @@ use crate::{ModelReport, ReportError};
 
 /// The weights of the encoder's first layer.
 pub(super) fn filters(model: &ModelReport) -> Result<Markup, ReportError> {
-    let lead = "The weights of the encoder's first layer, those of the largest length first: red is positive, blue negative.";
+    let lead = "The weights of the encoder's first layer, those of the largest length first.";
     unit_images(model, |portrait| &portrait.filters, lead)
 }
 
 /// What the units of the code add.
 pub(super) fn atoms(model: &ModelReport) -> Result<Markup, ReportError> {
     let lead = "How the decoder's output changes as a unit of the code goes up by one standard deviation from the mean \
-                code, the largest changes first: red is more, blue less.";
+                code, the largest changes first.";
     unit_images(model, |portrait| &portrait.atoms, lead)
 }
 
@@ -32,9 +32,14 @@ fn unit_images(
             let cells = shown
                 .map(|image| signed(&image.values, images.shape, &format!("Unit {}", image.unit)));
             let cells: Vec<Markup> = cells.collect::<Result<_, ReportError>>()?;
+            let is_grey = images.shape[0] == 1;
+            let colors = match is_grey {
+                true => "Red is more, blue less.",
+                false => "Grey is no change, a colour more of it.",
+            };
             Ok(html! {
-                p.lead { (lead) " " (cells.len()) " of " (images.units) " units." }
-                ul.plate.signed { @for cell in &cells { li { (cell) } } }
+                p.lead { (lead) " " (colors) " " (cells.len()) " of " (images.units) " units." }
+                ul.plate.signed[is_grey] { @for cell in &cells { li { (cell) } } }
             })
         })
     })
