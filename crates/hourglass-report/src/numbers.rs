@@ -121,9 +121,10 @@ fn error(numbers: &mut Vec<Number>, report: &Report) {
         PcaComparison::LeftOut(reason) => Cell::LeftOut(reason.clone()),
     };
     if let Some(reconstruction) = &report.reconstruction {
-        let of = |fidelity: &Fidelity| Cell::estimate(&fidelity.squared_error, 2);
-        row.model = of(&reconstruction.model);
-        row.pca = Cell::measured(&reconstruction.pca, of);
+        row.model = Cell::estimate(&reconstruction.model.squared_error, 2);
+        row.pca = Cell::measured(&reconstruction.pca, |pca| {
+            Cell::estimate(&pca.squared_error, 2)
+        });
     }
     numbers.push(row);
     if let Some(error) = evaluation.corrupted_squared_error {
