@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use crate::linear::product;
+
 #[cfg(feature = "cpu")]
 use crate::cpu::{self, primitive, tensor};
 
@@ -23,19 +25,27 @@ pub fn scaled_rows<B: Backend>(rows: Tensor<B, 2>, factors: Tensor<B, 2>) -> Ten
     scaled.reshape([batch * count, width])
 }
 
-/// The squared norm of r W^T for each row r, as r W^T W r^T: less work than each row's product with W where there are many rows.
+/// The squared norm of r W^T for each row r: as r W^T W r^T where that is less work than each row's product with W.
 ///
 /// # Shapes
 /// - rows: `[count, width]`
 /// - weight: `[features, width]`
 /// - output: `[count]`
-pub fn gram_norms<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 1> {
+pub fn squared_norms<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 1> {
+    let ([count, width], [features, _]) = (rows.dims(), weight.dims());
+    let (by_gram, by_product) = ((features + count) * width, count * features);
     #[cfg(feature = "cpu")]
-    if cpu::has_kernels(&rows) {
+    // The kernel's gradients need half as many multiplications again, where all others need twice as many.
+    if by_gram < 2 * by_product && cpu::has_kernels(&rows) {
         let operands = [primitive(rows), primitive(weight)];
         return tensor(cpu::apply::<B, _, 2>(cpu::GramNorms, operands));
     }
-    let gram = weight.clone().transpose().matmul(weight); // [width, width]
-    let norms = rows.clone().matmul(gram) * rows;
-    norms.sum_dim(1).flatten(0, 1)
+    let squares = if by_gram < by_product {
+        let gram = weight.clone().transpose().matmul(weight); // [width, width]
+        rows.clone().matmul(gram) * rows
+    } else {
+        let products = product(rows, weight.transpose()); // [count, features]
+        products.clone() * products
+    };
+    squares.sum_dim(1).flatten(0, 1)
 }

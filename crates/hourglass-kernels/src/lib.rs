@@ -22,7 +22,7 @@ pub use activation::{elu, relu, sigmoid, tanh};
 pub use adam::FusedAdam;
 pub use convolution::{doubling_convolution, halving_convolution};
 pub use cross_entropy::cross_entropy;
-pub use jacobian::{gram_norms, scaled_rows};
+pub use jacobian::{scaled_rows, squared_norms};
 pub use linear::{linear, product, tied_linear};
 pub use switch::without_kernels;
 pub use top_k::keep_largest;

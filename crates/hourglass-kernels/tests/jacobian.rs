@@ -4,7 +4,7 @@ use burn::backend::{Autodiff, NdArray};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use hourglass_kernels::{gram_norms, scaled_rows, without_kernels};
+use hourglass_kernels::{scaled_rows, squared_norms, without_kernels};
 
 /// Batch, units of the code, hidden units, features: no multiples of a vector, more images than parts, and fewer.
 const SIZES: [[usize; 4]; 4] = [
@@ -26,7 +26,7 @@ fn gradients<B: AutodiffBackend>([batch, code, width, features]: [usize; 4]) -> 
     let slopes = matrix::<B>([batch, width], 1.1).require_grad();
     let lower = matrix::<B>([features, width], 1.3).require_grad();
     let rows = scaled_rows(upper.clone().transpose(), slopes.clone());
-    let norms = gram_norms(rows, lower.clone());
+    let norms = squared_norms(rows, lower.clone());
     let outer = matrix([1, batch * code], 0.9).flatten(0, 1);
     let gradients = (norms.clone() * outer).sum().backward();
     let of = |tensor: &Tensor<B, 2>| tensor.grad(&gradients).expect("a gradient").into_data();

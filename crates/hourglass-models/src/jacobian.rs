@@ -6,7 +6,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_kernels::{gram_norms, product, scaled_rows};
+use hourglass_kernels::{product, scaled_rows, squared_norms};
 
 use crate::networks::{Activation, Layer, inputs, linear_weight};
 
@@ -58,24 +58,8 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
         unreachable!("there is a linear layer below the last one");
     };
     let rows = pull_back(between, &inputs[1..], rows, code); // [batch * code, width of the first layer]
-    let squares = norms_below(rows, linear_weight(first)).reshape([batch, code]);
+    let squares = squared_norms(rows, linear_weight(first)).reshape([batch, code]);
     (squares * slopes.clone() * slopes).sum_dim(1).flatten(0, 1)
-}
-
-/// The squared norm of what each row becomes through a first, linear layer: r W^T W r^T, with W^T W worked out once for all rows
-/// where that is less work than each row's product with W.
-///
-/// # Shapes
-/// - rows: `[count, width]`
-/// - weight: `[features, width]`
-/// - output: `[count]`
-fn norms_below<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 1> {
-    let ([count, _], [features, width]) = (rows.dims(), weight.dims());
-    if (features + count) * width < count * features {
-        return gram_norms(rows, weight);
-    }
-    let pulled_back = product(rows, weight.transpose());
-    (pulled_back.clone() * pulled_back).sum_dim(1).flatten(0, 1)
 }
 
 /// An unbiased estimate of the squared norm for any encoder: the mean of ||J^T v||^2 over random signs v, of which
@@ -92,14 +76,14 @@ pub(crate) fn estimate<B: Backend>(
     samples: usize,
 ) -> Tensor<B, 1> {
     let inputs = inputs(encoder, images);
-    squared_norms(pull_back(encoder, &inputs, signs, samples), samples) / samples as f64
+    sums_of_squares(pull_back(encoder, &inputs, signs, samples), samples) / samples as f64
 }
 
 /// What [`estimate`] is of, with a unit vector for every unit of the code in place of random signs.
 fn exact_by_rows<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tensor<B, 1> {
     let jacobians = matrices(encoder, images);
     let [batch, code, features] = jacobians.dims();
-    squared_norms(jacobians.reshape([batch * code, features]), code)
+    sums_of_squares(jacobians.reshape([batch * code, features]), code)
 }
 
 /// The Jacobian dh/dx of each image, for any encoder, at the cost of `code` backward passes through all layers but the last.
@@ -165,7 +149,7 @@ fn scale_rows<B: Backend>(
 }
 
 /// Sums of squares over the rows of each image, `[batch]`.
-fn squared_norms<B: Backend>(rows: Tensor<B, 2>, per_image: usize) -> Tensor<B, 1> {
+fn sums_of_squares<B: Backend>(rows: Tensor<B, 2>, per_image: usize) -> Tensor<B, 1> {
     let [count, width] = rows.dims();
     let rows = rows.reshape([count / per_image, per_image * width]);
     (rows.clone() * rows).sum_dim(1).flatten(0, 1)

@@ -7,6 +7,7 @@ mod mask;
 mod mixture;
 mod paths;
 mod pictures;
+mod portrait;
 mod prior;
 mod restoration;
 mod sampling;
@@ -17,6 +18,10 @@ pub use mask::{Mask, MaskError, Side};
 pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 pub use paths::{Path, interpolate};
 pub use pictures::{animation, image_file_name, png};
+pub use portrait::{
+    CodeMap, PORTRAIT_SIZES, Point, Portrait, Traversal, Traversals, UnitImage, UnitImages,
+    portrait,
+};
 pub use prior::CodePrior;
 pub use restoration::{
     Denoising, ErrorSummary, Outcome, Reconstruction, Restore, RestoreError, Restored,

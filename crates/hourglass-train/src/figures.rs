@@ -1,10 +1,12 @@
 //! Pictures for a run directory, as bytes: grids of images (PNG) and training curves (SVG).
 
 mod axis;
+mod bars;
 mod curves;
 mod grid;
 
-pub use curves::{Curve, curves};
+pub use bars::bars;
+pub use curves::{ColoredCurve, Curve, Panel, curves, panel};
 pub use grid::image_grid;
 
 /// What keeps a figure from being drawn.

@@ -20,9 +20,9 @@ pub use checkpoint::{Checkpoint, CheckpointError, FinishedPhase, State};
 pub use evaluation::{
     ACTIVE_VARIANCE, Activity, Cache, Class, Classification, CodeInformation, Contraction, Density,
     EstimateDirectory, Evaluation, EvidenceLowerBound, Fidelity, FinishedEstimate, LogLikelihood,
-    Measure, Measured, Origin, Outliers, PcaComparison, Progress, Readout, Reconstruction, Report,
-    Representation, Request, Robustness, Subject, code_information, evaluate, evaluation_sizes,
-    evidence_lower_bound, examine, fit_pca, images_of, log_likelihood,
+    Measure, Measured, Origin, Outliers, PcaComparison, Progress, Readout, Reconstructed,
+    Reconstruction, Report, Representation, Request, Robustness, Subject, code_information,
+    evaluate, evaluation_sizes, evidence_lower_bound, examine, fit_pca, images_of, log_likelihood,
 };
 pub use phases::Phase;
 pub use recipe::{

@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Train(commands::train::Arguments),
     Evaluate(commands::evaluate::Arguments),
     Compare(commands::compare::Arguments),
+    Report(commands::report::Arguments),
     Export(commands::export::Arguments),
     Import(commands::import::Arguments),
     Card(commands::card::Arguments),

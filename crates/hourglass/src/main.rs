@@ -55,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(arguments) => return commands::train::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments)?,
         Command::Compare(arguments) => commands::compare::run(&arguments)?,
+        Command::Report(arguments) => commands::report::run(&arguments)?,
         Command::Export(arguments) => commands::export::run(&arguments)?,
         Command::Import(arguments) => commands::import::run(&arguments)?,
         Command::Card(arguments) => commands::card::run(&arguments)?,

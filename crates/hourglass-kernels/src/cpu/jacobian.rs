@@ -112,7 +112,7 @@ fn gradients_of_image(
     });
 }
 
-/// See [`crate::gram_norms`]: rows and the weight.
+/// See [`crate::squared_norms`]: rows and the weight.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GramNorms;
 

@@ -29,7 +29,7 @@ pub use likelihood::{
     evidence_lower_bound, log_likelihood,
 };
 pub use outliers::Outliers;
-pub use reconstruction::{Class, Fidelity, Reconstruction};
+pub use reconstruction::{Class, Fidelity, Reconstructed, Reconstruction};
 pub use report::{Measure, Report, Request, examine};
 pub use representation::{Readout, Representation};
 pub use robustness::Robustness;

@@ -20,6 +20,26 @@ pub struct Reconstruction {
     pub pca: Measured<Fidelity>,
     /// The error of each class.
     pub classes: Measured<Vec<Class>>,
+    /// The images with the largest errors, the largest first.
+    #[serde(skip)]
+    pub worst: Vec<Reconstructed>,
+}
+
+/// An image and what the model makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reconstructed {
+    /// Its place in the split.
+    pub place: usize,
+    /// Its label, where the images have labels.
+    pub label: Option<u8>,
+    /// sum_i (x_i - mu_i)^2
+    pub squared_error: f64,
+    /// `[features]`
+    pub image: Vec<f32>,
+    /// What the model sees in its place, where the family corrupts: `[features]`.
+    pub corrupted: Option<Vec<f32>>,
+    /// `[features]`
+    pub reconstruction: Vec<f32>,
 }
 
 /// How near reconstructions are to their images. Errors cover the choice of the images.
@@ -47,6 +67,9 @@ pub struct Class {
     pub pca_squared_error: Option<Estimate>,
 }
 
+/// How many of the worst images are kept.
+const WORST: usize = 24;
+
 /// Measures the fidelity of the model and of PCA.
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
@@ -56,15 +79,27 @@ pub(super) fn measure<B: Backend>(
     let shape = subject.split.dataset().shape().to_array();
     let mut model = Fidelities::new(shape);
     let mut pca = baseline.map(|_| Fidelities::new(shape));
-    let (mut labels, mut done) = (Vec::new(), 0);
+    let (mut labels, mut done, mut worst) = (Vec::new(), 0, Vec::new());
     for seen in subject.seen() {
         let targets = &seen.targets;
+        let inputs = host(seen.inputs.clone());
         if let (Ok(pca), Ok(baseline)) = (&mut pca, baseline) {
-            let inputs = host(seen.inputs.clone());
             pca.add(&baseline.reconstruct(&inputs), targets);
         }
-        model.add(&subject.reconstruct(seen.inputs), targets);
+        let reconstructions = subject.reconstruct(seen.inputs);
+        model.add(&reconstructions, targets);
         labels.extend(seen.labels.unwrap_or_default());
+        keep_worst(&mut worst, &model.errors[done..], |row| {
+            let of = |values: &[f32]| values[row * model.features..][..model.features].to_vec();
+            Reconstructed {
+                place: done + row,
+                label: labels.get(done + row).copied(),
+                squared_error: model.errors[done + row],
+                image: of(targets),
+                corrupted: seen.is_corrupted.then(|| of(&inputs)),
+                reconstruction: of(&reconstructions),
+            }
+        });
         done += targets.len() / model.features;
         progress("measuring reconstructions", done, subject.split.len());
     }
@@ -79,7 +114,21 @@ pub(super) fn measure<B: Backend>(
         },
         model: model.finish(),
         classes,
+        worst,
     }
+}
+
+/// Puts the images of a batch, made from their rows in it, among the worst so far where they belong there.
+fn keep_worst(
+    worst: &mut Vec<Reconstructed>,
+    errors: &[f64],
+    of_row: impl Fn(usize) -> Reconstructed,
+) {
+    let mut rows: Vec<usize> = (0..errors.len()).collect();
+    rows.sort_by(|&a, &b| errors[b].total_cmp(&errors[a]));
+    worst.extend(rows.into_iter().take(WORST).map(of_row));
+    worst.sort_by(|a, b| b.squared_error.total_cmp(&a.squared_error));
+    worst.truncate(WORST);
 }
 
 fn classes(labels: &[u8], model: &[f64], pca: Option<&Fidelities>) -> Vec<Class> {

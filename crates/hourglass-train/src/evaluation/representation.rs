@@ -12,7 +12,7 @@ use super::subject::{Progress, Shown, Subject, host};
 use super::{Measured, left_out};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
 use crate::measures::probe::{Probe, ProbeConfig};
-use crate::measures::{Estimate, Labelled, MeasureError};
+use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
 
 /// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide codes,
 /// fewer images are used.
@@ -40,6 +40,9 @@ pub struct Readout {
     pub test_images: usize,
     /// The accuracy of multinomial logistic regression.
     pub probe_accuracy: Measured<Estimate>,
+    /// Which classes it takes for which; nothing where there is no accuracy, or where it was kept from before.
+    #[serde(skip)]
+    pub probe_confusion: Option<Confusion>,
     /// Whether its fit has converged; if not, a longer one may do better.
     pub probe_converged: bool,
     /// The accuracy of the vote of the 5 nearest neighbours.
@@ -155,8 +158,11 @@ fn readout(features: &Features, name: &str, progress: Progress<'_>) -> Readout {
             progress(&phase, done, total);
         })?;
         converged = probe.ending().converged;
-        probe.accuracy(test)
+        probe.confusion(test)
     });
+    let accuracy = probe.as_ref().map_err(MeasureError::to_string);
+    let none = || MeasureError::Empty { what: "test rows" }.to_string();
+    let accuracy = accuracy.and_then(|confusion| confusion.accuracy().ok_or_else(none));
     let neighbours = labelled().and_then(|(training, test)| {
         let phase = format!("finding neighbours among the {name}");
         neighbours::accuracy(training, test, DEFAULT_NEIGHBOURS, &mut |done, total| {
@@ -167,7 +173,8 @@ fn readout(features: &Features, name: &str, progress: Progress<'_>) -> Readout {
         features: training.0.len() / training.1.len().max(1),
         training_images: training.1.len(),
         test_images: test.1.len(),
-        probe_accuracy: probe.into(),
+        probe_accuracy: accuracy.into(),
+        probe_confusion: probe.ok(),
         probe_converged: converged,
         neighbours_accuracy: neighbours.into(),
     }

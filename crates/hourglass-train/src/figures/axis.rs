@@ -48,6 +48,27 @@ impl Axis {
         Self::linear([low - room, high + room], 5, 0.0)
     }
 
+    /// An axis for heights of bars, which begin at 0: none is below it.
+    pub(super) fn of_heights(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let [_, high] = bounds(values).unwrap_or([0.0, 1.0]);
+        let high = if high > 0.0 { high } else { 1.0 };
+        Self::linear([0.0, high * 1.05], 5, 0.0)
+    }
+
+    /// An axis for bars that are counted from 1, each as wide as the step to the next.
+    pub(super) fn of_places(count: usize) -> Self {
+        let high = count.max(1) as f64 + 0.5;
+        Self::linear([0.5, high], 8, 1.0)
+    }
+
+    /// The same with a tick for each bar, for bars that have names.
+    pub(super) fn of_each_place(count: usize) -> Self {
+        Self {
+            ticks: (1..=count).map(|place| place as f64).collect(),
+            ..Self::of_places(count)
+        }
+    }
+
     fn linear([low, high]: [f64; 2], count: usize, smallest_step: f64) -> Self {
         let step = round_step((high - low) / count as f64).max(smallest_step);
         // Ticks are counted, not added up: at 1e30 a sum may stop growing.
@@ -209,6 +230,7 @@ mod tests {
             for axis in [
                 Axis::of_values(values.iter().copied()),
                 Axis::of_steps(values.iter().copied()),
+                Axis::of_heights(values.iter().map(|value| value.abs())),
             ] {
                 assert!(
                     axis.low.is_finite() && axis.low < axis.high && axis.high.is_finite(),
@@ -216,8 +238,9 @@ mod tests {
                 );
                 assert!(axis.ticks.len() <= 20, "{axis:?}");
                 for value in &values {
+                    let value = if axis.low == 0.0 { value.abs() } else { *value };
                     assert!(
-                        (0..=1000).contains(&axis.map(value, (0, 1000))),
+                        (0..=1000).contains(&axis.map(&value, (0, 1000))),
                         "{value} {axis:?}"
                     );
                 }

@@ -8,7 +8,7 @@ use super::FigureError;
 use super::axis::{Axis, label};
 
 /// Drawing units to a pixel: plotters rounds to whole units, which would show in the curves.
-const UNITS: u32 = 4;
+pub(super) const UNITS: u32 = 4;
 
 /// The panels' size when there are several, in units.
 const PANEL: (u32, u32) = (470 * UNITS, 280 * UNITS);
@@ -24,7 +24,7 @@ const MARGIN: i32 = 18 * UNITS as i32;
 
 /// Blue, vermilion, green, purple, sky blue and orange of Okabe and Ito's palette (2008), which colour-blind people can tell
 /// apart.
-const PALETTE: [RGBColor; 6] = [
+pub(super) const PALETTE: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -34,9 +34,9 @@ const PALETTE: [RGBColor; 6] = [
 ];
 
 const TEXT: RGBColor = RGBColor(51, 51, 51);
-const FAINT_TEXT: RGBColor = RGBColor(102, 102, 102);
-const AXIS: RGBColor = RGBColor(153, 153, 153);
-const GRID: RGBColor = RGBColor(230, 230, 230);
+pub(super) const FAINT_TEXT: RGBColor = RGBColor(102, 102, 102);
+pub(super) const AXIS: RGBColor = RGBColor(153, 153, 153);
+pub(super) const GRID: RGBColor = RGBColor(230, 230, 230);
 
 /// Curves with more points are thinned to about this many: more can't be seen.
 const MAX_POINTS: usize = 2000;
@@ -58,9 +58,12 @@ pub struct Curve {
 
 /// Draws curves by step, in a panel for each term, and gives the text of the SVG.
 pub fn curves(series: &[Curve], title: &str) -> Result<String, FigureError> {
-    let lines: Vec<Line> = series.iter().map(Line::new).collect();
+    let mut lines: Vec<Line> = series.iter().map(Line::new).collect();
     let terms = distinct(lines.iter().map(|line| line.term));
     let splits = splits(&lines);
+    for line in &mut lines {
+        line.color = color(line.split, &splits);
+    }
     let columns = if terms.len() > 1 { 2 } else { 1 };
     let rows = terms.len().div_ceil(columns).max(1);
     let panel = if terms.len() > 1 { PANEL } else { LONE_PANEL };
@@ -73,7 +76,7 @@ pub fn curves(series: &[Curve], title: &str) -> Result<String, FigureError> {
     draw_header(&header, title, &lines, &splits)?;
     for (term, area) in terms.iter().zip(body.split_evenly((rows, columns))) {
         let lines: Vec<&Line> = lines.iter().filter(|line| line.term == *term).collect();
-        draw_panel(&area, term, &lines, &splits)?;
+        draw_panel(&area, &lines, Some(term))?;
     }
     if terms.is_empty() {
         draw_no_data(&body)?;
@@ -83,26 +86,73 @@ pub fn curves(series: &[Curve], title: &str) -> Result<String, FigureError> {
     Ok(in_pixels(&svg, size))
 }
 
+/// Draws the curves of one term alone, without caption, legend and background, for a page that has these around it.
+///
+/// # Errors
+/// When the drawing library refuses.
+pub fn panel(series: &[ColoredCurve<'_>], size: [u32; 2]) -> Result<Panel, FigureError> {
+    let lines = series.iter().map(|curve| Line {
+        split: "",
+        term: "",
+        points: thin(drawable(curve.points)),
+        color: PALETTE[curve.color % PALETTE.len()],
+    });
+    let lines: Vec<Line> = lines.collect();
+    let size = (size[0] * UNITS, size[1] * UNITS);
+    let mut svg = String::new();
+    let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+    let is_logarithmic = draw_panel(&root, &lines.iter().collect::<Vec<_>>(), None)?;
+    root.present()?;
+    drop(root);
+    Ok(Panel {
+        svg: in_pixels(&svg, size),
+        is_logarithmic,
+    })
+}
+
+/// A curve and the place of its colour in the palette.
+#[derive(Debug, Clone, Copy)]
+pub struct ColoredCurve<'a> {
+    /// From 0; after the last colour comes the first again.
+    pub color: usize,
+    /// Steps and values, in the order of steps. Points that are not finite are left out.
+    pub points: &'a [(f64, f64)],
+}
+
+/// A drawing without a caption.
+#[derive(Debug, Clone)]
+pub struct Panel {
+    /// The text of the SVG.
+    pub svg: String,
+    /// Whether the axis of the values is logarithmic.
+    pub is_logarithmic: bool,
+}
+
 /// A curve's finite points, not too many, and the parts of its name.
 struct Line<'a> {
     split: &'a str,
     term: &'a str,
     points: Vec<(f64, f64)>,
+    color: RGBColor,
+}
+
+/// The points that are finite. Losses are f32; larger numbers would overflow in the axes.
+fn drawable(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let drawable = |value: f64| (value as f32).is_finite();
+    let points = points.iter().copied();
+    points
+        .filter(|&(step, value)| drawable(step) && drawable(value))
+        .collect()
 }
 
 impl<'a> Line<'a> {
     fn new(curve: &'a Curve) -> Self {
         let (split, term) = curve.name.split_once(' ').unwrap_or(("", &curve.name));
-        // Losses are f32; larger numbers would overflow in the axes.
-        let drawable = |value: f64| (value as f32).is_finite();
-        let points = curve.points.iter().copied();
-        let points = points
-            .filter(|&(step, value)| drawable(step) && drawable(value))
-            .collect();
         Self {
             split,
             term,
-            points: thin(points),
+            points: thin(drawable(&curve.points)),
+            color: TEXT,
         }
     }
 }
@@ -183,28 +233,27 @@ fn draw_header(
     Ok(())
 }
 
+/// Draws the curves of one term, under its name if it is given; true where the axis of the values is logarithmic.
 fn draw_panel(
     area: &Area<'_>,
-    term: &str,
     lines: &[&Line<'_>],
-    splits: &[&str],
-) -> Result<(), FigureError> {
+    term: Option<&str>,
+) -> Result<bool, FigureError> {
     let points = || lines.iter().flat_map(|line| line.points.iter().copied());
     let steps = Axis::of_steps(points().map(|point| point.0));
     let values = Axis::of_values(points().map(|point| point.1));
-    let scale = if values.is_logarithmic() {
-        " (log scale)"
-    } else {
-        ""
-    };
+    let is_logarithmic = values.is_logarithmic();
+    let scale = if is_logarithmic { " (log scale)" } else { "" };
     // Panels line up unless a label is longer than usual.
     let labels = (12 + 7 * values.label_length().max(5) as u32) * UNITS;
     let left = MARGIN + labels as i32;
-    let caption = printable(&format!("{term}{scale}"));
-    area.draw_text(&caption, &bold(text(13, TEXT)), (left, 6 * UNITS as i32))?;
-
+    if let Some(term) = term {
+        let caption = printable(&format!("{term}{scale}"));
+        area.draw_text(&caption, &bold(text(13, TEXT)), (left, 6 * UNITS as i32))?;
+    }
+    let top = if term.is_some() { 30 } else { 8 };
     let mut chart = ChartBuilder::on(area)
-        .margin_top(30 * UNITS)
+        .margin_top(top * UNITS)
         .margin_right(22 * UNITS)
         .margin_left(MARGIN)
         .margin_bottom(8 * UNITS)
@@ -224,7 +273,7 @@ fn draw_panel(
         .x_desc("step")
         .draw()?;
     for line in lines {
-        let color = color(line.split, splits);
+        let color = line.color;
         let points = line.points.iter().copied();
         chart.draw_series(LineSeries::new(points.clone(), line_style(color)))?;
         if line.points.len() <= MAX_DOTS {
@@ -235,7 +284,7 @@ fn draw_panel(
     if points().next().is_none() {
         draw_no_data(area)?;
     }
-    Ok(())
+    Ok(is_logarithmic)
 }
 
 fn draw_no_data(area: &Area<'_>) -> Result<(), FigureError> {
@@ -250,7 +299,7 @@ fn line_style(color: RGBColor) -> ShapeStyle {
 }
 
 /// Text of a height in pixels. Plotters' SVG backend divides sizes by 1.24.
-fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
+pub(super) fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     let units = f64::from(size * UNITS) * 1.24;
     TextStyle {
         color: color.to_backend_color(),
@@ -273,7 +322,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Shows the drawing at its size in pixels; the `viewBox` keeps its units.
-fn in_pixels(svg: &str, (width, height): (u32, u32)) -> String {
+pub(super) fn in_pixels(svg: &str, (width, height): (u32, u32)) -> String {
     let size = |scale: u32| format!("width=\"{}\" height=\"{}\"", width / scale, height / scale);
     svg.replacen(&size(1), &size(UNITS), 1)
 }

@@ -10,6 +10,7 @@
 //! Every number comes as an [`Estimate`], with its standard error. None depends on the number of threads.
 
 pub mod auroc;
+mod confusion;
 mod error;
 mod estimate;
 pub mod image_quality;
@@ -19,6 +20,7 @@ pub mod neighbours;
 pub mod probe;
 mod standardise;
 
+pub use confusion::Confusion;
 pub use error::MeasureError;
 pub use estimate::Estimate;
 pub use labelled::Labelled;

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::lbfgs::{Limits, minimise};
 use super::standardise::Standardisation;
-use super::{Estimate, Labelled, MeasureError};
+use super::{Confusion, Estimate, Labelled, MeasureError};
 
 /// Rows to a matrix product: enough for it to be fast, few enough that a block is in the cache when its gradient is taken.
 const BLOCK_ROWS: usize = 512;
@@ -136,14 +136,18 @@ impl Probe {
     ///
     /// A class that was not in training is never predicted: its rows count as wrong.
     pub fn accuracy(&self, test: Labelled<'_>) -> Result<Estimate, MeasureError> {
+        let accuracy = self.confusion(test)?.accuracy();
+        accuracy.ok_or(MeasureError::Empty { what: "test rows" })
+    }
+
+    /// Which classes the most probable ones of the test rows are.
+    pub fn confusion(&self, test: Labelled<'_>) -> Result<Confusion, MeasureError> {
         test.check_features(self.standardisation.features())?;
         let probabilities = self.probabilities(test.rows())?;
         let rows = probabilities.chunks_exact(self.classes.len());
-        let hits = rows
-            .zip(test.labels())
-            .filter(|(probabilities, label)| self.classes[largest(probabilities)] == **label)
-            .count();
-        Estimate::share(hits, test.len()).ok_or(MeasureError::Empty { what: "test rows" })
+        let predicted = rows.map(|probabilities| self.classes[largest(probabilities)]);
+        let actual = test.labels().iter().copied();
+        Ok(Confusion::count(actual.zip(predicted)))
     }
 
     /// The probability of each class for each row.

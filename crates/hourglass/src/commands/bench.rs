@@ -7,16 +7,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::Subset;
+use hourglass_data::{ImageShape, Subset};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
 use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_training};
 use hourglass_train::{Recipe, TrainingConfig, shape_of};
 use serde_json::json;
 
-use super::{check_parity, open_data, recipe_of};
+use super::{check_parity, recipe_of};
 use crate::backend::{BackendName, Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, LocationArguments};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::images::{image_shape, open};
 use crate::recipes;
 
 /// Measure how fast a model trains and encodes on each backend here
@@ -48,6 +49,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
+    images: ImageArguments,
+    #[command(flatten)]
     locations: LocationArguments,
 }
 
@@ -67,13 +70,14 @@ struct Measured {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let splits = open_data(&arguments.data, &arguments.locations.locations())?;
-    let images = Subset::all(splits.train());
     let subject = Subject::find(&arguments.model)?;
+    let options = arguments.images.options(subject.shape()?);
+    let splits = open(&arguments.data, &arguments.locations.locations(), &options)?;
+    let images = Subset::all(splits.train());
     let config = subject.training_config();
     let batch = NonZeroUsize::new(config.batch_size).context("the recipe's batch size is 0")?;
+    subject.check(&images, &arguments.data)?;
     let load = Load::new(&images, arguments.batch.unwrap_or(batch));
-    subject.check_shape(&images, &arguments.data)?;
     let budget = match arguments.steps {
         Some(steps) => Budget::Steps(steps),
         None => Budget::Time(Duration::from_secs_f64(arguments.seconds)),
@@ -145,22 +149,22 @@ impl Subject {
         })
     }
 
-    fn check_shape(&self, images: &Subset, data: &str) -> Result<()> {
+    /// The shape of its images, where it has been trained on some.
+    fn shape(&self) -> Result<Option<ImageShape>> {
+        match self {
+            Self::Recipe(_) => Ok(None),
+            Self::Saved(saved) => Ok(Some(image_shape(&saved.description()?))),
+        }
+    }
+
+    /// Checks that the model fits the images.
+    fn check(&self, images: &Subset, data: &str) -> Result<()> {
         if images.is_empty() {
             bail!("--data {data}: expected images, found none");
         }
         match self {
             Self::Recipe(recipe) => Ok(recipe.validate(shape_of(images))?),
-            Self::Saved(saved) => {
-                let expected = saved.description()?.shape;
-                if shape_of(images) != expected {
-                    bail!(
-                        "--data {data}: expected images of {expected:?} (channels, height, width), found {:?}",
-                        shape_of(images)
-                    );
-                }
-                Ok(())
-            }
+            Self::Saved(_) => Ok(()),
         }
     }
 }

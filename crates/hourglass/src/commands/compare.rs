@@ -114,7 +114,7 @@ impl Run {
 }
 
 /// The settings of a table by their paths.
-fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Value>) {
+pub(super) fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Value>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {

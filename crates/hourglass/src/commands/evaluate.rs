@@ -63,12 +63,12 @@ pub(crate) struct Arguments {
 }
 
 /// What the model is measured on.
-struct Images {
-    split: Subset,
+pub(super) struct Images {
+    pub(super) split: Subset,
     /// The images that it was trained on; without them everything but PCA can be measured.
-    training: Result<Subset, String>,
+    pub(super) training: Result<Subset, String>,
     /// Images of the split's data set, to which classifiers are fitted.
-    labelled: Subset,
+    pub(super) labelled: Subset,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -76,7 +76,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = saved.description()?;
     let locations = arguments.locations.locations();
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let images = images(arguments, &saved, &description, name, &locations)?;
+    let images = images(
+        arguments.split,
+        arguments.images,
+        &saved,
+        &description,
+        name,
+        &locations,
+    )?;
     let split = &images.split;
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let measures = arguments.measures.clone();
@@ -131,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Where the estimates of a model's log-likelihood are kept: in its run, or for a published one in the data directory.
-fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
+pub(super) fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
     if let Some(run) = saved.directory() {
         return Some(RunDirectory::open(run).log_likelihoods());
     }
@@ -140,24 +147,25 @@ fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
 }
 
 /// The images of the split, and those beside which it is measured.
-fn images(
-    arguments: &Arguments,
+pub(super) fn images(
+    asked: Split,
+    how: ImageArguments,
     saved: &SavedModel,
     description: &Description,
     name: &str,
     locations: &Locations,
 ) -> Result<Images> {
-    let own = own_images(saved, description, arguments, locations);
+    let own = own_images(saved, description, how, locations);
     let (splits, labelled, training, validation) = if *name == description.data.name {
         let (splits, training, validation) = own?;
         (splits, training.clone(), Ok(training), Some(validation))
     } else {
-        let options = arguments.images.options(Some(image_shape(description)));
+        let options = how.options(Some(image_shape(description)));
         let splits = open(name, locations, &options)?;
         let labelled = Subset::all(splits.train());
         (splits, labelled, own.map(|(_, training, _)| training), None)
     };
-    let split = match arguments.split {
+    let split = match asked {
         Split::Train => labelled.clone(),
         Split::Validation => validation.with_context(|| {
             format!("--split validation: expected with the data that the model was trained on, found with {name}")
@@ -166,8 +174,7 @@ fn images(
     };
     if split.is_empty() {
         bail!(
-            "--split {}: expected images, found none; the model was trained with data.validation = 0",
-            arguments.split
+            "--split {asked}: expected images, found none; the model was trained with data.validation = 0"
         );
     }
     Ok(Images {
@@ -206,17 +213,15 @@ fn to_json(
 fn own_images(
     saved: &SavedModel,
     description: &Description,
-    arguments: &Arguments,
+    how: ImageArguments,
     locations: &Locations,
 ) -> Result<(Splits, Subset, Subset)> {
     let DataIdentity { name, sha256, .. } = &description.data;
     let recipe = recipe_of(saved)?;
-    let given = arguments.images.options(Some(image_shape(description)));
+    let given = how.options(Some(image_shape(description)));
     // As for the training, where nothing else is asked for: then what was decoded for it is there.
     let options = match &recipe {
-        Some(recipe) if arguments.images == ImageArguments::default() => {
-            recipe.data.image_options()
-        }
+        Some(recipe) if how == ImageArguments::default() => recipe.data.image_options(),
         _ => given,
     };
     let splits = open(name, locations, &options)?;

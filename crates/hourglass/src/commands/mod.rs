@@ -14,6 +14,7 @@ pub(crate) mod interpolate;
 pub(crate) mod models;
 pub(crate) mod picture;
 pub(crate) mod reconstruct;
+pub(crate) mod report;
 pub(crate) mod restoration;
 pub(crate) mod sample;
 pub(crate) mod train;

@@ -1,0 +1,129 @@
+//! The sections of a model, a file for those that belong together.
+
+mod code;
+mod errors;
+mod figures;
+mod numbers;
+mod settings;
+pub(crate) mod training;
+mod units;
+
+use hourglass_train::Measured;
+use maud::{Markup, html};
+
+use crate::{ModelReport, ReportError};
+
+pub(crate) use numbers::headlines;
+
+/// A section of a model's report.
+pub(crate) struct Section {
+    /// Its place among the page's anchors.
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) body: Markup,
+    /// Whether two like it have room beside each other.
+    pub(crate) is_half: bool,
+}
+
+/// Sections that are not wide.
+const HALVES: [&str; 6] = [
+    "classes",
+    "map",
+    "confusion",
+    "kl",
+    "activity",
+    "contraction",
+];
+
+/// The sections of a model, in their order. Those that its family does not have are not among them.
+pub(crate) fn of(model: &ModelReport) -> Result<Vec<Section>, ReportError> {
+    let section = |id, title, body| Section {
+        id,
+        title,
+        body,
+        is_half: HALVES.contains(&id),
+    };
+    let mut sections = vec![
+        section("numbers", "Numbers", numbers::table(model)),
+        section(
+            "reconstructions",
+            "Reconstructions",
+            figures::reconstructions(model)?,
+        ),
+        section("worst", "Worst reconstructions", figures::worst(model)?),
+        section("classes", "Error by class", errors::by_class(model)),
+        section("map", "Map of the codes", code::map(model)),
+        section(
+            "confusion",
+            "Classes read from the codes",
+            errors::confusion(model),
+        ),
+    ];
+    let mut where_it_has = |id, title, body: Option<Markup>| {
+        sections.extend(body.map(|body| section(id, title, body)));
+    };
+    where_it_has(
+        "kl",
+        "What each dimension carries",
+        code::information(model)?,
+    );
+    where_it_has(
+        "activity",
+        "How often units are active",
+        code::activity(model)?,
+    );
+    where_it_has(
+        "contraction",
+        "How strongly the code follows the image",
+        code::contraction(model)?,
+    );
+    where_it_has(
+        "robustness",
+        "Errors from corrupted images",
+        errors::robustness(model),
+    );
+    where_it_has("samples", "Samples", figures::samples(model)?);
+    sections.extend([
+        section("traversals", "Traversals", units::traversals(model)?),
+        section(
+            "atoms",
+            "What units add to the picture",
+            units::atoms(model)?,
+        ),
+        section(
+            "filters",
+            "What the first layer responds to",
+            units::filters(model)?,
+        ),
+        section("training", "Training", training::curves(model)?),
+        section("settings", "Settings", settings::table(model)),
+    ]);
+    Ok(sections)
+}
+
+/// Why something is not there.
+pub(crate) fn left_out(reason: &str) -> Markup {
+    html! { p.missing { "Left out, since " (reason) "." } }
+}
+
+/// What is made of a part, or why it is not there.
+fn either<T>(
+    part: &Measured<T>,
+    body: impl FnOnce(&T) -> Result<Markup, ReportError>,
+) -> Result<Markup, ReportError> {
+    match part {
+        Measured::Value(part) => body(part),
+        Measured::LeftOut { left_out: reason } => Ok(left_out(reason)),
+    }
+}
+
+/// The name of a label.
+fn label_name(names: Option<&[String]>, label: u8) -> String {
+    let name = names.and_then(|names| names.get(usize::from(label)));
+    name.map_or_else(|| label.to_string(), Clone::clone)
+}
+
+/// A table that scrolls within itself where the screen is narrow.
+pub(crate) fn wide(name: &str, table: Markup) -> Markup {
+    html! { div.wide role="region" aria-label=(name) tabindex="0" { (table) } }
+}

@@ -1,0 +1,151 @@
+//! What can be seen of a model beside its numbers: reconstructions, filters, atoms, a map of the codes, traversals, samples.
+//!
+//! Everything is a sample of fixed size: the first images of a split, the units that matter most. So the cost depends on the
+//! model, not on the number of images.
+
+mod codes;
+mod map;
+mod traversals;
+mod units;
+
+use std::num::NonZeroUsize;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use hourglass_data::{Batches, Subset};
+use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_train::{Measured, Reconstructed, images_of};
+
+pub use map::{CodeMap, Point};
+pub use traversals::{Traversal, Traversals};
+pub use units::{UnitImage, UnitImages};
+
+use codes::Codes;
+
+/// Images that are shown beside their reconstructions.
+const RECONSTRUCTIONS: usize = 32;
+/// Images drawn from the prior.
+const SAMPLES: usize = 48;
+/// Codes that are decoded at a time.
+const DECODED_ROWS: usize = 250;
+
+/// Every number of images that a portrait shows a model at a time.
+pub const PORTRAIT_SIZES: [usize; 2] = [RECONSTRUCTIONS, codes::BATCH];
+
+/// What can be seen of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Portrait {
+    /// The shape of the images, `[channels, height, width]`.
+    pub shape: ImageShape,
+    /// The first images of the split.
+    pub reconstructions: Measured<Vec<Reconstructed>>,
+    /// The weights of the encoder's first layer: what each of its units responds to.
+    pub filters: Measured<UnitImages>,
+    /// What each unit of the code adds to the decoder's output.
+    pub atoms: Measured<UnitImages>,
+    /// The codes of the first images in two dimensions.
+    pub map: Measured<CodeMap>,
+    /// Images on the way as one unit of a code moves.
+    pub traversals: Measured<Traversals>,
+    /// Means of p(x|z) at codes drawn from the prior, `[features]` each.
+    pub samples: Measured<Vec<Vec<f32>>>,
+}
+
+/// Looks at a model; `split` is why there are no images where there are none.
+pub fn portrait<B: Backend>(
+    model: &Model<B>,
+    shape: ImageShape,
+    split: Result<&Subset, &str>,
+    device: &B::Device,
+) -> Portrait {
+    let codes = split.map(|split| Codes::of(model, split, device));
+    let codes = codes.as_ref().map_err(|reason| *reason);
+    Portrait {
+        shape,
+        reconstructions: Measured::from(split.map(|split| reconstructions(model, split, device))),
+        filters: Measured::from(units::filters(model, shape)),
+        atoms: Measured::from(units::atoms(model, shape, codes.ok(), device)),
+        map: Measured::from(codes.map_err(str::to_owned).and_then(map::of)),
+        traversals: Measured::from(traversals::of(model, codes, device)),
+        samples: Measured::from(samples(model, device)),
+    }
+}
+
+fn reconstructions<B: Backend>(
+    model: &Model<B>,
+    split: &Subset,
+    device: &B::Device,
+) -> Vec<Reconstructed> {
+    let size = NonZeroUsize::new(RECONSTRUCTIONS).unwrap_or(NonZeroUsize::MIN);
+    let Some(batch) = Batches::sequential(split, size).next() else {
+        return Vec::new();
+    };
+    let features = split.dataset().features();
+    let context = StepContext::evaluate(0, 0);
+    let images = images_of::<B>(&batch, device);
+    let images = model.binarize(images.clone(), &context).unwrap_or(images);
+    let corrupted = model.corrupt(images.clone(), &context);
+    let inputs = corrupted.clone().unwrap_or_else(|| images.clone());
+    let reconstructions = rows(model.reconstruct(inputs), features);
+    let corrupted = corrupted.map(|images| rows(images, features));
+    let pairs = rows(images, features).into_iter().zip(reconstructions);
+    let pairs = pairs.enumerate().map(|(place, (image, reconstruction))| {
+        let differences = image.iter().zip(&reconstruction);
+        Reconstructed {
+            place,
+            label: batch.labels.as_ref().map(|labels| labels[place]),
+            squared_error: differences.map(|(a, b)| f64::from(a - b).powi(2)).sum(),
+            corrupted: corrupted.as_ref().map(|images| images[place].clone()),
+            image,
+            reconstruction,
+        }
+    });
+    pairs.collect()
+}
+
+fn samples<B: Backend>(model: &Model<B>, device: &B::Device) -> Result<Vec<Vec<f32>>, String> {
+    let codes = model.sample_prior(SAMPLES, &StepContext::evaluate(0, 0), device);
+    let codes = codes.ok_or("the family has no prior to draw codes from")?;
+    let images = model.likelihood().mean(model.decode(codes));
+    let [_, features] = images.dims();
+    Ok(rows(images, features))
+}
+
+/// The rows of a tensor on the host.
+fn rows<B: Backend>(tensor: Tensor<B, 2>, width: usize) -> Vec<Vec<f32>> {
+    let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
+    values
+        .chunks_exact(width.max(1))
+        .map(<[f32]>::to_vec)
+        .collect()
+}
+
+/// What the decoder makes of codes that are given one after the other: the parameters of p(x|h), or its means.
+///
+/// # Shapes
+/// - each of `codes`: `[code]`
+/// - each given to `take`, with its place: `[features]`
+fn decode_each<B: Backend>(
+    model: &Model<B>,
+    codes: impl Iterator<Item = Vec<f32>>,
+    as_means: bool,
+    device: &B::Device,
+    mut take: impl FnMut(usize, &[f32]),
+) {
+    let mut codes = codes.peekable();
+    let mut place = 0;
+    while let Some(code) = codes.peek().map(Vec::len) {
+        let values: Vec<f32> = codes.by_ref().take(DECODED_ROWS).flatten().collect();
+        let shape = [values.len() / code.max(1), code];
+        let decoded = model.decode(Tensor::from_data(TensorData::new(values, shape), device));
+        let decoded = match as_means {
+            true => model.likelihood().mean(decoded),
+            false => decoded,
+        };
+        let [_, features] = decoded.dims();
+        for row in rows(decoded, features) {
+            take(place, &row);
+            place += 1;
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Images on the way as one unit of a code moves, the others held: for the units that change the picture most.
+
+use burn::tensor::backend::Backend;
+use hourglass_models::{Autoencoder, Model, StepContext};
+
+use super::codes::Codes;
+use super::decode_each;
+
+/// Units that are moved.
+const SHOWN: usize = 10;
+/// Images on the way of each.
+const STEPS: usize = 9;
+/// A unit goes from where this share of its values are below to where as many are above.
+const TAIL: f64 = 0.01;
+/// How far from 0 the units of a code of the prior's mean go: N(0, 1) has 2 % of its values beyond.
+const PRIOR_REACH: f32 = 2.33;
+
+/// Ways through the codes from one of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traversals {
+    /// Whether they begin with the code of the split's first image; else with the prior's mean.
+    pub from_image: bool,
+    /// The units that change the picture most, those first.
+    pub units: Vec<Traversal>,
+}
+
+/// Images on the way as a unit moves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traversal {
+    /// The unit, from 0.
+    pub unit: usize,
+    /// Its first and its last value.
+    pub range: [f32; 2],
+    /// The means of p(x|h) at values in equal steps, `[features]` each.
+    pub images: Vec<Vec<f32>>,
+}
+
+/// Without codes of images, only families with a prior have a place to begin.
+pub(super) fn of<B: Backend>(
+    model: &Model<B>,
+    codes: Result<&Codes, &str>,
+    device: &B::Device,
+) -> Result<Traversals, String> {
+    let (base, ranges) = match codes {
+        Ok(codes) => {
+            let first = codes.rows().next().ok_or("there are no images")?;
+            let ranges = (0..codes.width).map(|unit| codes.range(unit, TAIL));
+            (first.to_vec(), ranges.collect::<Vec<_>>())
+        }
+        Err(reason) => {
+            let code = model.sample_prior(1, &StepContext::evaluate(0, 0), device);
+            let [_, width] = code.ok_or(reason)?.dims();
+            (vec![0.0; width], vec![[-PRIOR_REACH, PRIOR_REACH]; width])
+        }
+    };
+    let units = most_visible(model, &base, &ranges, device);
+    let at = |unit: usize, value: f32| {
+        let mut code = base.clone();
+        code[unit] = value;
+        code
+    };
+    let ways = units.iter().flat_map(|&unit| {
+        let [low, high] = ranges[unit];
+        let step = (high - low) / (STEPS - 1) as f32;
+        (0..STEPS).map(move |index| at(unit, low + step * index as f32))
+    });
+    let mut images = Vec::new();
+    decode_each(model, ways, true, device, |_, image| {
+        images.push(image.to_vec())
+    });
+    let units = units.iter().zip(images.chunks_exact(STEPS));
+    Ok(Traversals {
+        from_image: codes.is_ok(),
+        units: units
+            .map(|(&unit, images)| Traversal {
+                unit,
+                range: ranges[unit],
+                images: images.to_vec(),
+            })
+            .collect(),
+    })
+}
+
+/// The units whose two ends give the most different images; units without any effect are not among them.
+fn most_visible<B: Backend>(
+    model: &Model<B>,
+    base: &[f32],
+    ranges: &[[f32; 2]],
+    device: &B::Device,
+) -> Vec<usize> {
+    let ends = ranges.iter().enumerate().flat_map(|(unit, ends)| {
+        ends.map(|value| {
+            let mut code = base.to_vec();
+            code[unit] = value;
+            code
+        })
+    });
+    let (mut low, mut effects) = (Vec::new(), Vec::new());
+    decode_each(model, ends, true, device, |place, image| {
+        if place % 2 == 0 {
+            low = image.to_vec();
+            return;
+        }
+        let differences = image
+            .iter()
+            .zip(&low)
+            .map(|(a, b)| f64::from(a - b).powi(2));
+        effects.push((differences.sum::<f64>(), place / 2));
+    });
+    effects.retain(|(effect, _)| *effect > 0.0);
+    effects.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    effects
+        .into_iter()
+        .take(SHOWN)
+        .map(|(_, unit)| unit)
+        .collect()
+}

@@ -1,0 +1,158 @@
+//! Units as images: what the encoder's first layer responds to, and what the units of the code add to the picture.
+
+use burn::tensor::backend::Backend;
+use hourglass_models::{Autoencoder, ImageShape, Model, state_dict};
+
+use super::codes::Codes;
+use super::decode_each;
+
+/// Units that are shown.
+const SHOWN: usize = 48;
+
+/// The images of some units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitImages {
+    /// The shape of the images, `[channels, height, width]`.
+    pub shape: ImageShape,
+    /// All units that there are.
+    pub units: usize,
+    /// Those with the largest images, the largest first.
+    pub largest: Vec<UnitImage>,
+}
+
+/// A unit as an image around 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitImage {
+    /// The unit, from 0.
+    pub unit: usize,
+    /// `[features]`
+    pub values: Vec<f32>,
+}
+
+/// The weights of the encoder's first layer.
+pub(super) fn filters<B: Backend>(
+    model: &Model<B>,
+    shape: ImageShape,
+) -> Result<UnitImages, String> {
+    let weights = state_dict(model).map_err(|error| error.to_string())?;
+    let (_, weight) = weights
+        .into_iter()
+        .next()
+        .ok_or("the network has no weights")?;
+    let dims = weight.shape.to_vec();
+    let shape = match dims[..] {
+        [_, features] if features == shape.iter().product::<usize>() => shape,
+        [_, channels @ (1 | 3), height, width] => [channels, height, width],
+        _ => return Err(format!("weights of shape {dims:?} make no images")),
+    };
+    let mut largest = Largest::new(shape);
+    let values: Vec<f32> = weight.iter::<f32>().collect();
+    let features = shape.iter().product();
+    for (unit, values) in values.chunks_exact(features).enumerate() {
+        largest.add(unit, values.to_vec());
+    }
+    Ok(largest.finish())
+}
+
+/// How the decoder's output, before the likelihood's mean, changes as each unit goes up by its standard deviation from the
+/// mean code; by 1 from 0 where there are no images to tell these. Of a decoder of one layer, its weights but for a factor.
+pub(super) fn atoms<B: Backend>(
+    model: &Model<B>,
+    shape: ImageShape,
+    codes: Option<&Codes>,
+    device: &B::Device,
+) -> Result<UnitImages, String> {
+    let (base, steps) = match codes {
+        Some(codes) => codes.moments(),
+        None => {
+            let width = code_width(model, shape, device);
+            (vec![0.0; width], vec![1.0; width])
+        }
+    };
+    let mut from = Vec::new();
+    let base_only = std::iter::once(base.clone());
+    decode_each(model, base_only, false, device, |_, row| {
+        from = row.to_vec()
+    });
+    let moved = steps.iter().enumerate().map(|(unit, step)| {
+        let mut code = base.clone();
+        code[unit] += step;
+        code
+    });
+    let mut largest = Largest::new(shape);
+    decode_each(model, moved, false, device, |unit, row| {
+        let difference = row.iter().zip(&from).map(|(to, from)| to - from);
+        largest.add(unit, difference.collect());
+    });
+    Ok(largest.finish())
+}
+
+/// The code's size.
+pub(super) fn code_width<B: Backend>(
+    model: &Model<B>,
+    shape: ImageShape,
+    device: &B::Device,
+) -> usize {
+    let image = burn::tensor::Tensor::zeros([1, shape.iter().product()], device);
+    let [_, width] = model.encode(image).dims();
+    width
+}
+
+/// The largest images of those so far.
+struct Largest {
+    shape: ImageShape,
+    units: usize,
+    /// With the squares of their lengths.
+    kept: Vec<(f64, UnitImage)>,
+}
+
+impl Largest {
+    fn new(shape: ImageShape) -> Self {
+        Self {
+            shape,
+            units: 0,
+            kept: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, unit: usize, values: Vec<f32>) {
+        self.units += 1;
+        let square: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
+        // Units that do nothing have nothing to show.
+        if square > 0.0 {
+            let place = self.kept.partition_point(|(other, _)| *other >= square);
+            self.kept
+                .insert(place, (square, UnitImage { unit, values }));
+            self.kept.truncate(SHOWN);
+        }
+    }
+
+    fn finish(self) -> UnitImages {
+        UnitImages {
+            shape: self.shape,
+            units: self.units,
+            largest: self.kept.into_iter().map(|(_, image)| image).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_are_kept_in_order() {
+        let mut largest = Largest::new([1, 1, 2]);
+        for unit in 0..SHOWN + 10 {
+            largest.add(unit, vec![unit as f32, 0.0]);
+        }
+        let found = largest.finish();
+        assert_eq!(found.units, SHOWN + 10);
+        let units: Vec<usize> = found.largest.iter().map(|image| image.unit).collect();
+        let expected: Vec<usize> = (10..SHOWN + 10).rev().collect();
+        assert_eq!(
+            units, expected,
+            "unit 0 does nothing, and is not among them"
+        );
+    }
+}

@@ -1,0 +1,457 @@
+//! `hourglass report`
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
+use burn::tensor::Tensor;
+use burn::tensor::backend::AutodiffBackend;
+use fs_err as fs;
+use hourglass_data::{Locations, Split, Subset};
+use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
+use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
+use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel, write_atomically};
+use hourglass_tasks::{PORTRAIT_SIZES, Portrait, portrait};
+use hourglass_train::{
+    Cache, EstimateDirectory, Measure, Measured, Report, Request, RunDirectory, Subject,
+    evaluation_sizes, examine, read_metrics,
+};
+use serde_json::{Map, Value};
+
+use super::compare::flatten;
+use super::evaluate::{Images, estimates_of, images};
+use super::{check_is_new, check_parity};
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::progress::Phases;
+
+/// Importance samples an image, and images whose Jacobians are computed: what `evaluate` takes unless told otherwise.
+const SAMPLES: usize = 50;
+const JACOBIAN_IMAGES: usize = 200;
+
+/// What `summary.json` says of a training that a page shows, by name.
+const FACTS: [&str; 9] = [
+    "training_images",
+    "steps",
+    "epochs",
+    "best_step",
+    "seconds",
+    "images_per_second",
+    "backend",
+    "adapter",
+    "hourglass",
+];
+
+/// Write one self-contained HTML page on one or more models: settings, curves, numbers and pictures
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass report runs/variational-1\n  hourglass report variational conv --out models.html\n  hourglass report runs/* --force\n\nThe page needs no network and no scripts, and can be mailed or printed. What a run lacks, because its training was killed or its data is not there, the page says. Of several models it begins with a comparison."
+)]
+pub(crate) struct Arguments {
+    /// Run directories, or published models
+    #[arg(required = true, value_name = "RUN")]
+    models: Vec<PathBuf>,
+    /// The page to write
+    #[arg(long, value_name = "PATH", default_value = "report.html")]
+    out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+    /// A name of the catalog or a path [default: the data that each model was trained on]
+    #[arg(long)]
+    data: Option<String>,
+    /// train, validation or test
+    #[arg(long, default_value_t = Split::Test)]
+    split: Split,
+    #[command(flatten)]
+    device: DeviceArguments,
+    #[command(flatten)]
+    images: ImageArguments,
+    #[command(flatten)]
+    locations: LocationArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    check_is_new(&arguments.out, arguments.force)?;
+    check_directory(&arguments.out)?;
+    let found = arguments.models.iter().map(|path| Found::at(path));
+    let found: Vec<Found> = found.collect::<Result<_>>()?;
+    let locations = arguments.locations.locations();
+    let chosen = Chosen::from_arguments(&arguments.device)?;
+    let models = found.iter().map(|found| {
+        eprintln!("looking at {}", found.path.display());
+        found.report(arguments, &locations, &chosen)
+    });
+    let page = Page {
+        program: format!(
+            "hourglass {} on {}",
+            env!("CARGO_PKG_VERSION"),
+            chosen.name()
+        ),
+        models: models.collect::<Result<_>>()?,
+    };
+    write_atomically(&arguments.out, html(&page)?.as_bytes())?;
+    println!("{}", arguments.out.display());
+    Ok(())
+}
+
+/// Refuses a path in a directory that is not there, before minutes are spent on what could not be written.
+fn check_directory(out: &Path) -> Result<()> {
+    let directory = out.parent().filter(|path| !path.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => bail!(
+            "--out {}: expected a path in a directory that is there, found that {} is none",
+            out.display(),
+            directory.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// A model, or a run whose training has not ended.
+struct Found {
+    path: PathBuf,
+    saved: Result<SavedModel, String>,
+}
+
+impl Found {
+    fn at(path: &Path) -> Result<Self> {
+        let saved = SavedModel::find(path);
+        if saved.is_err() && !path.join(RECIPE_FILE).exists() {
+            saved?;
+            bail!(
+                "{}: expected a run directory or a published model",
+                path.display()
+            );
+        }
+        let unfinished = |_| {
+            format!(
+                "the training has not ended; go on with it by `hourglass train --resume --out {}`",
+                path.display()
+            )
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            saved: saved.map_err(unfinished),
+        })
+    }
+
+    /// Everything that a page says of it.
+    fn report(
+        &self,
+        arguments: &Arguments,
+        locations: &Locations,
+        chosen: &Chosen,
+    ) -> Result<ModelReport> {
+        let directory = match &self.saved {
+            Ok(saved) => saved.directory(),
+            Err(_) => Some(self.path.as_path()),
+        };
+        let run = directory.map(RunDirectory::open);
+        let summary = run
+            .as_ref()
+            .and_then(|run| json_file(&fs::read(run.summary()).ok()?));
+        let looked = match &self.saved {
+            Ok(saved) => look(saved, arguments, locations, chosen)?,
+            Err(reason) => Looked::left_out(None, reason),
+        };
+        Ok(ModelReport {
+            name: self.path.display().to_string(),
+            settings: Measured::from(self.settings()),
+            metrics: Measured::from(metrics(run.as_ref())),
+            facts: facts(summary.as_ref()),
+            stored: self.stored(summary.as_ref()),
+            description: looked.description,
+            parameters: looked.parameters,
+            measurement: looked.measurement,
+            portrait: looked.portrait,
+        })
+    }
+
+    /// The settings of the resolved recipe by their paths, or those of the model alone.
+    fn settings(&self) -> Result<Vec<(String, String)>, String> {
+        let text = match &self.saved {
+            Ok(saved) => saved.recipe().map_err(|error| error.to_string())?,
+            Err(_) => fs::read_to_string(self.path.join(RECIPE_FILE)).ok(),
+        };
+        let Some(text) = text else {
+            return Err("there is no recipe: the model was not trained by Hourglass".into());
+        };
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            format!(
+                "{}: {}",
+                self.path.join(RECIPE_FILE).display(),
+                error.message()
+            )
+        })?;
+        let mut settings = BTreeMap::new();
+        flatten("", &toml::Value::Table(table), &mut settings);
+        let texts = settings
+            .into_iter()
+            .map(|(path, value)| (path, plain(&value)));
+        Ok(texts.collect())
+    }
+
+    /// The numbers that the run or the published model has in a file.
+    fn stored(&self, summary: Option<&Map<String, Value>>) -> Option<Stored> {
+        let splits = ["test", "validation", "train"];
+        let of_summary = summary.and_then(|summary| {
+            let split = splits.iter().find(|split| summary.contains_key(**split))?;
+            Some((
+                format!("summary.json, {split}"),
+                summary[*split].as_object()?.clone(),
+            ))
+        });
+        let of_metrics = || {
+            let file = self.saved.as_ref().ok()?.file(METRICS_FILE).ok()?;
+            let metrics = json_file(&file)?;
+            let split = metrics.get("split").map_or(String::new(), plain);
+            Some((format!("{METRICS_FILE}, {split}"), metrics))
+        };
+        let (source, numbers) = of_summary.or_else(of_metrics)?;
+        let numbers = numbers
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)));
+        Some(Stored {
+            source,
+            numbers: numbers.collect(),
+        })
+    }
+}
+
+fn json_file(bytes: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// A value as it is read: text without quotation marks.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn metrics(run: Option<&RunDirectory>) -> Result<Vec<hourglass_train::MetricsLine>, String> {
+    let path = run.map(RunDirectory::metrics).filter(|path| path.exists());
+    let path = path.ok_or(
+        "there is no metrics.jsonl: only run directories have one, once their training has begun",
+    )?;
+    read_metrics(&path).map_err(|error| error.to_string())
+}
+
+/// What the run says of its training.
+fn facts(summary: Option<&Map<String, Value>>) -> Vec<(String, String)> {
+    let known = FACTS.iter().filter_map(|name| {
+        let value = summary?.get(*name)?;
+        let text = match value.as_f64() {
+            Some(number) if value.is_f64() => format!("{number:.1}"),
+            _ => plain(value),
+        };
+        Some(((*name).to_owned(), text))
+    });
+    known.collect()
+}
+
+/// What was found by looking at a model.
+struct Looked {
+    description: Option<Description>,
+    parameters: Option<usize>,
+    measurement: Measured<Measurement>,
+    portrait: Measured<Portrait>,
+}
+
+impl Looked {
+    fn left_out(description: Option<Description>, reason: &str) -> Self {
+        Self {
+            description,
+            parameters: None,
+            measurement: Measured::from(Err(reason)),
+            portrait: Measured::from(Err(reason)),
+        }
+    }
+}
+
+fn look(
+    saved: &SavedModel,
+    arguments: &Arguments,
+    locations: &Locations,
+    chosen: &Chosen,
+) -> Result<Looked> {
+    let description = match saved.description() {
+        Ok(description) => description,
+        Err(error) => return Ok(Looked::left_out(None, &error.to_string())),
+    };
+    let name = arguments.data.as_ref().unwrap_or(&description.data.name);
+    let images = images(
+        arguments.split,
+        arguments.images,
+        saved,
+        &description,
+        name,
+        locations,
+    );
+    // Data that was asked for by name must be there; a model's own need not.
+    let images = match arguments.data {
+        Some(_) => Ok(images?),
+        None => images.map_err(|error| format!("{error:#}")),
+    };
+    let cache = locations.data_directory().ok();
+    let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
+    let estimates = saved.sha256().ok().zip(estimates_of(saved, locations));
+    let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
+        path,
+        model_sha256,
+        backend: chosen.name().into(),
+        data: name.clone(),
+        split: arguments.split.to_string(),
+    });
+    let seen = chosen.run(Look {
+        saved,
+        description: &description,
+        images: images.as_ref().map_err(String::as_str),
+        cache: cache.as_ref(),
+        estimates: estimates.as_ref(),
+    })?;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(reason) => return Ok(Looked::left_out(Some(description), &reason)),
+    };
+    let measurement = seen.report.map(|report| Measurement {
+        data: name.clone(),
+        data_sha256: images.as_ref().map_or(String::new(), |images| {
+            images.split.dataset().sha256().to_owned()
+        }),
+        split: arguments.split.to_string(),
+        label_names: images
+            .as_ref()
+            .ok()
+            .and_then(|images| images.split.dataset().label_names().map(<[String]>::to_vec)),
+        report,
+    });
+    Ok(Looked {
+        parameters: Some(seen.parameters),
+        measurement: Measured::from(measurement),
+        portrait: Measured::Value(seen.portrait),
+        description: Some(description),
+    })
+}
+
+/// Measures a model and looks at it.
+struct Look<'a> {
+    saved: &'a SavedModel,
+    description: &'a Description,
+    images: Result<&'a Images, &'a str>,
+    cache: Option<&'a Cache>,
+    estimates: Option<&'a EstimateDirectory>,
+}
+
+/// What a model that can be loaded shows.
+struct Seen {
+    parameters: usize,
+    report: Result<Report, String>,
+    portrait: Portrait,
+}
+
+impl Task for Look<'_> {
+    /// The inner error is the reason why the model can't be loaded.
+    type Output = Result<Result<Seen, String>>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        parity: Option<ParityCheck<B>>,
+    ) -> Self::Output {
+        let model = match self.saved.load::<B>(device) {
+            Ok(model) => model,
+            Err(error) => return Ok(Err(format!("the model can't be loaded: {error}"))),
+        };
+        let split = self.images.map(|images| &images.split);
+        if let Ok(split) = split {
+            let sizes = [evaluation_sizes(split), PORTRAIT_SIZES.to_vec()].concat();
+            let config = &self.description.model;
+            check_parity(
+                parity,
+                || Ok(model.clone()),
+                config,
+                None,
+                split,
+                &sizes,
+                device,
+            )?;
+        }
+        let model = model.valid();
+        let weights = state_dict(&model).context("the model's weights can't be read")?;
+        let report = match self.images {
+            Ok(images) => self.examine(&model, images, device),
+            Err(reason) => Err(reason.to_owned()),
+        };
+        Ok(Ok(Seen {
+            parameters: weights.iter().map(|(_, data)| data.num_elements()).sum(),
+            report,
+            portrait: portrait(&model, self.description.shape, split, device),
+        }))
+    }
+}
+
+impl Look<'_> {
+    fn examine<B: burn::tensor::backend::Backend>(
+        &self,
+        model: &Model<B>,
+        images: &Images,
+        device: &B::Device,
+    ) -> Result<Report, String> {
+        let code = self.description.model.network().code();
+        let classifier = self.saved.load_classifier(model, code, device);
+        let classifier = classifier.map_err(|error| error.to_string())?;
+        let subject = Subject {
+            model,
+            classifier: classifier.as_ref(),
+            split: &images.split,
+            training: images.training.as_ref().map_err(String::as_str),
+            device,
+        };
+        let request = Request {
+            measures: &measures_of(model, &images.split, device),
+            samples: NonZeroUsize::new(SAMPLES).unwrap_or(NonZeroUsize::MIN),
+            estimates: self.estimates,
+            labelled: &images.labelled,
+            jacobian_images: JACOBIAN_IMAGES,
+            outliers: Err("it was not asked for"),
+            cache: self.cache,
+        };
+        let mut phases = Phases::new();
+        let report = examine(subject, &request, &mut |phase, done, total| {
+            phases.update(phase, done, total);
+        });
+        phases.finish();
+        match report.evaluation.first_not_finite() {
+            Some((term, value)) => Err(format!(
+                "{term} is {value}: the weights are damaged, or the training has diverged"
+            )),
+            None => Ok(report),
+        }
+    }
+}
+
+/// What is measured of every model, and of those whose family is about it.
+fn measures_of<B: burn::tensor::backend::Backend>(
+    model: &Model<B>,
+    split: &Subset,
+    device: &B::Device,
+) -> Vec<Measure> {
+    let image = Tensor::zeros([1, split.dataset().features()], device);
+    let mut measures = vec![
+        Measure::Reconstruction,
+        Measure::Representation,
+        Measure::Density,
+    ];
+    if model.jacobian_norm(image.clone()).is_some() {
+        measures.push(Measure::Contraction);
+    }
+    if model.corrupt(image, &StepContext::evaluate(0, 0)).is_some() {
+        measures.push(Measure::Robustness);
+    }
+    measures
+}
