@@ -48,8 +48,9 @@ class Line:
     memory: float
 
 
+MOST_BATCH = 2048
 LINES = [
-    Line("batch", (64, 128, 256, 512, 1024, 2048), lambda n: Point(batch=n), 1, 1),
+    Line("batch", (128, 256, 512, 1024, MOST_BATCH), lambda n: Point(batch=n), 1, 1),
     Line("width", (256, 512, 1024, 2048, 4096), lambda n: Point(hidden=(n,)), 1, 1),
     Line("depth, of width 512", (1, 2, 4, 8, 16), lambda n: Point(hidden=(512,) * n), 1, 1),
     Line("code", (128, 256, 512, 1024, 2048), lambda n: Point(code=n), 1, 1),
@@ -85,14 +86,15 @@ def measure(hourglass: str, point: Point, folder: Path) -> tuple[float, float]:
     """Milliseconds of a step, or of an epoch, and bytes."""
     file = folder / "recipe.toml"
     file.write_text(recipe(point))
+    # Noise of MNIST's size: what the images show takes no time.
+    pixels = np.random.default_rng(0).integers(0, 256, (point.images or MOST_BATCH, 28, 28), dtype=np.uint8)
+    np.save(folder / "images.npy", pixels)
+    data = ["--data", folder / "images.npy", "--backend", "flex", "--json"]
     if point.images is None:
-        command = [hourglass, "bench", file, "--backend", "flex", "--work", "training", "--seconds", "1.5", "--json"]
+        command = [hourglass, "bench", file, *data, "--work", "training", "--seconds", "1.5"]
         out, peak = run(command, folder)
         return json.loads(out)["backends"][0]["training"]["step_ms"], peak
-    # Noise has MNIST's size; what the images show takes no time.
-    pixels = np.random.default_rng(0).integers(0, 256, (point.images, 28, 28), dtype=np.uint8)
-    np.save(folder / "images.npy", pixels)
-    command = [hourglass, "train", file, "--data", folder / "images.npy", "--out", folder / "run", "--backend", "flex", "--json"]
+    command = [hourglass, "train", file, *data, "--out", folder / "run"]
     out, peak = run([*command, "--set", "data.validation=0.0"], folder)
     seconds = json.loads(out)["seconds"]
     shutil.rmtree(folder / "run")
