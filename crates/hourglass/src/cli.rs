@@ -26,6 +26,12 @@ pub(crate) enum Command {
     Card(commands::card::Arguments),
     Models(commands::models::Arguments),
     Sample(commands::sample::Arguments),
+    Encode(commands::encode::Arguments),
+    Decode(commands::decode::Arguments),
+    Detect(commands::detect::Arguments),
+    Embed(commands::embed::Arguments),
+    Compress(commands::compress::Arguments),
+    Decompress(commands::decompress::Arguments),
     /// List, fetch and describe data sets
     Data {
         #[command(subcommand)]

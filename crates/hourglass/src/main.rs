@@ -55,6 +55,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Card(arguments) => commands::card::run(&arguments)?,
         Command::Models(arguments) => commands::models::run(&arguments)?,
         Command::Sample(arguments) => commands::sample::run(&arguments)?,
+        Command::Encode(arguments) => commands::encode::run(&arguments)?,
+        Command::Decode(arguments) => commands::decode::run(&arguments)?,
+        Command::Detect(arguments) => commands::detect::run(&arguments)?,
+        Command::Embed(arguments) => commands::embed::run(&arguments)?,
+        Command::Compress(arguments) => commands::compress::run(&arguments)?,
+        Command::Decompress(arguments) => commands::decompress::run(&arguments)?,
         Command::Data { command } => commands::data::run(&command)?,
         Command::Devices(arguments) => commands::devices::run(&arguments)?,
     }

@@ -8,7 +8,7 @@ use super::FigureError;
 use super::axis::{Axis, label};
 
 /// Drawing units to a pixel: plotters rounds to whole units, which would show in the curves.
-const UNITS: u32 = 4;
+pub(super) const UNITS: u32 = 4;
 
 /// The panels' size when there are several, in units.
 const PANEL: (u32, u32) = (470 * UNITS, 280 * UNITS);
@@ -33,9 +33,9 @@ const PALETTE: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
 ];
 
-const TEXT: RGBColor = RGBColor(51, 51, 51);
-const FAINT_TEXT: RGBColor = RGBColor(102, 102, 102);
-const AXIS: RGBColor = RGBColor(153, 153, 153);
+pub(super) const TEXT: RGBColor = RGBColor(51, 51, 51);
+pub(super) const FAINT_TEXT: RGBColor = RGBColor(102, 102, 102);
+pub(super) const AXIS: RGBColor = RGBColor(153, 153, 153);
 const GRID: RGBColor = RGBColor(230, 230, 230);
 
 /// Curves with more points are thinned to about this many: more can't be seen.
@@ -250,7 +250,7 @@ fn line_style(color: RGBColor) -> ShapeStyle {
 }
 
 /// Text of a height in pixels. Plotters' SVG backend divides sizes by 1.24.
-fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
+pub(super) fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     let units = f64::from(size * UNITS) * 1.24;
     TextStyle {
         color: color.to_backend_color(),
@@ -258,7 +258,7 @@ fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     }
 }
 
-fn bold(style: TextStyle<'static>) -> TextStyle<'static> {
+pub(super) fn bold(style: TextStyle<'static>) -> TextStyle<'static> {
     TextStyle {
         font: style.font.style(FontStyle::Bold),
         ..style
@@ -266,14 +266,14 @@ fn bold(style: TextStyle<'static>) -> TextStyle<'static> {
 }
 
 /// Plotters escapes markup, but XML has no form for control characters.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
         .collect()
 }
 
 /// Shows the drawing at its size in pixels; the `viewBox` keeps its units.
-fn in_pixels(svg: &str, (width, height): (u32, u32)) -> String {
+pub(super) fn in_pixels(svg: &str, (width, height): (u32, u32)) -> String {
     let size = |scale: u32| format!("width=\"{}\" height=\"{}\"", width / scale, height / scale);
     svg.replacen(&size(1), &size(UNITS), 1)
 }

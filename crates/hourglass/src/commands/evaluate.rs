@@ -147,7 +147,7 @@ fn images(
     name: &str,
     locations: &Locations,
 ) -> Result<Images> {
-    let own = own_images(saved, description, arguments, locations);
+    let own = own_images(saved, description, arguments.images, locations);
     let (splits, labelled, training, validation) = if *name == description.data.name {
         let (splits, training, validation) = own?;
         (splits, training.clone(), Ok(training), Some(validation))
@@ -203,20 +203,18 @@ fn to_json(
 }
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.
-fn own_images(
+pub(crate) fn own_images(
     saved: &SavedModel,
     description: &Description,
-    arguments: &Arguments,
+    how: ImageArguments,
     locations: &Locations,
 ) -> Result<(Splits, Subset, Subset)> {
     let DataIdentity { name, sha256, .. } = &description.data;
     let recipe = recipe_of(saved)?;
-    let given = arguments.images.options(Some(image_shape(description)));
+    let given = how.options(Some(image_shape(description)));
     // As for the training, where nothing else is asked for: then what was decoded for it is there.
     let options = match &recipe {
-        Some(recipe) if arguments.images == ImageArguments::default() => {
-            recipe.data.image_options()
-        }
+        Some(recipe) if how == ImageArguments::default() => recipe.data.image_options(),
         _ => given,
     };
     let splits = open(name, locations, &options)?;
