@@ -1,6 +1,6 @@
 """Sets models beside JPEG and WebP: bytes an image and squared error over all test images of MNIST.
 
-    cargo run --release -p hourglass-tasks --example rate_distortion -- mnist models/undercomplete ... > points.csv
+    cargo run --release --workspace --example rate_distortion -- mnist models/undercomplete ... > points.csv
     python scripts/compression/table.py points.csv DIRECTORY_OF_MNIST > table.md
 
 JPEG and WebP are Pillow's, of two kinds: a file for each image, and one file of all images side by side, which spares them the

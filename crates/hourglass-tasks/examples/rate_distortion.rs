@@ -1,8 +1,9 @@
 //! Bytes an image and squared error of models, and of PCA with as many components, after the same quantiser and coder, on all
-//! test images. A line of CSV each: `scripts/compression/table.py` sets them beside JPEG and WebP.
+//! test images. A line of CSV each: `scripts/compression/table.py` sets them beside JPEG and WebP. A number in place of a model
+//! is a number of components of PCA.
 //!
 //! ```text
-//! cargo run --release -p hourglass-tasks --features hourglass-store/published --example rate_distortion -- mnist models/undercomplete models/variational
+//! cargo run --release --workspace --example rate_distortion -- mnist models/undercomplete models/variational 100
 //! ```
 
 use std::error::Error;
@@ -32,6 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("method,code,steps,bits,bytes_per_image,squared_error,model_bytes");
     let mut sizes = Vec::new();
     for name in arguments {
+        if let Ok(components) = name.parse::<usize>() {
+            sizes.push(components);
+            continue;
+        }
         let saved = SavedModel::find(&name)?;
         let code = saved.description()?.model.network().code();
         let device = Default::default();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::{Dataset, Subset};
+use hourglass_data::Subset;
 use hourglass_models::ModelConfig;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::codes::PendingFile;
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         check_is_new(out, arguments.force)?;
     }
     let images = arguments.source.open(&description)?;
-    let normal = find_labels(images.dataset(), &arguments.normal)?;
+    let normal = find_labels(&images, &arguments.normal)?;
     let needs = arguments.threshold.is_none()
         || matches!(arguments.score, ScoreName::Distance | ScoreName::Pca);
     let reference = match needs {
@@ -179,9 +179,24 @@ fn score_text(score: ScoreName, description: &Description) -> String {
     }
 }
 
-fn find_labels(dataset: &Dataset, labels: &[String]) -> Result<Vec<u8>> {
+/// The labels that are normal: where some are named, there must be images with them and others.
+fn find_labels(images: &Subset, labels: &[String]) -> Result<Vec<u8>> {
+    let dataset = images.dataset();
     let found = labels.iter().map(|label| dataset.find_label(label.trim()));
-    found.collect::<Result<_, _>>().context("--normal")
+    let normal: Vec<u8> = found.collect::<Result<_, _>>().context("--normal")?;
+    let indices = images.indices().iter();
+    let are_normal = indices
+        .filter_map(|&index| dataset.label(index as usize))
+        .filter(|label| normal.contains(label))
+        .count();
+    if !normal.is_empty() && (are_normal == 0 || are_normal == images.len()) {
+        bail!(
+            "--normal {}: expected some images with these labels and some outliers, found {are_normal} of {} with them",
+            labels.join(","),
+            images.len()
+        );
+    }
+    Ok(normal)
 }
 
 /// The images that are normal.
