@@ -196,6 +196,35 @@ impl Dataset {
         self.label_names.as_deref()
     }
 
+    /// The label of this name, or of this number where labels have no names.
+    ///
+    /// # Errors
+    /// Where there are no labels, or no image has that one.
+    pub fn find_label(&self, text: &str) -> Result<u8, DataError> {
+        let labels = self.labels().ok_or_else(|| DataError::NoLabels {
+            dataset: self.name.clone(),
+        })?;
+        let called = |label: u8| match self.label_names() {
+            Some(names) => names.get(usize::from(label)).cloned(),
+            None => Some(label.to_string()),
+        };
+        let is_there: Vec<u8> = (0..=u8::MAX)
+            .filter(|label| labels.contains(label))
+            .collect();
+        let found = is_there
+            .iter()
+            .find(|&&label| called(label).as_deref() == Some(text));
+        found.copied().ok_or_else(|| DataError::UnknownLabel {
+            dataset: self.name.clone(),
+            label: text.into(),
+            known: is_there
+                .into_iter()
+                .filter_map(called)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+    }
+
     /// What image `index` was called: its path below the folder, with `/` between the parts and bytes that are not UTF-8
     /// written `\xE9`. None for images that came without names, as in an IDX file.
     pub fn id(&self, index: usize) -> Option<&str> {

@@ -213,6 +213,26 @@ pub enum DataError {
         found: String,
     },
 
+    /// Labels are asked for that the dataset doesn't have.
+    #[error(
+        "{dataset} has no labels\nhint: add the IDX file of labels, or put the images into a folder for each label"
+    )]
+    NoLabels {
+        /// The dataset.
+        dataset: String,
+    },
+
+    /// No image has this label.
+    #[error("{dataset}: expected one of its labels ({known}), found `{label}`")]
+    UnknownLabel {
+        /// The dataset.
+        dataset: String,
+        /// What was asked for.
+        label: String,
+        /// The labels that there are.
+        known: String,
+    },
+
     /// There is no place for data.
     #[error(
         "no directory for data: this user has no cache directory\nhint: name one by --data-dir or HOURGLASS_DATA"

@@ -1,7 +1,12 @@
 //! What trained autoencoders are for, as functions from a model and images to results: one file a task. The commands of the
 //! program are thin over them.
 
-mod codes;
+pub mod codes;
+pub mod compress;
+pub mod decode;
+pub mod detect;
+pub mod embed;
+pub mod encode;
 mod inpainting;
 mod mask;
 mod mixture;
@@ -11,8 +16,9 @@ mod portrait;
 mod prior;
 mod restoration;
 mod sampling;
+mod statistics;
+pub mod stream;
 
-pub use codes::{CodeStatistics, codes_of, normal_quantile};
 pub use inpainting::{InpaintMethod, Inpainting, fill_with_means};
 pub use mask::{Mask, MaskError, Side};
 pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
@@ -28,3 +34,4 @@ pub use restoration::{
     restore_images,
 };
 pub use sampling::{CodeMixture, decode_images};
+pub use statistics::{CodeStatistics, codes_of, normal_quantile};

@@ -1,13 +1,15 @@
-//! Pictures for a run directory, as bytes: grids of images (PNG) and training curves (SVG).
+//! Pictures, as bytes: grids of images (PNG), training curves and maps of codes (SVG).
 
 mod axis;
 mod bars;
 mod curves;
 mod grid;
+mod map;
 
 pub use bars::bars;
 pub use curves::{ColoredCurve, Curve, Panel, curves, panel};
 pub use grid::image_grid;
+pub use map::{CodeMap, Thumbnail, map};
 
 /// What keeps a figure from being drawn.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,6 @@ pub enum FigureError {
     Png(#[from] image::ImageError),
 
     /// The drawing library refused.
-    #[error("curves: can't draw the SVG: {0}")]
+    #[error("can't draw the SVG: {0}")]
     Svg(String),
 }

@@ -26,8 +26,8 @@ pub use evaluation::{
 };
 pub use phases::Phase;
 pub use recipe::{
-    DataConfig, EarlyStopping, OptimizerKind, PretrainingConfig, Recipe, RecipeError, RunConfig,
-    Schedule, TrainingConfig,
+    DataConfig, EarlyStopping, LabelName, OptimizerKind, PretrainingConfig, Recipe, RecipeError,
+    RunConfig, Schedule, TrainingConfig,
 };
 pub use results::{PICTURE_SIZES, ResultsError, Summary, samples, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};

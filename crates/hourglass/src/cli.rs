@@ -35,6 +35,12 @@ pub(crate) enum Command {
     Sample(commands::sample::Arguments),
     Interpolate(commands::interpolate::Arguments),
     Traverse(commands::traverse::Arguments),
+    Encode(commands::encode::Arguments),
+    Decode(commands::decode::Arguments),
+    Detect(commands::detect::Arguments),
+    Embed(commands::embed::Arguments),
+    Compress(commands::compress::Arguments),
+    Decompress(commands::decompress::Arguments),
     /// List, fetch and describe data sets
     Data {
         #[command(subcommand)]

@@ -33,7 +33,7 @@ pub(super) const PALETTE: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
 ];
 
-const TEXT: RGBColor = RGBColor(51, 51, 51);
+pub(super) const TEXT: RGBColor = RGBColor(51, 51, 51);
 pub(super) const FAINT_TEXT: RGBColor = RGBColor(102, 102, 102);
 pub(super) const AXIS: RGBColor = RGBColor(153, 153, 153);
 pub(super) const GRID: RGBColor = RGBColor(230, 230, 230);
@@ -307,7 +307,7 @@ pub(super) fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     }
 }
 
-fn bold(style: TextStyle<'static>) -> TextStyle<'static> {
+pub(super) fn bold(style: TextStyle<'static>) -> TextStyle<'static> {
     TextStyle {
         font: style.font.style(FontStyle::Bold),
         ..style
@@ -315,7 +315,7 @@ fn bold(style: TextStyle<'static>) -> TextStyle<'static> {
 }
 
 /// Plotters escapes markup, but XML has no form for control characters.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
         .collect()

@@ -26,7 +26,7 @@ pub fn auroc(inliers: &[f64], outliers: &[f64]) -> Result<Estimate, MeasureError
     })
 }
 
-fn check(scores: &[f64], what: &'static str) -> Result<(), MeasureError> {
+pub(super) fn check(scores: &[f64], what: &'static str) -> Result<(), MeasureError> {
     if scores.is_empty() {
         return Err(MeasureError::Empty { what });
     }

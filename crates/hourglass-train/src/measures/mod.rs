@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`image_quality`] | how near reconstructions are to their images: PSNR and SSIM |
 //! | [`auroc`] | how well scores tell outliers from inliers |
+//! | [`average_precision`] | how many of those that score high are outliers |
 //! | [`probe`] | how much of the classes a linear classifier reads from codes |
 //! | [`neighbours`] | how often the nearest codes are of the same class |
 //!
 //! Every number comes as an [`Estimate`], with its standard error. None depends on the number of threads.
 
 pub mod auroc;
+pub mod average_precision;
 mod confusion;
 mod error;
 mod estimate;

@@ -35,7 +35,10 @@ pub struct Recipe {
 pub struct DataConfig {
     /// A name of the catalog, or a path.
     pub name: String,
-    /// Only the first so many training images.
+    /// Only the training images that have one of these labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<LabelName>>,
+    /// Only the first so many training images, of those labels where some are named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// The share of the training images that is held out for validation.
@@ -67,10 +70,30 @@ impl DataConfig {
     }
 }
 
+/// A label, by its number or, where labels have names, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LabelName {
+    /// Its number.
+    Number(u8),
+    /// Its name.
+    Name(String),
+}
+
+impl std::fmt::Display for LabelName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(formatter, "{number}"),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         Self {
             name: "mnist-mini".into(),
+            labels: None,
             limit: None,
             validation: 0.05,
             shape: None,
@@ -254,6 +277,15 @@ impl Recipe {
             "a share in [0, 1)",
             share,
         )?;
+        check(
+            self.data
+                .labels
+                .as_ref()
+                .is_none_or(|labels| !labels.is_empty()),
+            "data.labels",
+            "at least one label; leave it out for all images",
+            "[]",
+        )?;
         for (section, training) in self.trainings() {
             training.validate(section)?;
             check(
@@ -395,7 +427,17 @@ mod tests {
 
     #[test]
     fn a_resolved_recipe_reads_back() {
-        let recipe = parse(&["training.schedule=cosine", "objective.start=50"]).expect("a recipe");
+        let recipe = parse(&[
+            "training.schedule=cosine",
+            "objective.start=50",
+            "data.labels=[3, \"cat\"]",
+        ]);
+        let recipe = recipe.expect("a recipe");
+        let labels = recipe.data.labels.as_deref().map(|labels| {
+            let texts: Vec<String> = labels.iter().map(LabelName::to_string).collect();
+            texts.join(" ")
+        });
+        assert_eq!(labels.as_deref(), Some("3 cat"));
         let again = Recipe::parse(&recipe.to_toml(), Path::new("x"), &[]).expect("a recipe");
         assert_eq!(recipe, again);
     }
@@ -443,6 +485,7 @@ mod tests {
             ("training.momentum=0.9", "training.momentum"),
             ("training.batch_size=0", "training.batch_size"),
             ("data.validation=1.0", "data.validation"),
+            ("data.labels=[]", "data.labels"),
         ] {
             let recipe = parse(&[given]).expect("a recipe");
             let error = recipe.validate([1, 28, 28]).expect_err(given).to_string();

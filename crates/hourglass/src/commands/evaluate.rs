@@ -210,7 +210,7 @@ fn to_json(
 }
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.
-fn own_images(
+pub(crate) fn own_images(
     saved: &SavedModel,
     description: &Description,
     how: ImageArguments,

@@ -3,9 +3,15 @@
 pub(crate) mod bench;
 pub(crate) mod card;
 pub(crate) mod compare;
+pub(crate) mod compress;
 pub(crate) mod data;
+pub(crate) mod decode;
+pub(crate) mod decompress;
 pub(crate) mod denoise;
+pub(crate) mod detect;
 pub(crate) mod devices;
+pub(crate) mod embed;
+pub(crate) mod encode;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
@@ -22,7 +28,7 @@ pub(crate) mod traverse;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
@@ -38,6 +44,13 @@ pub(crate) fn training_images(
     seed: u64,
 ) -> Result<(Subset, Subset)> {
     let all = Subset::all(splits.train());
+    let all = match &data.labels {
+        Some(labels) => {
+            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+            all.of_labels(&labels).context("data.labels")?
+        }
+        None => all,
+    };
     let all = match data.limit {
         Some(limit) => all.limit(limit)?,
         None => all,

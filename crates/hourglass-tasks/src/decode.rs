@@ -1,0 +1,212 @@
+//! Codes to images.
+
+use std::io::{self, Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::Backend;
+use fs_err as fs;
+use hourglass_models::{ImageShape, Model};
+use hourglass_store::temporary_path;
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+
+use crate::codes::{CodesError, CodesReader, PendingFile, write_floats, write_header};
+use crate::stream::{Done, decoded};
+
+/// What decoded images become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// A folder of PNG files, `000000.png` and so on.
+    Png,
+    /// A NumPy array of float32: the means of p(x|h) as they are.
+    Floats,
+    /// A NumPy array of bytes: means below 0 are 0, those above 1 are 255.
+    Bytes,
+}
+
+/// Where images are written, one after the other.
+pub struct ImageWriter {
+    shape: ImageShape,
+    images: u64,
+    written: u64,
+    target: Target,
+}
+
+enum Target {
+    Folder(PathBuf),
+    Floats(PendingFile),
+    Bytes(PendingFile),
+}
+
+impl ImageWriter {
+    /// Begins a folder or an array of `images` images: `[images, height, width]`, or `[images, channels, height, width]`.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn create(
+        path: &Path,
+        format: ImageFormat,
+        shape: ImageShape,
+        images: u64,
+    ) -> io::Result<Self> {
+        let [channels, height, width] = shape.map(|side| side as u64);
+        let axes = match channels {
+            1 => vec![images, height, width],
+            channels => vec![images, channels, height, width],
+        };
+        let target = match format {
+            ImageFormat::Png => {
+                fs::create_dir_all(path)?;
+                Target::Folder(path.into())
+            }
+            ImageFormat::Floats => {
+                let mut file = PendingFile::create(path)?;
+                write_header::<f32>(&mut file, &axes)?;
+                Target::Floats(file)
+            }
+            ImageFormat::Bytes => {
+                let mut file = PendingFile::create(path)?;
+                write_header::<u8>(&mut file, &axes)?;
+                Target::Bytes(file)
+            }
+        };
+        Ok(Self {
+            shape,
+            images,
+            written: 0,
+            target,
+        })
+    }
+
+    /// Writes the next images.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    ///
+    /// # Shapes
+    /// - images: `[any, channels, height, width]`, in [0, 1]
+    pub fn write(&mut self, images: &[f32]) -> io::Result<()> {
+        let features: usize = self.shape.iter().product();
+        match &mut self.target {
+            Target::Folder(folder) => {
+                for (image, number) in images.chunks_exact(features).zip(self.written..) {
+                    let path = folder.join(format!("{number:06}.png"));
+                    write_quickly(&path, &png(image, self.shape)?)?;
+                }
+            }
+            Target::Floats(file) => write_floats(file, images)?,
+            Target::Bytes(file) => {
+                let bytes: Vec<u8> = images.iter().map(|&value| to_byte(value)).collect();
+                file.write_all(&bytes)?;
+            }
+        }
+        self.written += (images.len() / features) as u64;
+        Ok(())
+    }
+
+    /// Ends the folder or the array.
+    ///
+    /// # Errors
+    /// When it can't be written, or has not as many images as it was begun with.
+    pub fn finish(self) -> io::Result<()> {
+        if self.written != self.images {
+            let message = format!("expected {} images, found {}", self.images, self.written);
+            return Err(io::Error::other(message));
+        }
+        match self.target {
+            Target::Folder(_) => Ok(()),
+            Target::Floats(file) | Target::Bytes(file) => file.finish(),
+        }
+    }
+}
+
+/// The nearest byte of a pixel in [0, 1].
+pub fn to_byte(value: f32) -> u8 {
+    // The cast takes what is not a number for 0.
+    (value.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
+/// A PNG of one image, `[channels, height, width]` in [0, 1] with 1 or 3 channels.
+fn png(image: &[f32], [channels, height, width]: ImageShape) -> io::Result<Vec<u8>> {
+    let pixels = height * width;
+    let color = match channels {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        _ => {
+            let message = format!(
+                "expected images of 1 or 3 channels, found {channels}; write an array (.npy) of them"
+            );
+            return Err(io::Error::other(message));
+        }
+    };
+    let place = |value: usize| (value % channels) * pixels + value / channels;
+    let bytes: Vec<u8> = (0..pixels * channels)
+        .map(|value| to_byte(image[place(value)]))
+        .collect();
+    let mut png = Cursor::new(Vec::new());
+    let encoded = PngEncoder::new(&mut png).write_image(&bytes, width as u32, height as u32, color);
+    encoded.map_err(io::Error::other)?;
+    Ok(png.into_inner())
+}
+
+/// Writes a file that is either whole or not there: without waiting for the disk, since there are many.
+fn write_quickly(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_path(path);
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Decodes a file of codes of `code` numbers each.
+///
+/// # Errors
+/// When the file holds something else, or the images can't be written.
+pub fn decode<B: Backend>(
+    model: &Model<B>,
+    codes: CodesReader,
+    code: usize,
+    device: &B::Device,
+    writer: &mut ImageWriter,
+    done: Done<'_>,
+) -> Result<(), CodesError> {
+    let mut images = 0;
+    for rows in codes {
+        let rows = rows?.codes;
+        images += rows.len() / code;
+        writer.write(&decoded(model, rows, code, device))?;
+        done(images);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_of_colour_images_are_beside_each_other() {
+        // Two pixels: red and green planes, then blue.
+        let image = [1.0, 0.0, 0.0, 1.0, 0.5, 2.0];
+        let bytes = png(&image, [3, 1, 2]).unwrap();
+        let read = image::load_from_memory(&bytes).unwrap().into_rgb8();
+        assert_eq!(read.into_raw(), [255, 0, 128, 0, 255, 255]);
+        let error = png(&[0.0; 4], [2, 1, 2]).unwrap_err().to_string();
+        assert!(error.contains("1 or 3 channels, found 2"), "{error}");
+    }
+
+    #[test]
+    fn bytes_are_the_nearest_ones() {
+        let bytes = [
+            -1.0,
+            0.0,
+            0.5 / 255.0 - 1e-4,
+            0.5 / 255.0 + 1e-4,
+            1.0,
+            7.0,
+            f32::NAN,
+        ];
+        assert_eq!(bytes.map(to_byte), [0, 0, 0, 1, 255, 255, 0]);
+    }
+}

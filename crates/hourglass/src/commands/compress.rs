@@ -1,0 +1,133 @@
+//! `hourglass compress`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use clap::ValueEnum;
+use hourglass_data::Subset;
+use hourglass_store::SavedModel;
+use hourglass_tasks::codes::PendingFile;
+use hourglass_tasks::compress::{CodeSpill, MOST_BITS, Steps, compress};
+use hourglass_tasks::stream::codes;
+use serde_json::json;
+
+use super::check_is_new;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::DeviceArguments;
+use crate::images::SourceArguments;
+use crate::progress::Phases;
+
+/// Keep images as quantised, entropy-coded codes
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass compress variational --data mnist --bits 4 --out digits.hgz\n  hourglass compress runs/conv-1 photos --out photos.hgz --json\n\nWhat is kept is what the model keeps of an image, and nothing of its name or label: `hourglass decompress` makes the images of it again, in their order, with this very model alone. docs/compression.md says how good they are."
+)]
+pub(crate) struct Arguments {
+    /// A run directory, or a published model
+    model: PathBuf,
+    #[command(flatten)]
+    source: SourceArguments,
+    /// Bits that each number of a code is quantised to, before entropy coding
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_BITS)))]
+    bits: u8,
+    /// Steps over each dimension's own range, or of one size in all
+    #[arg(long, value_enum, default_value_t = StepsName::Own)]
+    steps: StepsName,
+    /// The file to write
+    #[arg(long, value_name = "FILE.hgz")]
+    out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Print the sizes as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StepsName {
+    /// As many steps over the range of each dimension
+    Own,
+    /// Steps of one size: dimensions that hardly vary take few bits
+    Common,
+}
+
+impl From<StepsName> for Steps {
+    fn from(name: StepsName) -> Self {
+        match name {
+            StepsName::Own => Self::Own,
+            StepsName::Common => Self::Common,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    check_is_new(&arguments.out, arguments.force)?;
+    let images = arguments.source.open(&description)?;
+    let mut file = PendingFile::create(&arguments.out)?;
+    let mut spill = Chosen::from_arguments(&arguments.device)?.run(Encode {
+        saved: &saved,
+        images: &images,
+        code: description.model.network().code(),
+    })?;
+    let sha256 = saved.sha256()?;
+    let bytes = compress(
+        &mut spill,
+        arguments.bits,
+        arguments.steps.into(),
+        description.shape,
+        &sha256,
+        &mut file,
+    )?;
+    file.finish()?;
+    let pixels: usize = description.shape.iter().product();
+    let an_image = bytes as f64 / images.len() as f64;
+    if arguments.json {
+        let json = json!({
+            "model": arguments.model, "model_sha256": sha256, "data": images.dataset().name(),
+            "images": images.len(), "bits": arguments.bits, "code": spill.code(), "bytes": bytes,
+            "bytes_per_image": an_image, "pixel_bytes_per_image": pixels, "model_bytes": saved.weights_bytes()?,
+        });
+        println!("{json:#}");
+        return Ok(());
+    }
+    eprintln!(
+        "{} images in {bytes} bytes: {an_image:.2} an image, whose pixels are {pixels}; the model that restores them has {} bytes",
+        images.len(),
+        saved.weights_bytes()?
+    );
+    println!("{}", arguments.out.display());
+    Ok(())
+}
+
+struct Encode<'a> {
+    saved: &'a SavedModel,
+    images: &'a Subset,
+    code: usize,
+}
+
+impl Task for Encode<'_> {
+    type Output = Result<CodeSpill>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Result<CodeSpill> {
+        let model = self.saved.load::<B>(device)?.valid();
+        let mut phases = Phases::new();
+        let mut spill = CodeSpill::new(self.code)?;
+        for codes in codes(&model, self.images, device) {
+            spill.add(&codes)?;
+            phases.update("encoding", spill.images() as usize, self.images.len());
+        }
+        phases.finish();
+        Ok(spill)
+    }
+}

@@ -1,0 +1,117 @@
+//! `hourglass decompress`
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use fs_err::File;
+use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::compress::{CompressedCodes, open};
+use hourglass_tasks::decode::ImageWriter;
+use hourglass_tasks::stream::decoded;
+
+use super::check_is_new;
+use super::decode::image_format;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::DeviceArguments;
+use crate::progress::Phases;
+
+/// Restore images that `hourglass compress` has kept
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass decompress variational digits.hgz --out digits\n  hourglass decompress runs/conv-1 photos.hgz --out photos.npy --bytes\n\nThe model must be the one that the file was made with. The whole file is checked before anything is written."
+)]
+pub(crate) struct Arguments {
+    /// The run directory, or the published model, that the file was made with
+    model: PathBuf,
+    /// What `hourglass compress` has written
+    #[arg(value_name = "FILE.hgz")]
+    file: PathBuf,
+    /// A directory for PNG files, or an array, whose name ends in .npy
+    #[arg(long, value_name = "DIR or FILE.npy")]
+    out: PathBuf,
+    /// An array of bytes, 0 to 255, in place of floats
+    #[arg(long)]
+    bytes: bool,
+    /// Write over what is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let format = image_format(&arguments.out, arguments.bytes)?;
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    check_is_new(&arguments.out, arguments.force)?;
+    let sha256 = saved.sha256()?;
+    let of_file = || arguments.file.display().to_string();
+    compressed(&arguments.file, &description, &sha256)?
+        .check()
+        .with_context(of_file)?;
+    let codes = compressed(&arguments.file, &description, &sha256)?;
+    let writer = ImageWriter::create(
+        &arguments.out,
+        format,
+        description.shape,
+        codes.header().images(),
+    )?;
+    let chosen = Chosen::from_arguments(&arguments.device)?;
+    chosen
+        .run(Restore {
+            saved: &saved,
+            code: description.model.network().code(),
+            codes,
+            writer,
+        })
+        .with_context(of_file)?;
+    println!("{}", arguments.out.display());
+    Ok(())
+}
+
+fn compressed(
+    path: &Path,
+    description: &Description,
+    sha256: &str,
+) -> Result<CompressedCodes<BufReader<File>>> {
+    let file = BufReader::new(File::open(path)?);
+    let code = description.model.network().code();
+    open(file, code, description.shape, sha256).with_context(|| path.display().to_string())
+}
+
+struct Restore<'a> {
+    saved: &'a SavedModel,
+    code: usize,
+    codes: CompressedCodes<BufReader<File>>,
+    writer: ImageWriter,
+}
+
+impl Task for Restore<'_> {
+    type Output = Result<()>;
+
+    fn run<B: AutodiffBackend>(
+        mut self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Result<()> {
+        let model = self.saved.load::<B>(device)?.valid();
+        let mut phases = Phases::new();
+        let total = self.codes.header().images() as usize;
+        let mut done = 0;
+        for codes in self.codes {
+            let codes = codes?;
+            // A block of codes is little memory, its images may be much.
+            for part in codes.chunks(hourglass_tasks::stream::BATCH * self.code) {
+                self.writer
+                    .write(&decoded(&model, part.to_vec(), self.code, device))?;
+                done += part.len() / self.code;
+                phases.update("decoding", done, total);
+            }
+        }
+        phases.finish();
+        Ok(self.writer.finish()?)
+    }
+}

@@ -1,0 +1,376 @@
+//! `hourglass detect`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use clap::ValueEnum;
+use hourglass_data::Subset;
+use hourglass_models::ModelConfig;
+use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::codes::PendingFile;
+use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, threshold};
+use hourglass_train::measures::auroc::auroc;
+use hourglass_train::measures::average_precision::average_precision;
+use hourglass_train::measures::{Estimate, MeasureError};
+use serde::Serialize;
+use serde_json::json;
+
+use super::check_is_new;
+use super::evaluate::own_images;
+use crate::UsageError;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::DeviceArguments;
+use crate::images::{SourceArguments, image_shape, open};
+use crate::progress::Phases;
+
+/// Score how little images are like those that a model was trained on
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass detect runs/conv-1 photos > scores.csv\n  hourglass detect variational --data fashion-mnist --score bound --contamination 0.01 --out scores.csv\n  hourglass train undercomplete --data mnist --set data.labels=[3] --out runs/threes\n  hourglass detect runs/threes --normal 3 --json\n\nA score above the threshold is anomalous: the threshold is what a share --contamination of the images that the model was trained on lie above. The table goes to stdout unless there is --out or --json."
+)]
+pub(crate) struct Arguments {
+    /// A run directory, or a published model
+    model: PathBuf,
+    #[command(flatten)]
+    source: SourceArguments,
+    /// What to score by
+    #[arg(long, value_enum, default_value_t = ScoreName::Error)]
+    score: ScoreName,
+    /// Draws of the code an image, for the bound
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    samples: u16,
+    /// The share of the training images that may be called anomalous
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_share)]
+    contamination: f64,
+    /// The score above which images are anomalous, in place of one from training images
+    #[arg(long, value_name = "SCORE", conflicts_with = "contamination")]
+    threshold: Option<f64>,
+    /// Images that are normal, whose training part is taken in place of those that the model was trained on
+    #[arg(long, value_name = "DATA")]
+    reference: Option<String>,
+    /// Labels of the images that are normal: then it is measured how well scores tell the others
+    #[arg(long, value_name = "LABEL,...", value_delimiter = ',')]
+    normal: Vec<String>,
+    /// Write the table to this file, a .csv
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScoreName {
+    /// The reconstruction error, in the unit of the objective
+    Error,
+    /// The negative evidence lower bound in nats, of variational models
+    Bound,
+    /// The Mahalanobis distance of the code from those of the training images
+    Distance,
+    /// The squared error of PCA with as many components as the code: a baseline
+    Pca,
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: Result<f64, _> = text.parse();
+    match share {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share in [0, 1), such as 0.05".into()),
+    }
+}
+
+/// How well the scores tell images with other labels from those that are normal.
+#[derive(Debug, Serialize)]
+struct Quality {
+    normal_images: usize,
+    anomalous_images: usize,
+    auroc: Estimate,
+    average_precision: Estimate,
+    /// The share of anomalies among what is above the threshold, where anything is.
+    precision: Option<Estimate>,
+    /// The share of the anomalies that is above the threshold.
+    recall: Option<Estimate>,
+    /// The share of the normal images that is above the threshold.
+    false_alarms: Option<Estimate>,
+}
+
+/// What came of scoring.
+struct Scored {
+    threshold: f64,
+    above: usize,
+    /// Of the images that are normal, and the others.
+    by_kind: [Vec<f64>; 2],
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    if let Some(out) = &arguments.out {
+        check_is_new(out, arguments.force)?;
+    }
+    let images = arguments.source.open(&description)?;
+    let normal = find_labels(&images, &arguments.normal)?;
+    let needs = arguments.threshold.is_none()
+        || matches!(arguments.score, ScoreName::Distance | ScoreName::Pca);
+    let reference = match needs {
+        true => Some(reference(arguments, &saved, &description)?),
+        false => None,
+    };
+    let table = match (&arguments.out, arguments.json) {
+        (Some(path), _) => Some(Target::File(PendingFile::create(path)?)),
+        (None, false) => Some(Target::Stdout(std::io::stdout())),
+        (None, true) => None,
+    };
+    let chosen = Chosen::from_arguments(&arguments.device)?;
+    let scored = chosen.run(Detect {
+        arguments,
+        saved: &saved,
+        model: &description.model,
+        images: &images,
+        reference: reference.as_ref(),
+        normal: &normal,
+        table,
+    })?;
+    let quality = match normal.is_empty() {
+        true => None,
+        false => Some(quality(&scored).context("--normal")?),
+    };
+    let score = score_text(arguments.score, &description);
+    if arguments.json {
+        let json = json!({
+            "model": arguments.model, "model_sha256": saved.sha256()?, "data": images.dataset().name(),
+            "score": arguments.score.to_possible_value().map(|value| value.get_name().to_owned()),
+            "unit": score, "images": images.len(), "threshold": scored.threshold,
+            "contamination": arguments.threshold.is_none().then_some(arguments.contamination),
+            "anomalous": scored.above, "normal": arguments.normal, "quality": quality,
+        });
+        println!("{json:#}");
+        return Ok(());
+    }
+    eprintln!(
+        "{} of {} images are above the threshold, {:.4} ({score})",
+        scored.above,
+        images.len(),
+        scored.threshold
+    );
+    if let Some(quality) = quality {
+        eprintln!("{}", quality_text(&quality));
+    }
+    if let Some(out) = &arguments.out {
+        println!("{}", out.display());
+    }
+    Ok(())
+}
+
+fn score_text(score: ScoreName, description: &Description) -> String {
+    match score {
+        ScoreName::Error => format!("{} an image", description.model.likelihood().term()),
+        ScoreName::Bound => "negative_elbo in nats".into(),
+        ScoreName::Distance => "Mahalanobis distance of the code, no unit".into(),
+        ScoreName::Pca => "squared_error an image, of PCA".into(),
+    }
+}
+
+/// The labels that are normal: where some are named, there must be images with them and others.
+fn find_labels(images: &Subset, labels: &[String]) -> Result<Vec<u8>> {
+    let dataset = images.dataset();
+    let found = labels.iter().map(|label| dataset.find_label(label.trim()));
+    let normal: Vec<u8> = found.collect::<Result<_, _>>().context("--normal")?;
+    let indices = images.indices().iter();
+    let are_normal = indices
+        .filter_map(|&index| dataset.label(index as usize))
+        .filter(|label| normal.contains(label))
+        .count();
+    if !normal.is_empty() && (are_normal == 0 || are_normal == images.len()) {
+        bail!(
+            "--normal {}: expected some images with these labels and some outliers, found {are_normal} of {} with them",
+            labels.join(","),
+            images.len()
+        );
+    }
+    Ok(normal)
+}
+
+/// The images that are normal.
+fn reference(
+    arguments: &Arguments,
+    saved: &SavedModel,
+    description: &Description,
+) -> Result<Subset> {
+    let locations = arguments.source.locations.locations();
+    match &arguments.reference {
+        Some(name) => {
+            let options = arguments.source.how.options(Some(image_shape(description)));
+            Ok(Subset::all(open(name, &locations, &options)?.train()))
+        }
+        None => {
+            let own = own_images(saved, description, arguments.source.how, &locations);
+            let (_, training, _) = own.context(
+                "the images that the model was trained on are needed; name others that are normal by --reference, or a --threshold",
+            )?;
+            Ok(training)
+        }
+    }
+}
+
+fn quality(scored: &Scored) -> Result<Quality, MeasureError> {
+    let [normal, others] = &scored.by_kind;
+    let above = |scores: &[f64]| {
+        scores
+            .iter()
+            .filter(|&&score| score > scored.threshold)
+            .count()
+    };
+    let (alarms, hits) = (above(normal), above(others));
+    Ok(Quality {
+        normal_images: normal.len(),
+        anomalous_images: others.len(),
+        auroc: auroc(normal, others)?,
+        average_precision: average_precision(normal, others)?,
+        precision: Estimate::share(hits, hits + alarms),
+        recall: Estimate::share(hits, others.len()),
+        false_alarms: Estimate::share(alarms, normal.len()),
+    })
+}
+
+fn quality_text(quality: &Quality) -> String {
+    let share = |estimate: &Option<Estimate>| match estimate {
+        Some(estimate) => format!("{:.4}", estimate.value),
+        None => "none".into(),
+    };
+    format!(
+        "{} normal and {} other images: AUROC {:.4}, average precision {:.4} (chance {:.4}); at the threshold precision {}, \
+         recall {}, false alarms {}",
+        quality.normal_images,
+        quality.anomalous_images,
+        quality.auroc.value,
+        quality.average_precision.value,
+        quality.anomalous_images as f64 / (quality.normal_images + quality.anomalous_images) as f64,
+        share(&quality.precision),
+        share(&quality.recall),
+        share(&quality.false_alarms)
+    )
+}
+
+/// Where the table goes.
+enum Target {
+    File(PendingFile),
+    Stdout(std::io::Stdout),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
+}
+
+struct Detect<'a> {
+    arguments: &'a Arguments,
+    saved: &'a SavedModel,
+    model: &'a ModelConfig,
+    images: &'a Subset,
+    reference: Option<&'a Subset>,
+    normal: &'a [u8],
+    table: Option<Target>,
+}
+
+impl Detect<'_> {
+    fn score(&self) -> Score {
+        match self.arguments.score {
+            ScoreName::Error => Score::Error,
+            ScoreName::Bound => Score::Bound {
+                samples: self.arguments.samples.into(),
+            },
+            ScoreName::Distance => Score::Distance,
+            ScoreName::Pca => Score::Pca,
+        }
+    }
+}
+
+impl Task for Detect<'_> {
+    type Output = Result<Scored>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Result<Scored> {
+        let model = self.saved.load::<B>(device)?.valid();
+        let mut phases = Phases::new();
+        let fitted_to = self.reference.unwrap_or(self.images);
+        let scorer = Scorer::fit(
+            &model,
+            self.model.family(),
+            self.score(),
+            fitted_to,
+            device,
+            &mut |done| {
+                phases.update("fitting", done, fitted_to.len());
+            },
+        )?;
+        let threshold = match (self.arguments.threshold, self.reference) {
+            (Some(threshold), _) => threshold,
+            (None, None) => bail!(UsageError("expected a --threshold".into())),
+            (None, Some(reference)) => {
+                let mut scores = Vec::new();
+                scorer.score(reference, |_, found| {
+                    scores.extend_from_slice(found);
+                    phases.update("scoring training images", scores.len(), reference.len());
+                    Ok::<_, DetectError>(())
+                })?;
+                threshold(scores, self.arguments.contamination)?
+            }
+        };
+        let dataset = self.images.dataset();
+        let table = self
+            .table
+            .map(|target| ScoreTable::new(target, dataset, threshold));
+        let mut table = table.transpose()?;
+        let mut scored = Scored {
+            threshold,
+            above: 0,
+            by_kind: [Vec::new(), Vec::new()],
+        };
+        let mut done = 0;
+        scorer.score(self.images, |batch, scores| -> Result<()> {
+            if let Some(table) = &mut table {
+                table.write(dataset, batch, scores)?;
+            }
+            scored.above += scores.iter().filter(|&&score| score > threshold).count();
+            // Kept only where something is to be measured by them.
+            if let (false, Some(labels)) = (self.normal.is_empty(), &batch.labels) {
+                for (label, &score) in labels.iter().zip(scores) {
+                    scored.by_kind[usize::from(!self.normal.contains(label))].push(score);
+                }
+            }
+            done += scores.len();
+            phases.update("scoring", done, self.images.len());
+            Ok(())
+        })?;
+        phases.finish();
+        if let Some(table) = table
+            && let Target::File(file) = table.finish()?
+        {
+            file.finish()?;
+        }
+        Ok(scored)
+    }
+}

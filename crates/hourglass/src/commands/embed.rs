@@ -1,0 +1,204 @@
+//! `hourglass embed`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use clap::ValueEnum;
+use hourglass_data::Subset;
+use hourglass_store::{SavedModel, write_atomically};
+use hourglass_tasks::codes::LabelKind;
+use hourglass_tasks::embed::{Method, embed, spread_out};
+use hourglass_tasks::stream::codes;
+use hourglass_train::figures::{CodeMap, Thumbnail, map};
+
+use super::check_is_new;
+use crate::UsageError;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::DeviceArguments;
+use crate::images::SourceArguments;
+use crate::progress::Phases;
+
+/// Thumbnails a row and a column of the map, at most.
+const THUMBNAILS: usize = 16;
+
+/// Classical scaling needs a matrix of all distances, and t-SNE a second for a few thousand steps of as many images.
+const MOST_SCALED: usize = 5000;
+const MOST_DRAWN: usize = 50_000;
+
+/// Draw a map of images by their codes, as an SVG
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass embed variational --data mnist\n  hourglass embed runs/conv-1 photos --method tsne --limit 1000 --out map.svg\n\nA dot is an image, coloured by its label where there are labels; some images are shown where they lie. pca, of which mds is the same computed from distances, keeps large distances, tsne neighbourhoods: there the distances between groups mean nothing."
+)]
+pub(crate) struct Arguments {
+    /// A run directory, or a published model
+    model: PathBuf,
+    #[command(flatten)]
+    source: SourceArguments,
+    /// How codes come onto the plane [default: a code of 2 numbers as it is, else pca]
+    #[arg(long, value_enum)]
+    method: Option<MethodName>,
+    /// Images drawn, chosen by chance [default: 2000]
+    #[arg(long, value_name = "N", default_value_t = 2000, hide_default_value = true, value_parser = parse_limit)]
+    limit: usize,
+    /// The seed of that choice
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Leave out the thumbnails
+    #[arg(long)]
+    dots: bool,
+    /// The picture to write
+    #[arg(long, value_name = "FILE.svg", default_value = "map.svg")]
+    out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// The code as it is, of 2 numbers
+    Code,
+    /// The first two principal components
+    Pca,
+    /// Classical multidimensional scaling
+    Mds,
+    /// t-SNE with perplexity 30
+    Tsne,
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ 1..=MOST_DRAWN) => Ok(limit),
+        _ => Err(format!("expected 1 to {MOST_DRAWN} images")),
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments
+        .out
+        .extension()
+        .is_none_or(|extension| extension != "svg")
+    {
+        bail!(UsageError(format!(
+            "--out {}: expected a name that ends in .svg",
+            arguments.out.display()
+        )));
+    }
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    check_is_new(&arguments.out, arguments.force)?;
+    let images = arguments.source.open(&description)?;
+    let images = images.sample(arguments.limit, arguments.seed);
+    let code = description.model.network().code();
+    let (method, name) = method(arguments.method, code);
+    if method == Method::Mds && images.len() > MOST_SCALED {
+        bail!(UsageError(format!(
+            "--limit {}: expected at most {MOST_SCALED} with --method mds, which takes the distances of all pairs",
+            arguments.limit
+        )));
+    }
+    let points = Chosen::from_arguments(&arguments.device)?.run(Embed {
+        saved: &saved,
+        images: &images,
+        method,
+        code,
+    })?;
+    let content = CodeMap {
+        title: format!("{}: {}", saved.name().display(), images.dataset().name()),
+        subtitle: format!(
+            "{} images, {name} of codes of {code} numbers, seed {}",
+            images.len(),
+            arguments.seed
+        ),
+        thumbnails: match arguments.dots {
+            true => Vec::new(),
+            false => thumbnails(&images, &points),
+        },
+        points,
+        shape: description.shape,
+        ..labelled(&images)
+    };
+    write_atomically(&arguments.out, map(&content)?.as_bytes())?;
+    println!("{}", arguments.out.display());
+    Ok(())
+}
+
+fn method(name: Option<MethodName>, code: usize) -> (Method, &'static str) {
+    match name {
+        Some(MethodName::Code) => (Method::Code, "the plane"),
+        None if code == 2 => (Method::Code, "the plane"),
+        None | Some(MethodName::Pca) => (Method::Pca, "principal components"),
+        Some(MethodName::Mds) => (Method::Mds, "classical scaling"),
+        Some(MethodName::Tsne) => (Method::Tsne, "t-SNE"),
+    }
+}
+
+/// The labels of images, and what they are called.
+fn labelled(images: &Subset) -> CodeMap {
+    let dataset = images.dataset();
+    let kind = LabelKind::of(dataset);
+    let indices = images.indices().iter();
+    let labels = indices.filter_map(|&index| dataset.label(index as usize));
+    let labels: Vec<u8> = labels.collect();
+    let there = (0..=u8::MAX).filter(|label| labels.contains(label));
+    CodeMap {
+        names: there.map(|label| (label, kind.text(label))).collect(),
+        labels,
+        ..CodeMap::default()
+    }
+}
+
+fn thumbnails(images: &Subset, points: &[[f64; 2]]) -> Vec<Thumbnail> {
+    let pixels = |point: usize| {
+        let bytes = images.dataset().image(images.indices()[point] as usize);
+        bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect()
+    };
+    spread_out(points, THUMBNAILS)
+        .into_iter()
+        .map(|point| Thumbnail {
+            point,
+            pixels: pixels(point),
+        })
+        .collect()
+}
+
+struct Embed<'a> {
+    saved: &'a SavedModel,
+    images: &'a Subset,
+    method: Method,
+    code: usize,
+}
+
+impl Task for Embed<'_> {
+    type Output = Result<Vec<[f64; 2]>>;
+
+    fn run<B: AutodiffBackend>(
+        self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Self::Output {
+        let model = self.saved.load::<B>(device)?.valid();
+        let mut phases = Phases::new();
+        let mut all = Vec::with_capacity(self.images.len() * self.code);
+        for codes in codes(&model, self.images, device) {
+            all.extend(codes);
+            phases.update("encoding", all.len() / self.code, self.images.len());
+        }
+        if all.iter().any(|value| !value.is_finite()) {
+            bail!(
+                "{}: expected finite codes, found others; the weights are damaged, or the training has diverged",
+                self.saved.name().display()
+            );
+        }
+        let points = embed(self.method, &all, self.code, &mut |step, steps| {
+            phases.update("t-SNE", step, steps);
+        })?;
+        phases.finish();
+        Ok(points)
+    }
+}

@@ -1,0 +1,117 @@
+//! `hourglass encode`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use hourglass_data::Subset;
+use hourglass_store::SavedModel;
+use hourglass_tasks::codes::{
+    CodesFormat, CodesLayout, CodesWriter, LabelKind, PendingFile, write_header,
+};
+use hourglass_tasks::encode::encode;
+
+use super::check_is_new;
+use crate::UsageError;
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::cli::DeviceArguments;
+use crate::images::SourceArguments;
+use crate::progress::Phases;
+
+/// Write the codes of images: .npy, .csv or .parquet
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hourglass encode variational --data mnist --out codes.npy --labels labels.npy\n  hourglass encode runs/conv-1 photos --out codes.csv\n  hourglass encode variational --data mnist --split train --out codes.parquet\n\nCodes are float32, of variational models the means. A table has the columns id (the path below the folder, or the image's number from 0), label (where there are labels) and z0, z1 and so on; an array is [images, code]. `hourglass decode` makes images of them again."
+)]
+pub(crate) struct Arguments {
+    /// A run directory, or a published model
+    model: PathBuf,
+    #[command(flatten)]
+    source: SourceArguments,
+    /// The file to write; its name ends in .npy, .csv or .parquet
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Write the labels to this file too, an array of bytes in the order of the codes
+    #[arg(long, value_name = "FILE.npy")]
+    labels: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    CodesFormat::of(&arguments.out).map_err(|error| UsageError(format!("--out {error}")))?;
+    let saved = SavedModel::find(&arguments.model)?;
+    let description = saved.description()?;
+    for path in [Some(&arguments.out), arguments.labels.as_ref()] {
+        path.map_or(Ok(()), |path| check_is_new(path, arguments.force))?;
+    }
+    let images = arguments.source.open(&description)?;
+    if let Some(path) = &arguments.labels {
+        write_labels(path, &images)?;
+    }
+    let layout = CodesLayout {
+        images: images.len(),
+        code: description.model.network().code(),
+        labels: LabelKind::of(images.dataset()),
+    };
+    let writer = CodesWriter::create(&arguments.out, layout)?;
+    Chosen::from_arguments(&arguments.device)?.run(Encode {
+        saved: &saved,
+        images: &images,
+        writer,
+    })?;
+    println!("{}", arguments.out.display());
+    Ok(())
+}
+
+fn write_labels(path: &Path, images: &Subset) -> Result<()> {
+    if path.extension().is_none_or(|extension| extension != "npy") {
+        bail!(UsageError(format!(
+            "--labels {}: expected a name that ends in .npy",
+            path.display()
+        )));
+    }
+    let dataset = images.dataset();
+    let labels = dataset.labels().with_context(|| {
+        format!(
+            "--labels: expected images with labels, found none in {}",
+            dataset.name()
+        )
+    })?;
+    let indices = images.indices().iter();
+    let labels: Vec<u8> = indices.map(|&index| labels[index as usize]).collect();
+    let mut file = PendingFile::create(path)?;
+    write_header::<u8>(&mut file, &[labels.len() as u64])?;
+    std::io::Write::write_all(&mut file, &labels)?;
+    Ok(file.finish()?)
+}
+
+struct Encode<'a> {
+    saved: &'a SavedModel,
+    images: &'a Subset,
+    writer: CodesWriter,
+}
+
+impl Task for Encode<'_> {
+    type Output = Result<()>;
+
+    fn run<B: AutodiffBackend>(
+        mut self,
+        device: &B::Device,
+        _: Option<ParityCheck<B>>,
+    ) -> Result<()> {
+        let model = self.saved.load::<B>(device)?.valid();
+        let mut phases = Phases::new();
+        let total = self.images.len();
+        let encoded = encode(&model, self.images, device, &mut self.writer, &mut |done| {
+            phases.update("encoding", done, total)
+        });
+        phases.finish();
+        encoded?;
+        Ok(self.writer.finish()?)
+    }
+}
