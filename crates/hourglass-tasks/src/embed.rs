@@ -147,9 +147,12 @@ fn neighbours(
         });
     }
     let first = components(codes, code)?;
-    let spread = (first.iter().map(|point| point[0] * point[0]).sum::<f64>() / first.len() as f64)
-        .sqrt()
-        .max(f64::MIN_POSITIVE);
+    let squares = first.iter().map(|point| point[0] * point[0]);
+    let spread = (squares.sum::<f64>() / first.len() as f64).sqrt();
+    if spread == 0.0 {
+        // All codes are one: there are no neighbours to keep.
+        return Ok(first);
+    }
     let first: Vec<f64> = first
         .iter()
         .flat_map(|point| point.map(|value| value / spread * FIRST_SPREAD))

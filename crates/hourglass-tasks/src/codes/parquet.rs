@@ -181,7 +181,11 @@ struct Group {
 
 impl ParquetCodesReader {
     pub(super) fn open(path: &Path, code: usize) -> Result<Self, CodesError> {
-        let file = SerializedFileReader::new(File::open(path)?.into_file());
+        let file = File::open(path)?.into_file();
+        let file = guarded(|| {
+            let file = SerializedFileReader::new(file)?;
+            check_places(&file).map(|()| file)
+        });
         let file = file.map_err(|error| unreadable(path, &error))?;
         let schema = file.metadata().file_metadata().schema_descr();
         // Only columns that are no part of another: `z0` and not `a.z0`.
@@ -232,7 +236,7 @@ impl ParquetCodesReader {
     pub(super) fn next_rows(&mut self) -> Result<Option<CodeRows>, CodesError> {
         loop {
             if let Some(group) = self.group.as_mut().filter(|group| group.left > 0) {
-                let rows = group.next_rows();
+                let rows = guarded(|| group.next_rows());
                 return rows
                     .map(Some)
                     .map_err(|error| unreadable(&self.path, &error));
@@ -240,7 +244,7 @@ impl ParquetCodesReader {
             if self.next_group == self.file.num_row_groups() {
                 return Ok(None);
             }
-            let opened = self.open_group(self.next_group);
+            let opened = guarded(|| self.open_group(self.next_group));
             self.group = Some(opened.map_err(|error| unreadable(&self.path, &error))?);
             self.next_group += 1;
         }
@@ -290,6 +294,32 @@ impl Group {
             codes,
             labels: Vec::new(),
         })
+    }
+}
+
+/// The library panics at some damaged files: what it would have said becomes an error.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    // What is read into is dropped after a panic.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let message = "a file that the reader can't make sense of".into();
+        Err(ParquetError::General(message))
+    })
+}
+
+/// Refuses columns that begin or end before the file does, at which the library panics.
+fn check_places(file: &SerializedFileReader<std::fs::File>) -> Result<(), ParquetError> {
+    let groups = file.metadata().row_groups().iter();
+    let mut columns = groups.flat_map(|group| group.columns());
+    let bad = columns.any(|column| {
+        column.data_page_offset() < 0
+            || column
+                .dictionary_page_offset()
+                .is_some_and(|place| place < 0)
+            || column.compressed_size() < 0
+    });
+    match bad {
+        true => Err(ParquetError::General("a column at a negative place".into())),
+        false => Ok(()),
     }
 }
 

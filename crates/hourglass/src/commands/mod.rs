@@ -45,6 +45,11 @@ pub(crate) fn training_images(
 ) -> Result<(Subset, Subset)> {
     let all = Subset::all(splits.train());
     let all = match &data.labels {
+        Some(labels) if labels.is_empty() => {
+            bail!(
+                "data.labels: expected at least one label, found none; leave it out for all images"
+            )
+        }
         Some(labels) => {
             let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
             all.of_labels(&labels).context("data.labels")?
