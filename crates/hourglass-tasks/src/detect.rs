@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Dataset, Subset};
 use hourglass_models::{Autoencoder, Model, StepContext};
-use hourglass_train::images_of;
 use hourglass_train::pca::{Pca, PcaError};
 
 use crate::codes::{LabelKind, image_id};
-use crate::stream::{Done, batches, codes, codes_of, host};
+use crate::stream::{Done, batches, codes, codes_of, host, inputs_of};
+
+/// Draws of the code an image at a time.
+const DRAWS: usize = 16;
 
 /// The seed of the noise of the bound.
 const SEED: u64 = 0;
@@ -139,22 +141,14 @@ impl<'a, B: Backend> Scorer<'a, B> {
     }
 
     fn score_batch(&self, batch: &Batch, index: u64) -> Vec<f64> {
-        let images = || images_of::<B>(batch, self.device);
         match &self.fitted {
             Fitted::Error => {
-                let parameters = self.model.decode(self.model.encode(images()));
-                let errors = self.model.likelihood().loss_per_image(parameters, images());
+                let images = inputs_of(self.model, batch, self.device);
+                let parameters = self.model.decode(self.model.encode(images.clone()));
+                let errors = self.model.likelihood().loss_per_image(parameters, images);
                 host(errors).into_iter().map(f64::from).collect()
             }
-            Fitted::Bound(samples) => {
-                let context = StepContext::evaluate(SEED, index);
-                let weights = self
-                    .model
-                    .log_importance_weights(images(), &context, *samples);
-                // Families without them were refused.
-                let bounds = weights.map(|weights| host(-weights.mean_dim(1)));
-                bounds.into_iter().flatten().map(f64::from).collect()
-            }
+            Fitted::Bound(samples) => self.negative_bounds(batch, index, *samples),
             Fitted::Distance(pca) => mahalanobis(pca, &codes_of(self.model, batch, self.device)),
             Fitted::Pca(pca, components) => {
                 let reconstructions = pca.reconstruct(*components, &batch.images);
@@ -164,6 +158,28 @@ impl<'a, B: Backend> Scorer<'a, B> {
                     .collect()
             }
         }
+    }
+}
+
+impl<B: Backend> Scorer<'_, B> {
+    /// The negative bound of each image, by a few draws at a time: each has an image's worth of outputs.
+    fn negative_bounds(&self, batch: &Batch, index: u64, samples: usize) -> Vec<f64> {
+        let mut sums = vec![0.0; batch.len()];
+        let parts = samples.div_ceil(DRAWS);
+        for part in 0..parts {
+            let draws = DRAWS.min(samples - part * DRAWS);
+            let images = inputs_of(self.model, batch, self.device);
+            let context = StepContext::evaluate(SEED, index * parts as u64 + part as u64);
+            let weights = self.model.log_importance_weights(images, &context, draws);
+            // Families without them were refused.
+            let weights = weights
+                .into_iter()
+                .flat_map(|weights| host(weights.sum_dim(1)));
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum -= f64::from(weight) / samples as f64;
+            }
+        }
+        sums
     }
 }
 

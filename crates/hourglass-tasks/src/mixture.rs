@@ -347,10 +347,18 @@ fn k_means(points: Points<'_>, components: usize, seed: u64) -> Vec<usize> {
             }
         }
     }
-    // Where points coincide, a centre may have none: it gets one of its own.
+    // Where points coincide, a centre may have none: it gets one of a centre that has others.
+    let mut counts = vec![0; components];
+    for &component in &nearest {
+        counts[component] += 1;
+    }
     for component in 0..components {
-        if !nearest.contains(&component) {
-            nearest[component] = component;
+        if counts[component] == 0
+            && let Some(point) = nearest.iter().position(|&other| counts[other] > 1)
+        {
+            counts[nearest[point]] -= 1;
+            counts[component] = 1;
+            nearest[point] = component;
         }
     }
     nearest
@@ -540,6 +548,19 @@ mod tests {
                 .iter()
                 .all(|value| (value - 3.0).abs() < 0.1)
         );
+        // One point apart, wherever it is drawn.
+        let mut points = [3.0; 24];
+        points[10] = 7.0;
+        for seed in 0..12 {
+            let options = MixtureOptions { seed, ..options(8) };
+            let fit = fitted(&points, 2, &options).expect("a fit");
+            assert!(
+                fit.mixture
+                    .sample(10, 0)
+                    .iter()
+                    .all(|value| value.is_finite())
+            );
+        }
         assert!(matches!(
             fitted(&[1.0; 4], 2, &options(3)),
             Err(MixtureError::TooFew { .. })

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset};
-use hourglass_models::{Autoencoder, Model};
+use hourglass_models::{Autoencoder, Model, StepContext};
 
 /// Images a batch.
 pub const BATCH: usize = 500;
@@ -21,13 +21,26 @@ pub(crate) fn batches(images: &Subset) -> Batches {
     )
 }
 
+/// The images of a batch as the model takes them, `[batch, features]`: binary ones are drawn for models of binary images.
+pub(crate) fn inputs_of<B: Backend>(
+    model: &Model<B>,
+    batch: &Batch,
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let images = hourglass_train::images_of(batch, device);
+    let first = batch.indices.first().copied().unwrap_or_default();
+    let context = StepContext::evaluate(0, first.into());
+    let drawn = model.binarize(images.clone(), &context);
+    drawn.unwrap_or(images)
+}
+
 /// The codes of a batch, `[batch, code]` row-major: the means where the encoder is stochastic.
 pub(crate) fn codes_of<B: Backend>(
     model: &Model<B>,
     batch: &Batch,
     device: &B::Device,
 ) -> Vec<f32> {
-    host(model.encode(hourglass_train::images_of(batch, device)))
+    host(model.encode(inputs_of(model, batch, device)))
 }
 
 /// The codes of images, batch after batch.

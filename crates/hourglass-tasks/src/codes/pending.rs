@@ -36,16 +36,11 @@ impl PendingFile {
     /// When not all of it can be written.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
-        if let Some(file) = self.file.take() {
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-        }
-        let renamed = fs::rename(&self.temporary, &self.path);
-        if renamed.is_err() {
-            // The error that matters is the first one.
-            let _ = fs::remove_file(&self.temporary);
-        }
-        renamed
+        self.writer()?.get_ref().sync_all()?;
+        fs::rename(&self.temporary, &self.path)?;
+        // Nothing is left to be given up.
+        self.file = None;
+        Ok(())
     }
 
     fn writer(&mut self) -> io::Result<&mut BufWriter<File>> {

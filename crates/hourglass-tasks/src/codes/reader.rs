@@ -54,14 +54,12 @@ impl CodesReader {
         }
     }
 
-    /// How many images there are: those of a table are counted by reading it once, without what it says.
+    /// How many images there are, after the file has been read once to the end: so what is wrong with it is known before
+    /// anything is made of it.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// When the file can't be read, or holds something else.
     pub fn count_images(path: &Path, code: usize) -> Result<u64, CodesError> {
-        if let Some(images) = Self::open(path, code)?.images() {
-            return Ok(images);
-        }
         let mut images = 0;
         for rows in Self::open(path, code)? {
             images += (rows?.codes.len() / code) as u64;

@@ -72,7 +72,7 @@ impl CsvCodes {
     pub(super) fn open(path: &Path, code: usize) -> Result<Self, CodesError> {
         let file = Bounded {
             file: File::open(path)?,
-            since_line: 0,
+            since_record: 0,
             most: (code + 2).saturating_mul(MOST_FIELD_BYTES),
         };
         let mut reader = csv::Reader::from_reader(file);
@@ -110,6 +110,7 @@ impl CsvCodes {
             if !read.map_err(|error| unreadable(&self.path, &error))? {
                 break;
             }
+            self.reader.get_mut().since_record = 0;
             if let Some(id) = self.id {
                 rows.ids.push(self.record[id].to_owned());
             }
@@ -131,25 +132,21 @@ fn unreadable(path: &Path, error: &csv::Error) -> CodesError {
     CodesError::content(path, "a table of comma-separated values", error.to_string())
 }
 
-/// A file whose lines are not longer than what a row can take: the reader would hold a longer one in memory.
+/// A file whose rows are not longer than what a row can take: the reader would hold a longer one in memory.
 struct Bounded<R> {
     file: R,
-    since_line: usize,
+    since_record: usize,
     most: usize,
 }
 
 impl<R: io::Read> io::Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
-        let last_line = buffer[..read].iter().rposition(|&byte| byte == b'\n');
-        match last_line {
-            Some(end) => self.since_line = read - end - 1,
-            None => self.since_line += read,
-        }
-        if self.since_line > self.most {
+        self.since_record += read;
+        if self.since_record > self.most {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("a line of more than {} bytes", self.most),
+                format!("a row of more than {} bytes", self.most),
             ));
         }
         Ok(read)

@@ -182,7 +182,7 @@ fn tables_from_elsewhere_are_read_by_the_names_of_their_columns() {
     // A line without end does not fill the memory.
     std::fs::write(&path, vec![b'1'; 1 << 20]).unwrap();
     let error = read(&path, 2).unwrap_err().to_string();
-    assert!(error.contains("a line of more than"), "{error}");
+    assert!(error.contains("a row of more than"), "{error}");
 }
 
 #[test]

@@ -44,10 +44,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = saved.description()?;
     check_is_new(&arguments.out, arguments.force)?;
     let code = description.model.network().code();
+    let chosen = Chosen::from_arguments(&arguments.device)?;
     let images = CodesReader::count_images(&arguments.codes, code)?;
     let codes = CodesReader::open(&arguments.codes, code)?;
     let writer = ImageWriter::create(&arguments.out, format, description.shape, images)?;
-    Chosen::from_arguments(&arguments.device)?.run(Decode {
+    chosen.run(Decode {
         saved: &saved,
         code,
         images,

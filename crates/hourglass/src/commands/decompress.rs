@@ -10,7 +10,7 @@ use fs_err::File;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::compress::{CompressedCodes, open};
 use hourglass_tasks::decode::ImageWriter;
-use hourglass_tasks::stream::decoded;
+use hourglass_tasks::decode_images;
 
 use super::check_is_new;
 use super::decode::image_format;
@@ -49,9 +49,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_is_new(&arguments.out, arguments.force)?;
     let sha256 = saved.sha256()?;
     let of_file = || arguments.file.display().to_string();
-    compressed(&arguments.file, &description, &sha256)?
-        .check()
-        .with_context(of_file)?;
+    let chosen = Chosen::from_arguments(&arguments.device)?;
+    for codes in compressed(&arguments.file, &description, &sha256)? {
+        codes.with_context(of_file)?;
+    }
     let codes = compressed(&arguments.file, &description, &sha256)?;
     let writer = ImageWriter::create(
         &arguments.out,
@@ -59,7 +60,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         description.shape,
         codes.header().images(),
     )?;
-    let chosen = Chosen::from_arguments(&arguments.device)?;
     chosen
         .run(Restore {
             saved: &saved,
@@ -106,7 +106,7 @@ impl Task for Restore<'_> {
             // A block of codes is little memory, its images may be much.
             for part in codes.chunks(hourglass_tasks::stream::BATCH * self.code) {
                 self.writer
-                    .write(&decoded(&model, part.to_vec(), self.code, device))?;
+                    .write(&decode_images(&model, part, self.code, device))?;
                 done += part.len() / self.code;
                 phases.update("decoding", done, total);
             }

@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_share)]
     contamination: f64,
     /// The score above which images are anomalous, in place of one from training images
-    #[arg(long, value_name = "SCORE", conflicts_with = "contamination")]
+    #[arg(long, value_name = "SCORE", conflicts_with = "contamination", value_parser = parse_finite)]
     threshold: Option<f64>,
     /// Images that are normal, whose training part is taken in place of those that the model was trained on
     #[arg(long, value_name = "DATA")]
@@ -77,6 +77,11 @@ enum ScoreName {
     Distance,
     /// The squared error of PCA with as many components as the code: a baseline
     Pca,
+}
+
+fn parse_finite(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "expected a finite number".into())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -49,10 +49,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for path in [Some(&arguments.out), arguments.labels.as_ref()] {
         path.map_or(Ok(()), |path| check_is_new(path, arguments.force))?;
     }
-    let images = arguments.source.open(&description)?;
-    if let Some(path) = &arguments.labels {
-        write_labels(path, &images)?;
+    if arguments.labels.as_ref() == Some(&arguments.out) {
+        bail!(UsageError(
+            "--labels: expected another file than --out, found the same".into()
+        ));
     }
+    let images = arguments.source.open(&description)?;
+    let labels = arguments.labels.as_ref();
+    let labels = labels.map(|path| labels_file(path, &images)).transpose()?;
     let layout = CodesLayout {
         images: images.len(),
         code: description.model.network().code(),
@@ -64,11 +68,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         images: &images,
         writer,
     })?;
+    labels.map_or(Ok(()), PendingFile::finish)?;
     println!("{}", arguments.out.display());
     Ok(())
 }
 
-fn write_labels(path: &Path, images: &Subset) -> Result<()> {
+fn labels_file(path: &Path, images: &Subset) -> Result<PendingFile> {
     if path.extension().is_none_or(|extension| extension != "npy") {
         bail!(UsageError(format!(
             "--labels {}: expected a name that ends in .npy",
@@ -87,7 +92,7 @@ fn write_labels(path: &Path, images: &Subset) -> Result<()> {
     let mut file = PendingFile::create(path)?;
     write_header::<u8>(&mut file, &[labels.len() as u64])?;
     std::io::Write::write_all(&mut file, &labels)?;
-    Ok(file.finish()?)
+    Ok(file)
 }
 
 struct Encode<'a> {

@@ -63,7 +63,7 @@ pub(crate) fn training_images(
     Ok(all.split_validation(data.validation, seed)?)
 }
 
-/// Refuses to write over a file, unless it is forced to.
+/// Refuses to write over a file, unless it is forced to, and into a directory that is not there.
 pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
     if path.exists() && !force {
         bail!(
@@ -71,7 +71,15 @@ pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
             path.display()
         );
     }
-    Ok(())
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => bail!(
+            "{}: expected a path in a directory that is there, found that {} is none",
+            path.display(),
+            directory.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The recipe that a model was trained by, where there is one.

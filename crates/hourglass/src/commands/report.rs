@@ -75,7 +75,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_is_new(&arguments.out, arguments.force)?;
-    check_directory(&arguments.out)?;
     let found = arguments.models.iter().map(|path| Found::at(path));
     let found: Vec<Found> = found.collect::<Result<_>>()?;
     let locations = arguments.locations.locations();
@@ -95,19 +94,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     write_atomically(&arguments.out, html(&page)?.as_bytes())?;
     println!("{}", arguments.out.display());
     Ok(())
-}
-
-/// Refuses a path in a directory that is not there, before minutes are spent on what could not be written.
-fn check_directory(out: &Path) -> Result<()> {
-    let directory = out.parent().filter(|path| !path.as_os_str().is_empty());
-    match directory {
-        Some(directory) if !directory.is_dir() => bail!(
-            "--out {}: expected a path in a directory that is there, found that {} is none",
-            out.display(),
-            directory.display()
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// A model, or a run whose training has not ended.
