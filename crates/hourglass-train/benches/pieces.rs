@@ -1,6 +1,6 @@
 //! The pieces of a training step apart, on the CPU: data, losses, optimiser, and one step of each family.
 //!
-//! `cargo bench --package hourglass-train --features flex --bench pieces`
+//! `cargo bench --workspace --bench pieces`
 
 use std::num::NonZeroUsize;
 use std::path::Path;
