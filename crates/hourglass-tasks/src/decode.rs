@@ -1,13 +1,12 @@
 //! Codes to images.
 
-use std::io::{self, Cursor, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_models::{ImageShape, Model};
 use hourglass_store::temporary_path;
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::codes::{CodesError, CodesReader, PendingFile, write_floats, write_header};
 use crate::stream::{Done, decoded};
@@ -126,26 +125,15 @@ pub fn to_byte(value: f32) -> u8 {
 }
 
 /// A PNG of one image, `[channels, height, width]` in [0, 1] with 1 or 3 channels.
-fn png(image: &[f32], [channels, height, width]: ImageShape) -> io::Result<Vec<u8>> {
-    let pixels = height * width;
-    let color = match channels {
-        1 => ExtendedColorType::L8,
-        3 => ExtendedColorType::Rgb8,
-        _ => {
-            let message = format!(
-                "expected images of 1 or 3 channels, found {channels}; write an array (.npy) of them"
-            );
-            return Err(io::Error::other(message));
-        }
-    };
-    let place = |value: usize| (value % channels) * pixels + value / channels;
-    let bytes: Vec<u8> = (0..pixels * channels)
-        .map(|value| to_byte(image[place(value)]))
-        .collect();
-    let mut png = Cursor::new(Vec::new());
-    let encoded = PngEncoder::new(&mut png).write_image(&bytes, width as u32, height as u32, color);
-    encoded.map_err(io::Error::other)?;
-    Ok(png.into_inner())
+fn png(image: &[f32], shape: ImageShape) -> io::Result<Vec<u8>> {
+    let channels = shape[0];
+    if !matches!(channels, 1 | 3) {
+        let message = format!(
+            "expected images of 1 or 3 channels, found {channels}; write an array (.npy) of them"
+        );
+        return Err(io::Error::other(message));
+    }
+    crate::pictures::png(image, shape).map_err(io::Error::other)
 }
 
 /// Writes a file that is either whole or not there: without waiting for the disk, since there are many.

@@ -9,6 +9,8 @@ use image::codecs::png::PngEncoder;
 use image::error::{ParameterError, ParameterErrorKind};
 use image::{Delay, ExtendedColorType, Frame, ImageEncoder, ImageError};
 
+use crate::decode::to_byte;
+
 /// A PNG of one image, each value of which is rounded to the nearest byte.
 ///
 /// # Errors
@@ -25,10 +27,7 @@ pub fn png(image: &[f32], shape: [usize; 3]) -> Result<Vec<u8>, ImageError> {
         return Err(ImageError::Parameter(ParameterError::from_kind(kind)));
     }
     let values = (0..plane).flat_map(|pixel| image.iter().skip(pixel).step_by(plane.max(1)));
-    // A cast makes NaN 0.
-    let bytes: Vec<u8> = values
-        .map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
-        .collect();
+    let bytes: Vec<u8> = values.map(|&value| to_byte(value)).collect();
     let colour = match channels {
         1 => ExtendedColorType::L8,
         _ => ExtendedColorType::Rgb8,

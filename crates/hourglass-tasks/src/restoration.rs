@@ -15,6 +15,8 @@ use hourglass_train::measures::image_quality::psnr;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::stream::host;
+
 /// Images at a time, as in evaluation: noise is drawn by the batch, so that the same images are seen.
 const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
 
@@ -126,10 +128,6 @@ impl Restore for Denoising {
 fn tensor<B: Backend>(values: &[f32], rows: usize, device: &B::Device) -> Tensor<B, 2> {
     let data = TensorData::new(values.to_vec(), [rows, values.len() / rows.max(1)]);
     Tensor::from_data(data, device)
-}
-
-fn host<B: Backend>(tensor: Tensor<B, 2>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }
 
 /// The errors of images.
