@@ -1,15 +1,17 @@
-//! Pictures, as bytes: grids of images (PNG), training curves and maps of codes (SVG).
+//! Pictures, as bytes: grids of images (PNG), training curves and maps of codes (SVG, or PNG made of it).
 
 mod axis;
 mod bars;
 mod curves;
 mod grid;
 mod map;
+mod raster;
 
 pub use bars::bars;
 pub use curves::{ColoredCurve, Curve, Panel, curves, panel};
 pub use grid::image_grid;
 pub use map::{CodeMap, Thumbnail, map};
+pub use raster::raster;
 
 /// What keeps a figure from being drawn.
 #[derive(Debug, thiserror::Error)]

@@ -179,8 +179,14 @@ fn maps_have_a_dot_an_image_and_are_the_same_for_a_seed() {
         embed("same.svg", &["--dots"])
     );
     let refused = workplace.run(&["embed", "run", "--out", "map.jpg"]);
-    refused.fails(2, &["map.jpg", ".svg"]);
+    refused.fails(2, &["map.jpg", ".svg or .png"]);
+    let png = ["embed", "run", "--limit", "120", "--out", "map.png"];
+    workplace
+        .run(&[&png[..], &["--backend", "ndarray"]].concat())
+        .succeeds();
+    let picture = image::open(workplace.path("map.png")).expect("a PNG");
+    assert_eq!((picture.width(), picture.height()), (1844, 1588));
     workplace.train("wide", &[]).succeeds();
     let refused = workplace.run(&["embed", "wide", "--method", "code", "--backend", "ndarray"]);
-    refused.fails(1, &["a code of 2 numbers", "found 4"]);
+    refused.fails(2, &["--method code", "2 numbers", "found 4", "tsne"]);
 }

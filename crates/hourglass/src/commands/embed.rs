@@ -1,19 +1,19 @@
 //! `hourglass embed`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_store::{SavedModel, write_atomically};
 use hourglass_tasks::codes::LabelKind;
+use hourglass_tasks::codes_of;
 use hourglass_tasks::embed::{Method, embed, spread_out};
-use hourglass_tasks::stream::codes;
-use hourglass_train::figures::{CodeMap, Thumbnail, map};
+use hourglass_tasks::stream::batch_sizes;
+use hourglass_train::figures::{CodeMap, Thumbnail, map, raster};
 
-use super::check_is_new;
+use super::{check_is_new, load_for_use};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
@@ -27,10 +27,10 @@ const THUMBNAILS: usize = 16;
 const MOST_SCALED: usize = 5000;
 const MOST_DRAWN: usize = 50_000;
 
-/// Draw a map of images by their codes, as an SVG
+/// Draw a map of images by their codes, as an SVG or a PNG
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass embed variational --data mnist\n  hourglass embed runs/conv-1 photos --method tsne --limit 1000 --out map.svg\n\nA dot is an image, coloured by its label where there are labels; some images are shown where they lie. pca, of which mds is the same computed from distances, keeps large distances, tsne neighbourhoods: there the distances between groups mean nothing."
+    after_help = "Examples:\n  hourglass embed variational --data mnist\n  hourglass embed runs/conv-1 photos --method tsne --limit 1000 --out map.png\n\nA dot is an image, coloured by its label where there are labels; some images are shown where they lie. pca, of which mds is the same computed from distances, keeps large distances, tsne neighbourhoods: there the distances between groups mean nothing."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
@@ -49,8 +49,8 @@ pub(crate) struct Arguments {
     /// Leave out the thumbnails
     #[arg(long)]
     dots: bool,
-    /// The picture to write
-    #[arg(long, value_name = "FILE.svg", default_value = "map.svg")]
+    /// The picture to write, an SVG or a PNG
+    #[arg(long, value_name = "FILE", default_value = "map.svg")]
     out: PathBuf,
     /// Write over a file that is there
     #[arg(long)]
@@ -79,23 +79,14 @@ fn parse_limit(text: &str) -> Result<usize, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    if arguments
-        .out
-        .extension()
-        .is_none_or(|extension| extension != "svg")
-    {
-        bail!(UsageError(format!(
-            "--out {}: expected a name that ends in .svg",
-            arguments.out.display()
-        )));
-    }
+    let to_png = is_png(&arguments.out)?;
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     check_is_new(&arguments.out, arguments.force)?;
+    let code = description.model.network().code();
+    let (method, name) = method(arguments.method, code)?;
     let images = arguments.source.open(&description)?;
     let images = images.sample(arguments.limit, arguments.seed);
-    let code = description.model.network().code();
-    let (method, name) = method(arguments.method, code);
     if method == Method::Mds && images.len() > MOST_SCALED {
         bail!(UsageError(format!(
             "--limit {}: expected at most {MOST_SCALED} with --method mds, which takes the distances of all pairs",
@@ -123,19 +114,38 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         shape: description.shape,
         ..labelled(&images)
     };
-    write_atomically(&arguments.out, map(&content)?.as_bytes())?;
+    let svg = map(&content)?;
+    match to_png {
+        true => write_atomically(&arguments.out, &raster(&svg)?)?,
+        false => write_atomically(&arguments.out, svg.as_bytes())?,
+    }
     println!("{}", arguments.out.display());
     Ok(())
 }
 
-fn method(name: Option<MethodName>, code: usize) -> (Method, &'static str) {
-    match name {
+/// Whether a name is that of a PNG, not of an SVG.
+fn is_png(path: &Path) -> Result<bool> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("png") => Ok(true),
+        Some("svg") => Ok(false),
+        _ => bail!(UsageError(format!(
+            "--out {}: expected a name that ends in .svg or .png",
+            path.display()
+        ))),
+    }
+}
+
+fn method(name: Option<MethodName>, code: usize) -> Result<(Method, &'static str)> {
+    Ok(match name {
+        Some(MethodName::Code) if code != 2 => bail!(UsageError(format!(
+            "--method code: expected a model whose code is 2 numbers, found {code}; take pca, mds or tsne"
+        ))),
         Some(MethodName::Code) => (Method::Code, "the plane"),
         None if code == 2 => (Method::Code, "the plane"),
         None | Some(MethodName::Pca) => (Method::Pca, "principal components"),
         Some(MethodName::Mds) => (Method::Mds, "classical scaling"),
         Some(MethodName::Tsne) => (Method::Tsne, "t-SNE"),
-    }
+    })
 }
 
 /// The labels of images, and what they are called.
@@ -180,22 +190,21 @@ impl Task for Embed<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Self::Output {
-        let model = self.saved.load::<B>(device)?.valid();
+        let sizes = batch_sizes(self.images.len());
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
-        let mut all = Vec::with_capacity(self.images.len() * self.code);
-        for codes in codes(&model, self.images, device) {
-            all.extend(codes);
-            phases.update("encoding", all.len() / self.code, self.images.len());
-        }
-        if all.iter().any(|value| !value.is_finite()) {
+        let codes = codes_of(&model, self.images, device, &mut |phase, done, total| {
+            phases.update(phase, done, total);
+        });
+        if codes.iter().any(|value| !value.is_finite()) {
             bail!(
                 "{}: expected finite codes, found others; the weights are damaged, or the training has diverged",
                 self.saved.name().display()
             );
         }
-        let points = embed(self.method, &all, self.code, &mut |step, steps| {
+        let points = embed(self.method, &codes, self.code, &mut |step, steps| {
             phases.update("t-SNE", step, steps);
         })?;
         phases.finish();
