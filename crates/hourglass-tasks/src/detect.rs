@@ -8,7 +8,7 @@ use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_train::pca::{Pca, PcaError};
 
 use crate::codes::{LabelKind, image_id};
-use crate::stream::{Done, batches, codes, codes_of, host, inputs_of};
+use crate::stream::{Done, batch_codes, batches, codes, host, inputs_of};
 
 /// Draws of the code an image at a time.
 const DRAWS: usize = 16;
@@ -149,7 +149,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
                 host(errors).into_iter().map(f64::from).collect()
             }
             Fitted::Bound(samples) => self.negative_bounds(batch, index, *samples),
-            Fitted::Distance(pca) => mahalanobis(pca, &codes_of(self.model, batch, self.device)),
+            Fitted::Distance(pca) => mahalanobis(pca, &batch_codes(self.model, batch, self.device)),
             Fitted::Pca(pca, components) => {
                 let reconstructions = pca.reconstruct(*components, &batch.images);
                 let rows = batch.images.chunks_exact(pca.features());

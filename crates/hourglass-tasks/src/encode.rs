@@ -5,7 +5,7 @@ use hourglass_data::Subset;
 use hourglass_models::Model;
 
 use crate::codes::{CodeRows, CodesError, CodesWriter, image_id};
-use crate::stream::{Done, batches, codes_of};
+use crate::stream::{Done, batch_codes, batches};
 
 /// Writes the code of each image: the mean where the encoder is stochastic.
 ///
@@ -20,7 +20,7 @@ pub fn encode<B: Backend>(
 ) -> Result<(), CodesError> {
     let mut encoded = 0;
     for batch in batches(images) {
-        let codes = codes_of(model, &batch, device);
+        let codes = batch_codes(model, &batch, device);
         let indices = batch.indices.iter();
         let rows = CodeRows {
             ids: indices

@@ -8,13 +8,11 @@ use hourglass_train::Progress;
 use hourglass_train::pca::Pca;
 
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
+use crate::stream::BATCH;
 
 /// Codes that are wider than this are fitted in the space of so many principal components of theirs: a covariance has
 /// the square of their number of entries.
 const MOST_DIMENSIONS: usize = 64;
-
-/// Codes that are decoded at a time.
-const BATCH: usize = 500;
 
 /// The distribution of a model's codes.
 pub struct CodeMixture {

@@ -1,14 +1,11 @@
 //! Codes of many images, and what they range over.
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batches, Subset};
-use hourglass_models::{Autoencoder, Model};
-use hourglass_train::{Progress, images_of};
+use hourglass_data::Subset;
+use hourglass_models::Model;
+use hourglass_train::Progress;
 
-/// Images that are encoded at a time.
-const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
+use crate::stream::{batch_codes, batches};
 
 /// The codes of images, on the host.
 ///
@@ -22,9 +19,8 @@ pub fn codes_of<B: Backend>(
 ) -> Vec<f32> {
     let mut codes = Vec::new();
     let mut done = 0;
-    for batch in Batches::sequential(images, BATCH) {
-        let encoded = model.encode(images_of::<B>(&batch, device)); // [batch, code]
-        codes.extend(encoded.into_data().iter::<f32>());
+    for batch in batches(images) {
+        codes.extend(batch_codes(model, &batch, device));
         done += batch.len();
         progress("encoding", done, images.len());
     }

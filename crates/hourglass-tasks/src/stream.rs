@@ -10,6 +10,11 @@ use hourglass_models::{Autoencoder, Model, StepContext};
 /// Images a batch.
 pub const BATCH: usize = 500;
 
+/// The sizes of the batches that so many images, or codes, are taken in.
+pub fn batch_sizes(images: usize) -> [usize; 2] {
+    [BATCH.min(images), images % BATCH]
+}
+
 /// Called with the images done so far.
 pub type Done<'a> = &'a mut dyn FnMut(usize);
 
@@ -35,7 +40,7 @@ pub(crate) fn inputs_of<B: Backend>(
 }
 
 /// The codes of a batch, `[batch, code]` row-major: the means where the encoder is stochastic.
-pub(crate) fn codes_of<B: Backend>(
+pub(crate) fn batch_codes<B: Backend>(
     model: &Model<B>,
     batch: &Batch,
     device: &B::Device,
@@ -49,7 +54,7 @@ pub fn codes<'a, B: Backend>(
     images: &Subset,
     device: &'a B::Device,
 ) -> impl Iterator<Item = Vec<f32>> + use<'a, B> {
-    batches(images).map(move |batch| codes_of(model, &batch, device))
+    batches(images).map(move |batch| batch_codes(model, &batch, device))
 }
 
 /// The means of p(x|h) at codes: `[batch, code]` to `[batch, features]`, row-major.

@@ -1,4 +1,5 @@
-//! The self-check that a training run on a GPU starts with: loss and gradients of the actual model against the CPU.
+//! The self-check that a run on a GPU starts with: what it will compute with the actual model against the CPU, which is
+//! loss and gradients in training, and codes and decoded images in use.
 //!
 //! GPU kernels have given wrong numbers for some shapes without an error, and the batch size is such a shape (it is the
 //! inner dimension of a weight's gradient). So the check runs at every batch size that the run will use.
@@ -7,10 +8,12 @@ use std::collections::BTreeSet;
 
 use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Subset};
-use hourglass_models::{ImageShape, Model, ModelConfig, StepContext, load_state_dict, state_dict};
+use hourglass_models::{
+    Autoencoder, ImageShape, Model, ModelConfig, StepContext, Stream, load_state_dict, state_dict,
+};
 use thiserror::Error;
 
 use crate::phases::{Examples, Plan, Trainee, plans};
@@ -23,6 +26,8 @@ pub const TOLERANCE: f64 = 1e-3;
 /// Gradients whose norm is below this share of the whole gradient's are measured against that share: they are rounding.
 const NEGLIGIBLE: f64 = 1e-5;
 
+const LOSS: &str = "the loss";
+
 /// Batches tried at a size. Where top-k or ReLU stand at a kink, rounding alone can change a gradient; a wrong kernel is
 /// wrong on every batch.
 const ATTEMPTS: u32 = 3;
@@ -31,13 +36,13 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug, Error)]
 #[error(
     "this device computes other numbers than the CPU: with {images} images, {quantity} differs by {error:.1e} \
-     (relative; at most {TOLERANCE:.0e} was expected); train with `--backend flex`, or use a build without \
+     (relative; at most {TOLERANCE:.0e} was expected); run with `--backend flex`, or use a build without \
      `fusion` and `autotune`, and please report the adapter and driver"
 )]
 pub struct ParityError {
     /// Images in the batch.
     pub images: usize,
-    /// What differs most: the loss, or the gradient of a parameter.
+    /// What differs most: the loss, the gradient of a parameter, the codes, or the decoded images.
     pub quantity: String,
     /// ||a - b|| / ||b||
     pub error: f64,
@@ -58,14 +63,9 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     sizes: &[usize],
     device: &G::Device,
 ) -> Result<f64, ParityError> {
-    let fault = |error: String| ParityError {
-        images: 0,
-        quantity: error,
-        error: f64::NAN,
-    };
     let shape = shape_of(split);
     let cpu_device = C::Device::default();
-    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(fault)?;
+    let cpu = copy::<_, C>(&model.valid(), config, shape, &cpu_device).map_err(fault)?;
     let plans = match recipe {
         Some(recipe) => plans(recipe, shape).map_err(|error| fault(error.to_string()))?,
         None => vec![Plan::of_whole_model()],
@@ -87,14 +87,69 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     Ok(largest)
 }
 
+/// Compares the codes of images of noise, and the images decoded from them, of a model on `G` with those of the same model on
+/// `C`, at each batch size. Returns the largest relative difference.
+///
+/// # Errors
+/// When a difference is more than rounding.
+pub fn check_use<G: Backend, C: Backend>(
+    model: &Model<G>,
+    config: &ModelConfig,
+    shape: ImageShape,
+    sizes: &[usize],
+    device: &G::Device,
+) -> Result<f64, ParityError> {
+    let cpu_device = C::Device::default();
+    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(fault)?;
+    let features = shape.iter().product();
+    let mut largest: f64 = 0.0;
+    let sizes: BTreeSet<usize> = sizes.iter().copied().filter(|&size| size > 0).collect();
+    for size in sizes {
+        let difference = attempts(|attempt| {
+            let context = StepContext::evaluate(attempt.into(), 0);
+            let noise = [size, features];
+            let images = context.uniform(Stream::Corruption, noise, &cpu_device);
+            let codes = cpu.encode(images);
+            let expected = used(&cpu, codes.clone(), codes.clone());
+            let images = context.uniform(Stream::Corruption, noise, device);
+            let same_codes = Tensor::from_data(codes.into_data(), device);
+            most_different(&used(model, model.encode(images), same_codes), &expected)
+        });
+        largest = largest.max(difference.within(size)?);
+    }
+    Ok(largest)
+}
+
+/// Codes, and what is decoded from others.
+fn used<B: Backend>(
+    model: &Model<B>,
+    codes: Tensor<B, 2>,
+    decoded: Tensor<B, 2>,
+) -> Vec<(String, TensorData)> {
+    let images = model.likelihood().mean(model.decode(decoded));
+    vec![
+        ("the codes".into(), codes.into_data()),
+        ("the decoded images".into(), images.into_data()),
+    ]
+}
+
+/// What keeps the models from being compared.
+fn fault(error: String) -> ParityError {
+    ParityError {
+        images: 0,
+        quantity: error,
+        error: f64::NAN,
+    }
+}
+
 /// The same model on another backend.
-fn copy<G: AutodiffBackend, C: AutodiffBackend>(
+fn copy<G: Backend, C: Backend>(
     model: &Model<G>,
     config: &ModelConfig,
     shape: ImageShape,
     device: &C::Device,
 ) -> Result<Model<C>, String> {
-    let weights = state_dict(&model.valid()).map_err(|error| error.to_string())?;
+    let weights = state_dict(model).map_err(|error| error.to_string())?;
     let model = config.init::<C>(shape, 0, device);
     let model = model.map_err(|error| error.to_string())?;
     load_state_dict(model, weights).map_err(|error| error.to_string())
@@ -136,7 +191,7 @@ impl<'a, B: AutodiffBackend> Side<'a, B> {
         let mut named = Named {
             path: Vec::new(),
             gradients: &gradients,
-            found: vec![("loss".into(), value)],
+            found: vec![(LOSS.into(), value)],
         };
         self.trainee.visit(&mut named);
         named.found
@@ -161,7 +216,8 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Named<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
-            self.found.push((self.path.join("."), gradient.into_data()));
+            let name = format!("the gradient of {}", self.path.join("."));
+            self.found.push((name, gradient.into_data()));
         }
     }
 }
@@ -173,25 +229,56 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
     split: &Subset,
     size: usize,
 ) -> Result<f64, ParityError> {
-    let mut worst = ("nothing".to_owned(), f64::INFINITY);
-    for attempt in 0..ATTEMPTS {
+    let difference = attempts(|attempt| {
         let batch = images(split, size, attempt);
         // At the end of the run, where no schedule has a term at weight 0.
         let context = StepContext::train(u64::from(attempt), 1, 1);
-        worst = most_different(
+        most_different(
             &ours.measure(&batch, &context),
             &expected.measure(&batch, &context),
-        );
-        if worst.1 <= TOLERANCE {
-            return Ok(worst.1);
+        )
+    });
+    let named = Difference {
+        quantity: format!("{} of the {}", difference.quantity, ours.plan.phase),
+        ..difference
+    };
+    named.within(size)
+}
+
+/// What differs most, and by which ||a - b|| / ||b||.
+struct Difference {
+    quantity: String,
+    error: f64,
+}
+
+impl Difference {
+    fn is_rounding(&self) -> bool {
+        self.error <= TOLERANCE
+    }
+
+    /// The difference, where it is rounding.
+    fn within(self, images: usize) -> Result<f64, ParityError> {
+        match self.is_rounding() {
+            true => Ok(self.error),
+            false => Err(ParityError {
+                images,
+                quantity: self.quantity,
+                error: self.error,
+            }),
         }
     }
-    let (quantity, error) = worst;
-    Err(ParityError {
-        images: size,
-        quantity: format!("{quantity} of the {}", ours.plan.phase),
-        error,
-    })
+}
+
+/// The difference of the first attempt where it is rounding, else of the last.
+fn attempts(mut attempt: impl FnMut(u32) -> Difference) -> Difference {
+    let mut found = attempt(0);
+    for number in 1..ATTEMPTS {
+        if found.is_rounding() {
+            break;
+        }
+        found = attempt(number);
+    }
+    found
 }
 
 /// `size` images, others at every attempt where there are enough.
@@ -216,32 +303,30 @@ fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
     }
 }
 
-/// The quantity with the largest ||a - b|| / ||b||, and that.
-fn most_different(
-    ours: &[(String, TensorData)],
-    expected: &[(String, TensorData)],
-) -> (String, f64) {
+/// The quantity with the largest ||a - b|| / ||b||.
+fn most_different(ours: &[(String, TensorData)], expected: &[(String, TensorData)]) -> Difference {
     let norm = |data: &TensorData| data.iter::<f64>().map(|x| x * x).sum::<f64>().sqrt();
     let whole = expected
         .iter()
-        .filter(|(name, _)| name != "loss")
+        .filter(|(name, _)| name != LOSS)
         .map(|(_, data)| norm(data).powi(2))
         .sum::<f64>()
         .sqrt();
-    let mut worst = (String::new(), 0.0);
+    let mut worst = Difference {
+        quantity: String::new(),
+        error: 0.0,
+    };
     for ((name, a), (_, b)) in ours.iter().zip(expected) {
         let difference = a
             .iter::<f64>()
             .zip(b.iter::<f64>())
             .map(|(a, b)| (a - b).powi(2));
         let error = difference.sum::<f64>().sqrt() / norm(b).max(NEGLIGIBLE * whole);
-        if error.is_nan() || error > worst.1 {
-            let quantity = if name == "loss" {
-                "the loss".into()
-            } else {
-                format!("the gradient of {name}")
+        if error.is_nan() || error > worst.error {
+            worst = Difference {
+                quantity: name.clone(),
+                error,
             };
-            worst = (quantity, error);
         }
         if error.is_nan() {
             break;

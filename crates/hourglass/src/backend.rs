@@ -5,9 +5,9 @@ use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
-use hourglass_models::{Model, ModelConfig};
+use hourglass_models::{ImageShape, Model, ModelConfig};
 use hourglass_train::Recipe;
-use hourglass_train::parity::ParityError;
+use hourglass_train::parity::{self, ParityError};
 
 use crate::UsageError;
 #[cfg(feature = "wgpu")]
@@ -53,15 +53,27 @@ pub(crate) enum Chosen {
     NdArray,
 }
 
-/// Compares a model on `B` with the same model on the CPU; see [`hourglass_train::parity::check`].
-pub(crate) type ParityCheck<B> = fn(
-    &Model<B>,
-    &ModelConfig,
-    Option<&Recipe>,
-    &Subset,
-    &[usize],
-    &<B as burn::tensor::backend::BackendTypes>::Device,
-) -> Result<f64, ParityError>;
+/// Compares a model on `B` with the same model on the CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct ParityCheck<B: AutodiffBackend> {
+    /// In training; see [`parity::check`].
+    pub(crate) training: fn(
+        &Model<B>,
+        &ModelConfig,
+        Option<&Recipe>,
+        &Subset,
+        &[usize],
+        &B::Device,
+    ) -> Result<f64, ParityError>,
+    /// In use; see [`parity::check_use`].
+    pub(crate) in_use: fn(
+        &Model<B::InnerBackend>,
+        &ModelConfig,
+        ImageShape,
+        &[usize],
+        &B::Device,
+    ) -> Result<f64, ParityError>,
+}
 
 /// Something to be done on whatever backend was chosen.
 pub(crate) trait Task {
@@ -196,7 +208,10 @@ impl Chosen {
             #[cfg(feature = "wgpu")]
             Self::Wgpu(adapter) => {
                 let device = start_wgpu(adapter);
-                let parity = hourglass_train::parity::check::<Wgpu, Autodiff<Cpu>>;
+                let parity = ParityCheck {
+                    training: parity::check::<Wgpu, Autodiff<Cpu>>,
+                    in_use: parity::check_use::<burn_wgpu::Wgpu, Cpu>,
+                };
                 task.run::<Wgpu>(&device, Some(parity))
             }
             #[cfg(feature = "flex")]

@@ -8,11 +8,12 @@ mod support;
 use std::sync::OnceLock;
 
 use burn::backend::Autodiff;
-use burn::tensor::backend::AutodiffBackend;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn_wgpu::WgpuDevice;
 use burn_wgpu::graphics::{Dx12, Metal, Vulkan};
 use hourglass_data::{Locations, Subset};
-use hourglass_models::ModelConfig;
+use hourglass_models::{Model, ModelConfig};
 use hourglass_train::parity::{self, ParityError};
 use serde_json::{Value, json};
 use support::{Workplace, idx_images, idx_labels, read};
@@ -167,7 +168,7 @@ fn models() -> Vec<ModelConfig> {
     ]
 }
 
-/// Compares a model of one description on `G` with one of another on `C`.
+/// Compares a model of one description on `G` with one of another on `C`, in training and in use.
 fn compare<G: AutodiffBackend, C: AutodiffBackend>(
     on_g: &ModelConfig,
     on_c: &ModelConfig,
@@ -175,7 +176,22 @@ fn compare<G: AutodiffBackend, C: AutodiffBackend>(
     device: &G::Device,
 ) -> Result<f64, ParityError> {
     let model = on_g.init::<G>([1, 4, 4], 1, device).expect("a model");
-    parity::check::<G, C>(&model, on_c, None, images, SIZES, device)
+    let training = parity::check::<G, C>(&model, on_c, None, images, SIZES, device)?;
+    Ok(
+        training.max(compare_use::<G::InnerBackend, C::InnerBackend>(
+            &model.valid(),
+            on_c,
+            device,
+        )?),
+    )
+}
+
+fn compare_use<G: Backend, C: Backend>(
+    model: &Model<G>,
+    on_c: &ModelConfig,
+    device: &G::Device,
+) -> Result<f64, ParityError> {
+    parity::check_use::<G, C>(model, on_c, [1, 4, 4], SIZES, device)
 }
 
 #[test]
@@ -236,6 +252,21 @@ fn assert_finds_differences<G: AutodiffBackend, C: AutodiffBackend>(device: &G::
             error.error.is_nan() || error.error > parity::TOLERANCE,
             "{wrong:?}: {message}"
         );
+    }
+    let variational = |likelihood: Value| {
+        let network = mlp(json!({"code": 4}));
+        model("variational", network, json!({"likelihood": likelihood}))
+    };
+    let bernoulli = variational(json!("bernoulli"));
+    let gaussian = variational(json!({"gaussian": {"sigma": 0.3}}));
+    for (right, wrong, quantity) in [
+        (&right, &contractive(0.5, "tanh", 4), "the codes"),
+        (&bernoulli, &gaussian, "the decoded images"),
+    ] {
+        let model = right.init::<G::InnerBackend>([1, 4, 4], 1, device);
+        let found = compare_use::<_, C::InnerBackend>(&model.expect("a model"), wrong, device);
+        let message = found.expect_err("a difference").to_string();
+        assert!(message.contains(quantity), "{message}");
     }
 }
 

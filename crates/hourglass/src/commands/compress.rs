@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_store::SavedModel;
 use hourglass_tasks::codes::PendingFile;
 use hourglass_tasks::compress::{CodeSpill, MOST_BITS, Steps, compress};
-use hourglass_tasks::stream::codes;
+use hourglass_tasks::stream::{batch_sizes, codes};
 use serde_json::json;
 
-use super::check_is_new;
+use super::{check_is_new, load_for_use};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
 use crate::images::SourceArguments;
@@ -118,9 +117,10 @@ impl Task for Encode<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<CodeSpill> {
-        let model = self.saved.load::<B>(device)?.valid();
+        let sizes = batch_sizes(self.images.len());
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
         let mut spill = CodeSpill::new(self.code)?;
         for codes in codes(&model, self.images, device) {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_store::SavedModel;
 use hourglass_tasks::codes::CodesReader;
 use hourglass_tasks::decode::{ImageFormat, ImageWriter, decode};
+use hourglass_tasks::stream::batch_sizes;
 
-use super::check_is_new;
+use super::{check_is_new, load_for_use};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
@@ -86,11 +86,11 @@ impl Task for Decode<'_> {
     fn run<B: AutodiffBackend>(
         mut self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<()> {
-        let model = self.saved.load::<B>(device)?.valid();
-        let mut phases = Phases::new();
         let total = self.images as usize;
+        let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
+        let mut phases = Phases::new();
         let decoded = decode(
             &model,
             self.codes,

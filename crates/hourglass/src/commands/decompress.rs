@@ -4,16 +4,16 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use fs_err::File;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::compress::{CompressedCodes, open};
 use hourglass_tasks::decode::ImageWriter;
 use hourglass_tasks::decode_images;
+use hourglass_tasks::stream::{BATCH, batch_sizes};
 
-use super::check_is_new;
 use super::decode::image_format;
+use super::{check_is_new, load_for_use};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
 use crate::progress::Phases;
@@ -95,16 +95,16 @@ impl Task for Restore<'_> {
     fn run<B: AutodiffBackend>(
         mut self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<()> {
-        let model = self.saved.load::<B>(device)?.valid();
-        let mut phases = Phases::new();
         let total = self.codes.header().images() as usize;
+        let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
+        let mut phases = Phases::new();
         let mut done = 0;
         for codes in self.codes {
             let codes = codes?;
             // A block of codes is little memory, its images may be much.
-            for part in codes.chunks(hourglass_tasks::stream::BATCH * self.code) {
+            for part in codes.chunks(BATCH * self.code) {
                 self.writer
                     .write(&decode_images(&model, part, self.code, device))?;
                 done += part.len() / self.code;

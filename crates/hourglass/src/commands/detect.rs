@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
@@ -12,14 +11,15 @@ use hourglass_models::ModelConfig;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::codes::PendingFile;
 use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, threshold};
+use hourglass_tasks::stream::batch_sizes;
 use hourglass_train::measures::auroc::auroc;
 use hourglass_train::measures::average_precision::average_precision;
 use hourglass_train::measures::{Estimate, MeasureError};
 use serde::Serialize;
 use serde_json::json;
 
-use super::check_is_new;
 use super::evaluate::own_images;
+use super::{check_is_new, load_for_use};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
@@ -316,11 +316,13 @@ impl Task for Detect<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<Scored> {
-        let model = self.saved.load::<B>(device)?.valid();
-        let mut phases = Phases::new();
         let fitted_to = self.reference.unwrap_or(self.images);
+        let counts = [self.images.len(), fitted_to.len()];
+        let sizes = counts.map(batch_sizes).concat();
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
+        let mut phases = Phases::new();
         let scorer = Scorer::fit(
             &model,
             self.model.family(),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::Subset;
 use hourglass_store::SavedModel;
@@ -11,8 +10,9 @@ use hourglass_tasks::codes::{
     CodesFormat, CodesLayout, CodesWriter, LabelKind, PendingFile, write_header,
 };
 use hourglass_tasks::encode::encode;
+use hourglass_tasks::stream::batch_sizes;
 
-use super::check_is_new;
+use super::{check_is_new, load_for_use};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
@@ -107,11 +107,11 @@ impl Task for Encode<'_> {
     fn run<B: AutodiffBackend>(
         mut self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<()> {
-        let model = self.saved.load::<B>(device)?.valid();
-        let mut phases = Phases::new();
         let total = self.images.len();
+        let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
+        let mut phases = Phases::new();
         let encoded = encode(&model, self.images, device, &mut self.writer, &mut |done| {
             phases.update("encoding", done, total)
         });

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use burn::module::AutodiffModule;
+use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
@@ -11,10 +10,12 @@ use hourglass_models::Autoencoder;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::{Path, decode_images, interpolate};
 
+use super::load_for_use;
 use super::picture::{PictureArguments, to_and_fro};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::one_image;
+use hourglass_tasks::stream::batch_sizes;
 
 /// Go from one image to another through their codes
 #[derive(Debug, clap::Args)]
@@ -111,10 +112,10 @@ impl Task for Way<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<Vec<f32>> {
-        let loaded = self.saved.load::<B>(device);
-        let model = loaded.context("the model can't be loaded")?.valid();
+        let [whole, rest] = batch_sizes(self.steps);
+        let model = load_for_use(self.saved, &[2, whole, rest], parity, device)?;
         let images = TensorData::new(self.ends.concat(), [2, self.ends[0].len()]);
         let codes = model.encode(Tensor::from_data(images, device)); // [2, code]
         let codes: Vec<f32> = codes.into_data().iter::<f32>().collect();

@@ -29,6 +29,7 @@ pub(crate) mod traverse;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
@@ -104,8 +105,27 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
 ) -> Result<()> {
     if let Some(check) = parity {
         eprintln!("checking loss and gradients against the CPU");
-        let error = check(&model()?, config, recipe, images, sizes, device)?;
+        let error = (check.training)(&model()?, config, recipe, images, sizes, device)?;
         eprintln!("the largest relative difference is {error:.1e}");
     }
     Ok(())
+}
+
+/// Loads a model for use: compared with the same on the CPU at every size of batch that it will get, where the backend is one
+/// to be checked.
+pub(crate) fn load_for_use<B: AutodiffBackend>(
+    saved: &SavedModel,
+    sizes: &[usize],
+    parity: Option<ParityCheck<B>>,
+    device: &B::Device,
+) -> Result<Model<B::InnerBackend>> {
+    let model = saved.load::<B>(device);
+    let model = model.context("the model can't be loaded")?.valid();
+    if let Some(check) = parity {
+        let description = saved.description()?;
+        eprintln!("checking codes and decoded images against the CPU");
+        let error = (check.in_use)(&model, &description.model, description.shape, sizes, device)?;
+        eprintln!("the largest relative difference is {error:.1e}");
+    }
+    Ok(model)
 }

@@ -4,18 +4,19 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use hourglass_data::{Split, Subset};
 use hourglass_models::{Autoencoder, Model, ModelConfig, StepContext};
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
+use super::load_for_use;
 use super::picture::PictureArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::model_images;
 use crate::progress::Phases;
+use hourglass_tasks::stream::batch_sizes;
 
 /// Components of a mixture, unless told otherwise.
 const COMPONENTS: NonZeroUsize = NonZeroUsize::new(10).expect("10 is not 0");
@@ -117,11 +118,12 @@ impl Task for Drawing<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Result<Vec<f32>> {
-        let loaded = self.saved.load::<B>(device);
-        let model = loaded.context("the model can't be loaded")?.valid();
         let (count, seed) = (self.arguments.count as usize, self.arguments.seed);
+        let fitted = self.fitted.as_ref().map_or(0, |(_, images)| images.len());
+        let sizes = [batch_sizes(count), batch_sizes(fitted)].concat();
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
         let code = self.description.model.network().code();
         let codes = match &self.fitted {
             Some((components, images)) => {

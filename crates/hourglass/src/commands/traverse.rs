@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use burn::module::AutodiffModule;
+use anyhow::{Result, bail};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Split, Subset};
@@ -11,12 +10,14 @@ use hourglass_models::{Autoencoder, Model, ModelConfig};
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
 
+use super::load_for_use;
 use super::picture::{PictureArguments, to_and_fro};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::{model_images, one_image};
 use crate::progress::Phases;
+use hourglass_tasks::stream::batch_sizes;
 
 /// The share of images, or of the prior, below the first value of a dimension, and above the last.
 const OUTSIDE: f64 = 0.02;
@@ -120,11 +121,17 @@ impl Task for Walk<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        _: Option<ParityCheck<B>>,
+        parity: Option<ParityCheck<B>>,
     ) -> Self::Output {
-        let loaded = self.saved.load::<B>(device);
-        let model = loaded.context("the model can't be loaded")?.valid();
         let code = self.description.model.network().code();
+        let steps = self.arguments.steps as usize;
+        let shown = match &self.arguments.dimensions {
+            Some(dimensions) => dimensions.len(),
+            None => code.min(DIMENSIONS),
+        };
+        let encoded_images = self.training.as_ref().map_or(1, Subset::len);
+        let sizes = [batch_sizes(encoded_images), batch_sizes(shown * steps)].concat();
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
         let statistics = self.training.map(|images| {
             let mut phases = Phases::new();
             let codes = codes_of(&model, &images, device, &mut |phase, done, total| {
@@ -143,12 +150,7 @@ impl Task for Walk<'_> {
             Some(statistics) => statistics.widest(OUTSIDE, 1.0 - OUTSIDE),
             None => (0..code).collect(),
         });
-        let shown = match self.arguments.dimensions {
-            Some(_) => dimensions.len(),
-            None => dimensions.len().min(DIMENSIONS),
-        };
         let dimensions = dimensions[..shown].to_vec();
-        let steps = self.arguments.steps as usize;
         let mut codes = Vec::with_capacity(shown * steps * code);
         for &dimension in &dimensions {
             for step in 0..steps {
