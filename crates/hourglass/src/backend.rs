@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use burn::backend::Autodiff;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, BackendTypes};
 use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_models::{ImageShape, Model, ModelConfig};
 use hourglass_train::Recipe;
-use hourglass_train::parity::{self, ParityError};
+use hourglass_train::parity::ParityError;
 
 use crate::UsageError;
 #[cfg(feature = "wgpu")]
@@ -53,26 +53,32 @@ pub(crate) enum Chosen {
     NdArray,
 }
 
+/// See [`hourglass_train::parity::check`].
+type TrainingCheck<B> = fn(
+    &Model<B>,
+    &ModelConfig,
+    Option<&Recipe>,
+    &Subset,
+    &[usize],
+    &<B as BackendTypes>::Device,
+) -> Result<f64, ParityError>;
+
+/// See [`hourglass_train::parity::check_use`].
+type UseCheck<B> = fn(
+    &Model<B>,
+    &ModelConfig,
+    ImageShape,
+    &[usize],
+    &<B as BackendTypes>::Device,
+) -> Result<f64, ParityError>;
+
 /// Compares a model on `B` with the same model on the CPU.
 #[derive(Clone, Copy)]
 pub(crate) struct ParityCheck<B: AutodiffBackend> {
-    /// In training; see [`parity::check`].
-    pub(crate) training: fn(
-        &Model<B>,
-        &ModelConfig,
-        Option<&Recipe>,
-        &Subset,
-        &[usize],
-        &B::Device,
-    ) -> Result<f64, ParityError>,
-    /// In use; see [`parity::check_use`].
-    pub(crate) in_use: fn(
-        &Model<B::InnerBackend>,
-        &ModelConfig,
-        ImageShape,
-        &[usize],
-        &B::Device,
-    ) -> Result<f64, ParityError>,
+    /// Loss and gradients.
+    pub(crate) training: TrainingCheck<B>,
+    /// Codes and decoded images.
+    pub(crate) in_use: UseCheck<B::InnerBackend>,
 }
 
 /// Something to be done on whatever backend was chosen.
@@ -103,18 +109,21 @@ impl Chosen {
 
     /// Every backend of this build that is fit for training here: the adapters but those of software, and the processor.
     pub(crate) fn all() -> Vec<Self> {
-        let mut all = Vec::new();
         #[cfg(feature = "wgpu")]
-        {
+        let gpus = {
             let adapters = adapters::list().into_iter();
             let real = adapters.filter(|adapter| !adapter.is_software());
-            all.extend(real.map(Self::Wgpu));
-        }
-        #[cfg(feature = "flex")]
-        all.push(Self::Flex);
-        #[cfg(feature = "ndarray")]
-        all.push(Self::NdArray);
-        all
+            real.map(Self::Wgpu)
+        };
+        #[cfg(not(feature = "wgpu"))]
+        let gpus = std::iter::empty();
+        let processor = [
+            #[cfg(feature = "flex")]
+            Self::Flex,
+            #[cfg(feature = "ndarray")]
+            Self::NdArray,
+        ];
+        gpus.chain(processor).collect()
     }
 
     #[cfg(feature = "wgpu")]
@@ -209,8 +218,8 @@ impl Chosen {
             Self::Wgpu(adapter) => {
                 let device = start_wgpu(adapter);
                 let parity = ParityCheck {
-                    training: parity::check::<Wgpu, Autodiff<Cpu>>,
-                    in_use: parity::check_use::<burn_wgpu::Wgpu, Cpu>,
+                    training: hourglass_train::parity::check::<Wgpu, Autodiff<Cpu>>,
+                    in_use: hourglass_train::parity::check_use::<burn_wgpu::Wgpu, Cpu>,
                 };
                 task.run::<Wgpu>(&device, Some(parity))
             }

@@ -1,5 +1,6 @@
 //! Train, measure and use autoencoders on any GPU or on the CPU.
 
+#[cfg(feature = "wgpu")]
 mod adapters;
 mod backend;
 mod card;
