@@ -265,3 +265,14 @@ fn steps_of_several_threads_take_turns() {
         }
     });
 }
+
+#[test]
+fn work_that_panics_does_so_where_it_was_given_and_leaves_the_workers_free() {
+    let fails = || on_workers::<Flex, ()>(|| panic!("on purpose"));
+    let panic = std::panic::catch_unwind(fails).expect_err("a panic");
+    assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+    let logits = matrix::<Flex>(&wave(0.7, -9.0, 9.0));
+    let images = matrix(&wave(0.3, 0.0, 1.0));
+    let loss = || values(cross_entropy(logits.clone(), images.clone()));
+    assert_eq!(on_workers::<Flex, _>(loss), loss());
+}

@@ -9,7 +9,7 @@ use super::backend::Cpu;
 use super::exponential::{exp, exp_m1};
 use super::matrix::Matrix;
 use super::operation::Operation;
-use super::{CHUNK, vectorised};
+use super::{CHUNK, for_each};
 use crate::activation::Activation;
 
 impl Operation<1> for Activation {
@@ -53,7 +53,13 @@ impl Operation<1> for Activation {
 /// In place, where nothing else holds the tensor.
 fn map<C: Cpu>(matrix: &mut Matrix<C>, function: impl Fn(f32) -> f32 + Sync) {
     let chunks = matrix.values_mut().par_chunks_mut(CHUNK);
-    chunks.for_each(|chunk| vectorised(|| chunk.iter_mut().for_each(|x| *x = function(*x))));
+    for_each(chunks, |chunk| {
+        vectorised!({
+            for value in chunk {
+                *value = function(*value);
+            }
+        });
+    });
 }
 
 /// Each gradient of what comes after becomes that of x, by the value that belongs to it.
@@ -62,14 +68,16 @@ fn pass<C: Cpu>(
     values: &Matrix<C>,
     gradient: impl Fn(f32, f32) -> f32 + Sync,
 ) {
-    outer
-        .values_mut()
-        .par_chunks_mut(CHUNK)
-        .zip(values.values().par_chunks(CHUNK))
-        .for_each(|(outer, values)| {
-            let elements = outer.iter_mut().zip(values);
-            vectorised(|| elements.for_each(|(outer, &value)| *outer = gradient(*outer, value)));
+    let outer = outer.values_mut().par_chunks_mut(CHUNK);
+    let chunks = outer.zip(values.values().par_chunks(CHUNK));
+    for_each(chunks, |(outer, values)| {
+        let elements = outer.iter_mut().zip(values);
+        vectorised!({
+            for (outer, &value) in elements {
+                *outer = gradient(*outer, value);
+            }
         });
+    });
 }
 
 #[inline(always)]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::backend::Cpu;
 use super::operation::{cast, primitive, tensor};
-use super::{CHUNK, vectorised};
+use super::{CHUNK, for_each};
 use crate::adam::{BETA_1, BETA_2, EPSILON};
 
 /// What a step of Adam needs to know beside the tensors.
@@ -84,20 +84,20 @@ fn adam_pass(
     let unbiased = (1.0 - BETA_2.powi(time)).sqrt();
     let rate = rate * unbiased / (1.0 - BETA_1.powi(time));
     let epsilon = EPSILON * unbiased;
-    weights
+    let chunks = weights
         .par_chunks_mut(CHUNK)
         .zip(gradient.par_chunks(CHUNK))
         .zip(first.par_chunks_mut(CHUNK))
-        .zip(second.par_chunks_mut(CHUNK))
-        .for_each(|(((weights, gradient), first), second)| {
-            let elements = weights.iter_mut().zip(gradient).zip(first).zip(second);
-            vectorised(|| {
-                elements.for_each(|(((weight, gradient), first), second)| {
-                    let gradient = gradient + penalty * *weight;
-                    *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-                    *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
-                    *weight = keep * *weight - rate * *first / (second.sqrt() + epsilon);
-                })
-            });
+        .zip(second.par_chunks_mut(CHUNK));
+    for_each(chunks, |(((weights, gradient), first), second)| {
+        let elements = weights.iter_mut().zip(gradient).zip(first).zip(second);
+        vectorised!({
+            for (((weight, gradient), first), second) in elements {
+                let gradient = gradient + penalty * *weight;
+                *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+                *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+                *weight = keep * *weight - rate * *first / (second.sqrt() + epsilon);
+            }
         });
+    });
 }

@@ -13,9 +13,9 @@ use faer::{Accum, MatRef};
 use rayon::prelude::*;
 
 use super::backend::Cpu;
+use super::for_each;
 use super::matrix::{Matrix, accumulate, product, sum};
 use super::operation::Operation;
-use super::vectorised;
 
 const KERNEL: usize = 4;
 const TAPS: usize = KERNEL * KERNEL;
@@ -111,10 +111,12 @@ impl Operation<3> for Convolution {
         let outputs = shape[0];
         let bias = of_bias.then(|| {
             let size = values.len() / outputs;
-            let maps = (0..outputs)
-                .into_par_iter()
-                .map(|map| &values[map * size..][..size]);
-            C::from_values(maps.map(sum).collect(), [outputs])
+            let mut sums = vec![0.0; outputs];
+            let maps = sums
+                .par_iter_mut()
+                .zip(values.par_chunks_exact(size.max(1)));
+            for_each(maps, |(total, map)| *total = sum(map));
+            C::from_values(sums, [outputs])
         });
         let columns = match self.direction {
             Direction::Halving => None,
@@ -186,7 +188,7 @@ fn columns(maps: &[f32], [channels, height, width]: [usize; 3], batch: usize) ->
     let (rows, line) = (height / 2, width / 2);
     let mut values = vec![0.0; channels * TAPS * rows * line * batch];
     let taps = values.par_chunks_mut((rows * line * batch).max(1));
-    taps.enumerate().for_each(|(index, target)| {
+    for_each(taps.enumerate(), |(index, target)| {
         let (channel, tap) = (index / TAPS, index % TAPS);
         let plane = &maps[channel * height * width * batch..];
         for (row, target) in target.chunks_exact_mut(line * batch).enumerate() {
@@ -213,7 +215,7 @@ fn scatter(
     let (rows, line) = (height / 2, width / 2);
     let mut values = vec![0.0; channels * height * width * batch];
     let lines = values.par_chunks_mut((width * batch).max(1)).enumerate();
-    lines.for_each(|(index, target)| {
+    for_each(lines, |(index, target)| {
         let (channel, y) = (index / height, index % height);
         for (x, target) in target.chunks_exact_mut(batch).enumerate() {
             target.fill(bias[channel]);
@@ -230,7 +232,7 @@ fn scatter(
 }
 
 fn add(target: &mut [f32], source: &[f32]) {
-    vectorised(|| {
+    vectorised!({
         for (target, source) in target.iter_mut().zip(source) {
             *target += source;
         }

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::backend::Cpu;
 use super::exponential::{exp, ln_1p};
+use super::for_each;
 use super::matrix::Matrix;
 use super::operation::Operation;
-use super::vectorised;
 
 /// Pixels that are summed in single precision.
 const BLOCK: usize = 16;
@@ -22,25 +22,20 @@ impl Operation<2> for CrossEntropy {
     type State<C: Cpu> = FloatTensor<C>;
 
     fn forward<C: Cpu>(self, operands: [FloatTensor<C>; 2]) -> (FloatTensor<C>, FloatTensor<C>) {
-        let [logits, images] = operands.map(|operand| Matrix::<C>::new(operand).into_rows());
+        let [mut logits, images] = operands.map(|operand| Matrix::<C>::new(operand).into_rows());
         let shape = logits.shape();
         assert_eq!(shape, images.shape(), "logits and images are of one shape");
         let [batch, features] = [shape[0], shape[1]];
-        let (logits, images) = (C::values(&logits), C::values(&images));
-        let mut slopes = vec![0.0; logits.len()];
         let mut values = vec![0.0; batch];
         let rows = values
             .par_iter_mut()
-            .zip(slopes.par_chunks_mut(features.max(1)))
-            .zip(logits.par_chunks(features.max(1)))
-            .zip(images.par_chunks(features.max(1)));
-        rows.for_each(|(((value, slopes), logits), images)| {
-            *value = cross_entropy_of_row(slopes, logits, images);
+            .zip(C::values_mut(&mut logits).par_chunks_mut(features.max(1)))
+            .zip(C::values(&images).par_chunks(features.max(1)));
+        for_each(rows, |((value, logits), images)| {
+            *value = cross_entropy_of_row(logits, images);
         });
-        (
-            C::from_values(values, [batch]),
-            C::from_values(slopes, shape),
-        )
+        let slopes = logits;
+        (C::from_values(values, [batch]), slopes)
     }
 
     fn backward<C: Cpu>(
@@ -51,30 +46,32 @@ impl Operation<2> for CrossEntropy {
     ) -> [Option<FloatTensor<C>>; 2] {
         let features = slopes.shape()[1];
         let outer = C::contiguous(outer);
-        C::values_mut(&mut slopes)
-            .par_chunks_mut(features.max(1))
-            .zip(C::values(&outer))
-            .for_each(|(row, outer)| row.iter_mut().for_each(|slope| *slope *= outer));
+        let rows = C::values_mut(&mut slopes).par_chunks_mut(features.max(1));
+        for_each(rows.zip(C::values(&outer)), |(row, outer)| {
+            vectorised!({
+                for slope in row {
+                    *slope *= outer;
+                }
+            });
+        });
         [Some(slopes), None]
     }
 }
 
-/// The cross-entropy of an image; the slope for each logit, sigmoid(l) - x, goes to `slopes`.
-fn cross_entropy_of_row(slopes: &mut [f32], logits: &[f32], images: &[f32]) -> f32 {
-    vectorised(|| {
-        let blocks = slopes
-            .chunks_mut(BLOCK)
-            .zip(logits.chunks(BLOCK))
-            .zip(images.chunks(BLOCK));
-        let sums = blocks.map(|((slopes, logits), images)| {
+/// The cross-entropy of an image; the slope for each logit, sigmoid(l) - x, takes its place.
+fn cross_entropy_of_row(logits: &mut [f32], image: &[f32]) -> f32 {
+    vectorised!({
+        let mut total = 0.0;
+        let blocks = logits.chunks_mut(BLOCK).zip(image.chunks(BLOCK));
+        for (logits, pixels) in blocks {
             let mut values = [0.0; BLOCK];
-            let elements = values.iter_mut().zip(slopes).zip(logits).zip(images);
-            for (((value, slope), &l), &x) in elements {
-                (*value, *slope) = cross_entropy_of_pixel(l, x);
+            let elements = values.iter_mut().zip(logits).zip(pixels);
+            for ((value, logit), &x) in elements {
+                (*value, *logit) = cross_entropy_of_pixel(*logit, x);
             }
-            f64::from(sum(values))
-        });
-        sums.sum::<f64>() as f32
+            total += f64::from(sum(values));
+        }
+        total as f32
     })
 }
 

@@ -8,9 +8,9 @@ use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::backend::Cpu;
+use super::for_each;
 use super::matrix::{Matrix, dot, product, threads};
 use super::operation::Operation;
-use super::vectorised;
 
 /// Parts of a batch that each sum their gradients, whatever the number of threads.
 const PARTS: usize = 16;
@@ -30,19 +30,20 @@ impl Operation<2> for ScaledRows {
         assert_eq!(width, operands[1].shape()[1], "a factor for each column");
         let (rows, factors) = (C::values(&operands[0]), C::values(&operands[1]));
         let mut scaled = vec![0.0; batch * count * width];
-        scaled
-            .par_chunks_mut((count * width).max(1))
-            .zip(factors.par_chunks(width.max(1)))
-            .for_each(|(scaled, factors)| {
+        let images = scaled.par_chunks_mut((count * width).max(1));
+        for_each(
+            images.zip(factors.par_chunks(width.max(1))),
+            |(scaled, factors)| {
                 let rows = scaled.chunks_exact_mut(width).zip(rows.chunks_exact(width));
-                vectorised(|| {
+                vectorised!({
                     for (scaled, row) in rows {
                         for ((scaled, value), factor) in scaled.iter_mut().zip(row).zip(factors) {
                             *scaled = value * factor;
                         }
                     }
                 });
-            });
+            },
+        );
         (C::from_values(scaled, [batch * count, width]), operands)
     }
 
@@ -58,22 +59,21 @@ impl Operation<2> for ScaledRows {
         let (rows, factors) = (C::values(&rows), C::values(&factors));
         let mut of_factors = vec![0.0; factors.len()];
         let part = batch.div_ceil(PARTS).max(1);
-        let parts: Vec<Vec<f32>> = of_factors
+        let mut parts = vec![vec![0.0; count * width]; batch.div_ceil(part)];
+        let images = of_factors
             .par_chunks_mut(part * width)
             .zip(factors.par_chunks(part * width))
             .zip(C::values(&outer).par_chunks(part * count * width))
-            .map(|((of_factors, factors), outer)| {
-                let mut of_rows = vec![0.0; count * width];
-                let images = of_factors
-                    .chunks_exact_mut(width)
-                    .zip(factors.chunks_exact(width))
-                    .zip(outer.chunks_exact(count * width));
-                for ((of_factors, factors), outer) in images {
-                    gradients_of_image(of_factors, &mut of_rows, outer, rows, factors);
-                }
-                of_rows
-            })
-            .collect();
+            .zip(&mut parts);
+        for_each(images, |(((of_factors, factors), outer), of_rows)| {
+            let images = of_factors
+                .chunks_exact_mut(width)
+                .zip(factors.chunks_exact(width))
+                .zip(outer.chunks_exact(count * width));
+            for ((of_factors, factors), outer) in images {
+                gradients_of_image(of_factors, of_rows, outer, rows, factors);
+            }
+        });
         let mut of_rows = vec![0.0; count * width];
         for part in parts {
             for (sum, value) in of_rows.iter_mut().zip(part) {
@@ -100,7 +100,7 @@ fn gradients_of_image(
         .chunks_exact_mut(width)
         .zip(outer.chunks_exact(width))
         .zip(rows.chunks_exact(width));
-    vectorised(|| {
+    vectorised!({
         for ((of_row, outer), row) in lines {
             let elements = of_row.iter_mut().zip(outer).zip(row);
             let columns = of_factors.iter_mut().zip(factors);
@@ -133,7 +133,10 @@ impl Operation<2> for GramNorms {
         let pairs = products
             .par_chunks_exact(width)
             .zip(C::values(&rows).par_chunks_exact(width));
-        let norms = pairs.map(|(product, row)| dot(product, row)).collect();
+        let mut norms = vec![0.0; count];
+        for_each(norms.par_iter_mut().zip(pairs), |(norm, (product, row))| {
+            *norm = dot(product, row)
+        });
         let products = C::from_values(products, [count, width]);
         (C::from_values(norms, [count]), (rows, weight, products))
     }
@@ -169,7 +172,13 @@ impl Operation<2> for GramNorms {
 fn scale_each(values: &mut [f32], factors: &[f32]) {
     let width = values.len() / factors.len().max(1);
     let rows = values.par_chunks_mut(width.max(1)).zip(factors);
-    rows.for_each(|(row, factor)| vectorised(|| row.iter_mut().for_each(|x| *x *= factor)));
+    for_each(rows, |(row, factor)| {
+        vectorised!({
+            for value in row {
+                *value *= factor;
+            }
+        });
+    });
 }
 
 /// a b, which is known to be symmetric: half of it is worked out.

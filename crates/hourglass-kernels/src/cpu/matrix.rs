@@ -8,7 +8,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::backend::Cpu;
-use super::vectorised;
+use super::for_each;
 
 /// Products of fewer multiplications are left to one thread.
 const PARALLEL: usize = 1 << 21;
@@ -112,7 +112,7 @@ fn transposed<C: Cpu>(matrix: &FloatTensor<C>) -> FloatTensor<C> {
     let source = C::values(matrix);
     let mut values = vec![0.0; source.len()];
     let strips = values.par_chunks_mut((STRIP * rows).max(1)).enumerate();
-    strips.for_each(|(strip, target)| {
+    for_each(strips, |(strip, target)| {
         for (row, source) in source.chunks_exact(columns).enumerate() {
             let source = source[strip * STRIP..].iter().take(STRIP);
             for (column, value) in source.enumerate() {
@@ -155,8 +155,8 @@ pub(super) fn threads(multiplications: usize) -> Par {
 pub(super) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f32; columns];
     let parts = sums.par_chunks_mut(COLUMNS).enumerate();
-    parts.for_each(|(part, sums)| {
-        vectorised(|| {
+    for_each(parts, |(part, sums)| {
+        vectorised!({
             for row in values.chunks_exact(columns) {
                 let row = &row[part * COLUMNS..][..sums.len()];
                 for (sum, value) in sums.iter_mut().zip(row) {
@@ -170,7 +170,7 @@ pub(super) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
 
 /// The scalar product, in an order that does not depend on the vectors' length.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    vectorised(|| {
+    vectorised!({
         let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
         let rest = a.remainder().iter().zip(b.remainder());
         let rest: f32 = rest.map(|(a, b)| a * b).sum();
@@ -186,7 +186,7 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// The sum, in an order that does not depend on the vectors' length.
 pub(super) fn sum(values: &[f32]) -> f32 {
-    vectorised(|| {
+    vectorised!({
         let lines = values.chunks_exact(LANES);
         let rest: f32 = lines.remainder().iter().sum();
         let mut sums = [0.0_f32; LANES];

@@ -1,5 +1,23 @@
 //! The kernels for CPU backends: in parallel, over fixed chunks, so that results do not depend on the number of threads.
 
+/// Does work with the widest vectors that the processor has. The loops in it are the compiler's to vectorise; since it keeps the
+/// order of operations, results do not depend on the processor.
+///
+/// Only what is inlined gets wide vectors: so loops are `for` loops, functions `#[inline(always)]`, and the closure gives up a
+/// value, which makes it an `FnOnce` itself: others are called through a function that is not always inlined.
+macro_rules! vectorised {
+    ($work:expr) => {{
+        let token = $crate::cpu::Once;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                token.give_up();
+                $work
+            },
+        )
+    }};
+}
+
 mod activation;
 mod adam;
 mod backend;
@@ -12,7 +30,7 @@ mod matrix;
 mod operation;
 mod top_k;
 
-use pulp::Arch;
+use rayon::prelude::*;
 
 pub(crate) use adam::{AdamStep, adam};
 pub(crate) use convolution::{Convolution, Direction};
@@ -22,11 +40,23 @@ pub(crate) use linear::{Linear, Product};
 pub(crate) use operation::{apply, has_kernels, primitive, runs_here, tensor};
 pub(crate) use top_k::KeepLargest;
 
+/// What a closure that is called once gives up.
+struct Once;
+
+impl Once {
+    #[inline(always)]
+    fn give_up(self) {}
+}
+
 /// Elements that a thread takes at a time: a multiple of the vector's length that fits into a core's first cache.
 const CHUNK: usize = 4096;
 
-/// Does work with the widest vectors that the processor has. The loops in it are the compiler's to vectorise; since it keeps the
-/// order of operations, results do not depend on the processor.
-fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+/// Parts of a pass for each thread: one that is held up leaves some to the others.
+const JOBS: usize = 4;
+
+/// Does work on each item, in parallel: on the threads that [`crate::on_workers`] keeps awake, where it is around the call.
+fn for_each<I: IndexedParallelIterator>(items: I, work: impl Fn(I::Item) + Sync) {
+    if items.len() > 0 {
+        spindle::for_each(JOBS * spindle::max_num_threads(), items, work);
+    }
 }

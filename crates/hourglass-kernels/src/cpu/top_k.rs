@@ -5,6 +5,7 @@ use burn::tensor::ops::FloatTensor;
 use rayon::prelude::*;
 
 use super::backend::Cpu;
+use super::for_each;
 use super::operation::Operation;
 use crate::top_k::places_of_largest;
 
@@ -20,9 +21,11 @@ impl Operation<1> for KeepLargest {
 
     fn forward<C: Cpu>(self, [values]: [FloatTensor<C>; 1]) -> (FloatTensor<C>, Vec<Vec<u32>>) {
         let values = C::contiguous(values);
+        let mut places = vec![Vec::new(); values.shape()[0]];
         let rows = C::values(&values).par_chunks_exact(values.shape()[1]);
-        let places = rows.map(|row| places_of_largest(row, self.k).collect());
-        let places: Vec<Vec<u32>> = places.collect();
+        for_each(places.par_iter_mut().zip(rows), |(places, row)| {
+            *places = places_of_largest(row, self.k).collect();
+        });
         (masked::<C>(&values, &places), places)
     }
 
