@@ -26,4 +26,4 @@ pub use jacobian::{scaled_rows, squared_norms};
 pub use linear::{linear, product, tied_linear};
 pub use switch::without_kernels;
 pub use top_k::keep_largest;
-pub use workers::on_workers;
+pub use workers::{for_each_part, on_workers};

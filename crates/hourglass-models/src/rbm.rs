@@ -14,6 +14,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, activation};
+use hourglass_kernels::{linear, tied_linear};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -139,8 +140,7 @@ impl<B: Backend> Rbm<B> {
                 Units::Binary => noise.lower(mean).float(),
                 Units::Linear => mean + noise,
             };
-            let input = hidden.matmul(self.weight.val().transpose())
-                + self.visible_bias.val().unsqueeze::<2>();
+            let input = tied_linear(hidden, self.weight.val(), self.visible_bias.val());
             *visible = self.visible_units.mean(input).detach();
             Some(visible.clone())
         });
@@ -150,7 +150,7 @@ impl<B: Backend> Rbm<B> {
     }
 
     fn hidden_input(&self, visible: Tensor<B, 2>) -> Tensor<B, 2> {
-        visible.matmul(self.weight.val()) + self.hidden_bias.val().unsqueeze::<2>()
+        linear(visible, self.weight.val(), self.hidden_bias.val())
     }
 
     /// The weights as those of an autoencoder of one layer, the decoder's the encoder's transposed.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use rand::{RngExt, SeedableRng};
+use hourglass_kernels::for_each_part;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
@@ -16,6 +17,9 @@ pub enum Mode {
     /// Schedules stand at their end.
     Evaluate,
 }
+
+/// Values that are drawn at a time.
+const PART: usize = 4096;
 
 /// The independent streams of noise of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +103,9 @@ impl StepContext {
         shape: [usize; 2],
         device: &B::Device,
     ) -> Tensor<B, 2> {
-        self.draw(stream, shape, device, |generator| generator.random::<f32>())
+        self.draw_words(stream, shape, device, |word| {
+            (word >> 8) as f32 / (1 << 24) as f32
+        })
     }
 
     /// Standard normal noise, of the given shape.
@@ -109,8 +115,8 @@ impl StepContext {
         shape: [usize; 2],
         device: &B::Device,
     ) -> Tensor<B, 2> {
-        self.draw(stream, shape, device, |generator| {
-            generator.sample(StandardNormal)
+        self.draw(stream, shape, device, |mut generator, values| {
+            values.fill_with(|| generator.sample(StandardNormal));
         })
     }
 
@@ -121,8 +127,25 @@ impl StepContext {
         shape: [usize; 2],
         device: &B::Device,
     ) -> Tensor<B, 2> {
-        self.draw(stream, shape, device, |generator| {
-            if generator.random() { 1.0 } else { -1.0 }
+        self.draw_words(stream, shape, device, |word| {
+            if word >> 31 == 1 { 1.0 } else { -1.0 }
+        })
+    }
+
+    /// Noise of which each value takes one word of the generator, so that parts of it can be drawn in parallel.
+    fn draw_words<B: Backend>(
+        &self,
+        stream: Stream,
+        shape: [usize; 2],
+        device: &B::Device,
+        value: impl Fn(u32) -> f32 + Sync,
+    ) -> Tensor<B, 2> {
+        self.draw(stream, shape, device, |generator, values| {
+            for_each_part(values, PART, |number, values| {
+                let mut generator = generator.clone();
+                generator.set_word_pos((number * PART) as u128);
+                values.fill_with(|| value(generator.next_u32()));
+            });
         })
     }
 
@@ -131,7 +154,7 @@ impl StepContext {
         stream: Stream,
         shape: [usize; 2],
         device: &B::Device,
-        mut value: impl FnMut(&mut ChaCha8Rng) -> f32,
+        fill: impl FnOnce(ChaCha8Rng, &mut [f32]),
     ) -> Tensor<B, 2> {
         let data = match &self.noise {
             Noise::Given(given) => given
@@ -139,10 +162,8 @@ impl StepContext {
                 .unwrap_or_else(|| panic!("no noise was given for {stream:?}"))
                 .clone(),
             Noise::Seeded(seed) => {
-                let mut generator = self.generator(*seed, stream);
-                let values: Vec<f32> = (0..shape[0] * shape[1])
-                    .map(|_| value(&mut generator))
-                    .collect();
+                let mut values = vec![0.0; shape[0] * shape[1]];
+                fill(self.generator(*seed, stream), &mut values);
                 TensorData::new(values, shape)
             }
         };
@@ -201,5 +222,21 @@ mod tests {
         );
         assert_eq!(signs.clone().abs().min().into_scalar(), 1.0);
         assert!(signs.mean().into_scalar().abs() < 0.05);
+    }
+
+    #[test]
+    fn parts_drawn_in_parallel_are_those_of_one_generator() {
+        let context = StepContext::train(5, 9, 10);
+        let shape = [3, PART];
+        let drawn = context.uniform::<B>(Stream::Corruption, shape, &Default::default());
+        let signs = context.signs::<B>(Stream::Rademacher, shape, &Default::default());
+        let mut generator = context.generator(5, Stream::Corruption);
+        let values: Vec<f64> = drawn.into_data().iter().collect();
+        let expected = std::iter::repeat_with(|| f64::from(generator.random::<f32>()));
+        assert!(values.into_iter().eq(expected.take(3 * PART)));
+        let mut generator = context.generator(5, Stream::Rademacher);
+        let values: Vec<f64> = signs.into_data().iter().collect();
+        let expected = std::iter::repeat_with(|| if generator.random() { 1.0 } else { -1.0 });
+        assert!(values.into_iter().eq(expected.take(3 * PART)));
     }
 }

@@ -55,8 +55,36 @@ const CHUNK: usize = 4096;
 const JOBS: usize = 4;
 
 /// Does work on each item, in parallel: on the threads that [`crate::on_workers`] keeps awake, where it is around the call.
-fn for_each<I: IndexedParallelIterator>(items: I, work: impl Fn(I::Item) + Sync) {
+pub(crate) fn for_each<I: IndexedParallelIterator>(items: I, work: impl Fn(I::Item) + Sync) {
     if items.len() > 0 {
         spindle::for_each(JOBS * spindle::max_num_threads(), items, work);
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::on_workers;
+
+    #[test]
+    fn a_part_that_panics_does_so_where_the_work_was_given_and_the_team_goes_on() {
+        let done = AtomicUsize::new(0);
+        let pass = |bad: usize| {
+            on_workers::<burn_flex::Flex, _>(|| {
+                for_each((0..1000_usize).into_par_iter(), |item| {
+                    assert_ne!(item, bad, "on purpose");
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            });
+        };
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pass(700)));
+        let panic = panic.expect_err("a panic");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("on purpose"), "{message}");
+        done.store(0, Ordering::Relaxed);
+        pass(1000);
+        assert_eq!(done.load(Ordering::Relaxed), 1000);
     }
 }
