@@ -9,7 +9,7 @@ use hourglass_models::{ImageShape, Model};
 use hourglass_store::temporary_path;
 
 use crate::codes::{CodesError, CodesReader, PendingFile, write_floats, write_header};
-use crate::stream::{Done, decoded};
+use crate::stream::{Done, decoded, in_batches};
 
 /// What decoded images become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,10 +160,10 @@ pub fn decode<B: Backend>(
     done: Done<'_>,
 ) -> Result<(), CodesError> {
     let mut images = 0;
-    for rows in codes {
-        let rows = rows?.codes;
-        images += rows.len() / code;
-        writer.write(&decoded(model, rows, code, device))?;
+    for batch in in_batches(codes.map(|rows| rows.map(|rows| rows.codes)), code) {
+        let batch = batch?;
+        images += batch.len() / code;
+        writer.write(&decoded(model, batch, code, device))?;
         done(images);
     }
     Ok(())

@@ -8,7 +8,7 @@ use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_train::pca::{Pca, PcaError};
 
 use crate::codes::{LabelKind, image_id};
-use crate::stream::{Done, batch_codes, batches, codes, host, inputs_of};
+use crate::stream::{Done, batch_codes, batch_sizes, batches, codes, host, inputs_of};
 
 /// Draws of the code an image at a time.
 const DRAWS: usize = 16;
@@ -158,6 +158,20 @@ impl<'a, B: Backend> Scorer<'a, B> {
                     .collect()
             }
         }
+    }
+}
+
+impl Score {
+    /// The sizes of the batches that a model gets where so many images are scored.
+    pub fn batch_sizes(self, images: usize) -> Vec<usize> {
+        let draws = match self {
+            Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
+            Self::Error | Self::Distance | Self::Pca => vec![1],
+        };
+        let sizes = batch_sizes(images).into_iter();
+        sizes
+            .flat_map(|size| draws.iter().map(move |draws| size * draws))
+            .collect()
     }
 }
 

@@ -34,6 +34,11 @@ pub(crate) fn inputs_of<B: Backend>(
 ) -> Tensor<B, 2> {
     let images = hourglass_train::images_of(batch, device);
     let first = batch.indices.first().copied().unwrap_or_default();
+    drawn(model, images, first)
+}
+
+/// Images, or for models of binary images binary ones that are drawn from them; `first` is the first one's number.
+fn drawn<B: Backend>(model: &Model<B>, images: Tensor<B, 2>, first: u32) -> Tensor<B, 2> {
     let context = StepContext::evaluate(0, first.into());
     let drawn = model.binarize(images.clone(), &context);
     drawn.unwrap_or(images)
@@ -57,6 +62,37 @@ pub fn codes<'a, B: Backend>(
     batches(images).map(move |batch| batch_codes(model, &batch, device))
 }
 
+/// The codes of images that are given one after the other: each `[features]`, the output `[images, code]` row-major.
+pub fn codes_of_pixels<B: Backend>(
+    model: &Model<B>,
+    images: &[Vec<f32>],
+    device: &B::Device,
+) -> Vec<f32> {
+    let features = images.first().map_or(0, Vec::len);
+    let pixels = TensorData::new(images.concat(), [images.len(), features]);
+    host(model.encode(drawn(model, Tensor::from_data(pixels, device), 0)))
+}
+
+/// The same codes in batches, whatever the parts that they come in.
+pub fn in_batches<E>(
+    parts: impl Iterator<Item = Result<Vec<f32>, E>>,
+    code: usize,
+) -> impl Iterator<Item = Result<Vec<f32>, E>> {
+    let (mut parts, mut waiting) = (parts.fuse(), Vec::new());
+    std::iter::from_fn(move || {
+        while waiting.len() < BATCH * code {
+            match parts.next() {
+                Some(Ok(part)) => waiting.extend(part),
+                Some(Err(error)) => return Some(Err(error)),
+                None => break,
+            }
+        }
+        let rest = waiting.split_off(waiting.len().min(BATCH * code));
+        let batch = std::mem::replace(&mut waiting, rest);
+        (!batch.is_empty()).then_some(Ok(batch))
+    })
+}
+
 /// The means of p(x|h) at codes: `[batch, code]` to `[batch, features]`, row-major.
 pub fn decoded<B: Backend>(
     model: &Model<B>,
@@ -71,4 +107,27 @@ pub fn decoded<B: Backend>(
 
 pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_do_not_depend_on_the_parts_that_codes_come_in() {
+        let code = 2;
+        let all: Vec<f32> = (0..1203 * code).map(|number| number as f32).collect();
+        for size in [1, 300, 500, 1024, 2000] {
+            let parts = all
+                .chunks(size * code)
+                .map(|part| Ok::<_, ()>(part.to_vec()));
+            let batches: Vec<Vec<f32>> = in_batches(parts, code).map(Result::unwrap).collect();
+            let sizes: Vec<usize> = batches.iter().map(|batch| batch.len() / code).collect();
+            assert_eq!(sizes, [500, 500, 203], "{size}");
+            assert_eq!(batches.concat(), all, "{size}");
+        }
+        let parts = [Ok(vec![1.0; 4]), Err("damaged")].into_iter();
+        assert_eq!(in_batches(parts, 2).next(), Some(Err("damaged")));
+        assert_eq!(batch_sizes(1203), [500, 203]);
+    }
 }

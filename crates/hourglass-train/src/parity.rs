@@ -28,24 +28,46 @@ const NEGLIGIBLE: f64 = 1e-5;
 
 const LOSS: &str = "the loss";
 
+/// What is compared, by what it is called.
+type Quantities = Vec<(String, TensorData)>;
+
 /// Batches tried at a size. Where top-k or ReLU stand at a kink, rounding alone can change a gradient; a wrong kernel is
 /// wrong on every batch.
 const ATTEMPTS: u32 = 3;
 
-/// A backend that does not compute what the CPU does.
+/// Why a device is not trusted with a model.
 #[derive(Debug, Error)]
-#[error(
-    "this device computes other numbers than the CPU: with {images} images, {quantity} differs by {error:.1e} \
-     (relative; at most {TOLERANCE:.0e} was expected); run with `--backend flex`, or use a build without \
-     `fusion` and `autotune`, and please report the adapter and driver"
-)]
-pub struct ParityError {
-    /// Images in the batch.
-    pub images: usize,
-    /// What differs most: the loss, the gradient of a parameter, the codes, or the decoded images.
-    pub quantity: String,
-    /// ||a - b|| / ||b||
-    pub error: f64,
+pub enum ParityError {
+    /// It does not compute what the CPU does.
+    #[error(
+        "this device computes other numbers than the CPU: with {images} images, {quantity} differs by {error:.1e} \
+         (relative; at most {TOLERANCE:.0e} was expected); run with `--backend flex`, or use a build without \
+         `fusion` and `autotune`, and please report the adapter and driver"
+    )]
+    Differs {
+        /// Images in the batch.
+        images: usize,
+        /// What differs most: the loss, the gradient of a parameter, what is encoded, or what is decoded.
+        quantity: String,
+        /// ||a - b|| / ||b||
+        error: f64,
+    },
+
+    /// The CPU has nothing to compare with.
+    #[error(
+        "expected finite numbers, found that {quantity} of {images} images has others, on the CPU too; the weights are damaged, \
+         or the training has diverged"
+    )]
+    NotFinite {
+        /// Images in the batch.
+        images: usize,
+        /// What is not finite.
+        quantity: String,
+    },
+
+    /// The model can't be had on both.
+    #[error("can't compare the model with itself on the CPU: {0}")]
+    Model(String),
 }
 
 /// Compares loss and gradients of a model on `G` with the same model on `C`, with the same noise, at each batch size;
@@ -65,15 +87,18 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
 ) -> Result<f64, ParityError> {
     let shape = shape_of(split);
     let cpu_device = C::Device::default();
-    let cpu = copy::<_, C>(&model.valid(), config, shape, &cpu_device).map_err(fault)?;
+    let cpu =
+        copy::<_, C>(&model.valid(), config, shape, &cpu_device).map_err(ParityError::Model)?;
     let plans = match recipe {
-        Some(recipe) => plans(recipe, shape).map_err(|error| fault(error.to_string()))?,
+        Some(recipe) => {
+            plans(recipe, shape).map_err(|error| ParityError::Model(error.to_string()))?
+        }
         None => vec![Plan::of_whole_model()],
     };
     let mut largest: f64 = 0.0;
     for plan in &plans {
-        let ours = Side::new(plan, model, split, device).map_err(fault)?;
-        let expected = Side::new(plan, &cpu, split, &cpu_device).map_err(fault)?;
+        let ours = Side::new(plan, model, split, device).map_err(ParityError::Model)?;
+        let expected = Side::new(plan, &cpu, split, &cpu_device).map_err(ParityError::Model)?;
         let mut sizes: BTreeSet<usize> = sizes.iter().copied().collect();
         if recipe.is_some() {
             let size = plan.config.batch_size.min(split.len());
@@ -100,46 +125,33 @@ pub fn check_use<G: Backend, C: Backend>(
     device: &G::Device,
 ) -> Result<f64, ParityError> {
     let cpu_device = C::Device::default();
-    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(fault)?;
+    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(ParityError::Model)?;
     let features = shape.iter().product();
     let mut largest: f64 = 0.0;
     let sizes: BTreeSet<usize> = sizes.iter().copied().filter(|&size| size > 0).collect();
     for size in sizes {
-        let difference = attempts(|attempt| {
+        let error = attempts(size, |attempt| {
             let context = StepContext::evaluate(attempt.into(), 0);
-            let noise = [size, features];
-            let images = context.uniform(Stream::Corruption, noise, &cpu_device);
+            let images = context.uniform::<C>(Stream::Corruption, [size, features], &cpu_device);
+            let same_images = Tensor::from_data(images.to_data(), device);
             let codes = cpu.encode(images);
-            let expected = used(&cpu, codes.clone(), codes.clone());
-            let images = context.uniform(Stream::Corruption, noise, device);
-            let same_codes = Tensor::from_data(codes.into_data(), device);
-            most_different(&used(model, model.encode(images), same_codes), &expected)
-        });
-        largest = largest.max(difference.within(size)?);
+            let same_codes = Tensor::from_data(codes.to_data(), device);
+            let expected = used(&cpu, codes.clone(), codes);
+            let ours = used(model, model.encode(same_images), same_codes);
+            (ours, expected)
+        })?;
+        largest = largest.max(error);
     }
     Ok(largest)
 }
 
 /// Codes, and what is decoded from others.
-fn used<B: Backend>(
-    model: &Model<B>,
-    codes: Tensor<B, 2>,
-    decoded: Tensor<B, 2>,
-) -> Vec<(String, TensorData)> {
+fn used<B: Backend>(model: &Model<B>, codes: Tensor<B, 2>, decoded: Tensor<B, 2>) -> Quantities {
     let images = model.likelihood().mean(model.decode(decoded));
     vec![
-        ("the codes".into(), codes.into_data()),
-        ("the decoded images".into(), images.into_data()),
+        ("what is encoded".into(), codes.into_data()),
+        ("what is decoded".into(), images.into_data()),
     ]
-}
-
-/// What keeps the models from being compared.
-fn fault(error: String) -> ParityError {
-    ParityError {
-        images: 0,
-        quantity: error,
-        error: f64::NAN,
-    }
 }
 
 /// The same model on another backend.
@@ -180,7 +192,7 @@ impl<'a, B: AutodiffBackend> Side<'a, B> {
     }
 
     /// The gradients by the places of their weights, and the loss.
-    fn measure(&self, batch: &Batch, context: &StepContext) -> Vec<(String, TensorData)> {
+    fn measure(&self, batch: &Batch, context: &StepContext) -> Quantities {
         let examples = self.plan.examples(&self.model, batch, self.device);
         let loss = self
             .trainee
@@ -202,7 +214,7 @@ impl<'a, B: AutodiffBackend> Side<'a, B> {
 struct Named<'a> {
     path: Vec<String>,
     gradients: &'a GradientsParams,
-    found: Vec<(String, TensorData)>,
+    found: Quantities,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Named<'_> {
@@ -229,56 +241,41 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
     split: &Subset,
     size: usize,
 ) -> Result<f64, ParityError> {
-    let difference = attempts(|attempt| {
+    attempts(size, |attempt| {
         let batch = images(split, size, attempt);
         // At the end of the run, where no schedule has a term at weight 0.
         let context = StepContext::train(u64::from(attempt), 1, 1);
-        most_different(
-            &ours.measure(&batch, &context),
-            &expected.measure(&batch, &context),
+        (
+            ours.measure(&batch, &context),
+            expected.measure(&batch, &context),
         )
-    });
-    let named = Difference {
-        quantity: format!("{} of the {}", difference.quantity, ours.plan.phase),
-        ..difference
-    };
-    named.within(size)
+    })
 }
 
-/// What differs most, and by which ||a - b|| / ||b||.
-struct Difference {
-    quantity: String,
-    error: f64,
-}
-
-impl Difference {
-    fn is_rounding(&self) -> bool {
-        self.error <= TOLERANCE
-    }
-
-    /// The difference, where it is rounding.
-    fn within(self, images: usize) -> Result<f64, ParityError> {
-        match self.is_rounding() {
-            true => Ok(self.error),
-            false => Err(ParityError {
-                images,
-                quantity: self.quantity,
-                error: self.error,
-            }),
+/// The largest relative difference, by the first attempt where it is rounding.
+fn attempts(
+    images: usize,
+    mut attempt: impl FnMut(u32) -> (Quantities, Quantities),
+) -> Result<f64, ParityError> {
+    let mut worst = (String::new(), 0.0);
+    for number in 0..ATTEMPTS {
+        let (ours, expected) = attempt(number);
+        let is_finite = |data: &TensorData| data.iter::<f64>().all(f64::is_finite);
+        if let Some((name, _)) = expected.iter().find(|(_, data)| !is_finite(data)) {
+            let quantity = name.clone();
+            return Err(ParityError::NotFinite { images, quantity });
+        }
+        worst = most_different(&ours, &expected);
+        if worst.1 <= TOLERANCE {
+            return Ok(worst.1);
         }
     }
-}
-
-/// The difference of the first attempt where it is rounding, else of the last.
-fn attempts(mut attempt: impl FnMut(u32) -> Difference) -> Difference {
-    let mut found = attempt(0);
-    for number in 1..ATTEMPTS {
-        if found.is_rounding() {
-            break;
-        }
-        found = attempt(number);
-    }
-    found
+    let (quantity, error) = worst;
+    Err(ParityError::Differs {
+        images,
+        quantity,
+        error,
+    })
 }
 
 /// `size` images, others at every attempt where there are enough.
@@ -303,8 +300,8 @@ fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
     }
 }
 
-/// The quantity with the largest ||a - b|| / ||b||.
-fn most_different(ours: &[(String, TensorData)], expected: &[(String, TensorData)]) -> Difference {
+/// The quantity with the largest ||a - b|| / ||b||, and that.
+fn most_different(ours: &Quantities, expected: &Quantities) -> (String, f64) {
     let norm = |data: &TensorData| data.iter::<f64>().map(|x| x * x).sum::<f64>().sqrt();
     let whole = expected
         .iter()
@@ -312,21 +309,15 @@ fn most_different(ours: &[(String, TensorData)], expected: &[(String, TensorData
         .map(|(_, data)| norm(data).powi(2))
         .sum::<f64>()
         .sqrt();
-    let mut worst = Difference {
-        quantity: String::new(),
-        error: 0.0,
-    };
+    let mut worst = (String::new(), 0.0);
     for ((name, a), (_, b)) in ours.iter().zip(expected) {
         let difference = a
             .iter::<f64>()
             .zip(b.iter::<f64>())
             .map(|(a, b)| (a - b).powi(2));
         let error = difference.sum::<f64>().sqrt() / norm(b).max(NEGLIGIBLE * whole);
-        if error.is_nan() || error > worst.error {
-            worst = Difference {
-                quantity: name.clone(),
-                error,
-            };
+        if error.is_nan() || error > worst.1 {
+            worst = (name.clone(), error);
         }
         if error.is_nan() {
             break;

@@ -186,6 +186,9 @@ fn maps_have_a_dot_an_image_and_are_the_same_for_a_seed() {
         .succeeds();
     let picture = image::open(workplace.path("map.png")).expect("a PNG");
     assert_eq!((picture.width(), picture.height()), (1844, 1588));
+    // The colour of the first label is in it, in the legend if nowhere else.
+    let pixels = picture.into_rgb8();
+    assert!(pixels.pixels().any(|pixel| pixel.0 == [51, 34, 136]));
     workplace.train("wide", &[]).succeeds();
     let refused = workplace.run(&["embed", "wide", "--method", "code", "--backend", "ndarray"]);
     refused.fails(2, &["--method code", "2 numbers", "found 4", "tsne"]);

@@ -21,7 +21,7 @@ pub use reader::CodesReader;
 pub use writer::CodesWriter;
 
 /// Rows that are read at once.
-const BLOCK_ROWS: usize = crate::stream::BATCH;
+const BLOCK_ROWS: usize = 1024;
 
 /// A kind of file that codes are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

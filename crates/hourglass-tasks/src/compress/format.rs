@@ -5,14 +5,12 @@ use std::io::{self, Read, Write};
 use super::coder::{self, Tables};
 use super::quantise::{MOST_BITS, MOST_TABLE_BITS, Quantiser};
 use super::{CodeSpill, CompressError};
-use crate::stream::BATCH;
 
 const MAGIC: [u8; 4] = [0x89, b'H', b'G', b'Z'];
 const VERSION: u8 = 1;
 
 /// Images that are coded together: what is damaged in one block doesn't reach into another, and memory holds one.
-/// A multiple of [`BATCH`], so that only the last batch is smaller.
-pub(super) const BLOCK_IMAGES: usize = 8 * BATCH;
+pub(super) const BLOCK_IMAGES: usize = 4096;
 
 /// The bytes before the ranges.
 const PRELUDE_BYTES: usize = 4 + 3 + 12 + 4 + 8 + 32;

@@ -8,8 +8,8 @@ use super::FigureError;
 /// Pixels of the picture for one of the SVG, so that text stays readable on dense screens.
 const SCALE: f32 = 2.0;
 
-/// Draws an SVG of [`map`](super::map), [`curves`](super::curves) or [`bars`](super::bars), and gives the PNG. All text is in a
-/// font that comes with the program, whatever the machine has.
+/// Draws an SVG as a PNG. All text is in DejaVu Sans, which comes with the program, whatever fonts the machine has; it has no
+/// Chinese, Japanese or Korean letters.
 ///
 /// # Errors
 /// When it is no SVG.

@@ -10,7 +10,7 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::compress::{CompressedCodes, open};
 use hourglass_tasks::decode::ImageWriter;
 use hourglass_tasks::decode_images;
-use hourglass_tasks::stream::{BATCH, batch_sizes};
+use hourglass_tasks::stream::{batch_sizes, in_batches};
 
 use super::decode::image_format;
 use super::{check_is_new, load_for_use};
@@ -101,15 +101,12 @@ impl Task for Restore<'_> {
         let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
         let mut phases = Phases::new();
         let mut done = 0;
-        for codes in self.codes {
+        for codes in in_batches(self.codes, self.code) {
             let codes = codes?;
-            // A block of codes is little memory, its images may be much.
-            for part in codes.chunks(BATCH * self.code) {
-                self.writer
-                    .write(&decode_images(&model, part, self.code, device))?;
-                done += part.len() / self.code;
-                phases.update("decoding", done, total);
-            }
+            self.writer
+                .write(&decode_images(&model, &codes, self.code, device))?;
+            done += codes.len() / self.code;
+            phases.update("decoding", done, total);
         }
         phases.finish();
         Ok(self.writer.finish()?)

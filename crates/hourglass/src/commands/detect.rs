@@ -11,7 +11,6 @@ use hourglass_models::ModelConfig;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::codes::PendingFile;
 use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, threshold};
-use hourglass_tasks::stream::batch_sizes;
 use hourglass_train::measures::auroc::auroc;
 use hourglass_train::measures::average_precision::average_precision;
 use hourglass_train::measures::{Estimate, MeasureError};
@@ -320,7 +319,9 @@ impl Task for Detect<'_> {
     ) -> Result<Scored> {
         let fitted_to = self.reference.unwrap_or(self.images);
         let counts = [self.images.len(), fitted_to.len()];
-        let sizes = counts.map(batch_sizes).concat();
+        let sizes = counts
+            .map(|images| self.score().batch_sizes(images))
+            .concat();
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
         let scorer = Scorer::fit(

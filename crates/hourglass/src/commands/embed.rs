@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Leave out the thumbnails
     #[arg(long)]
     dots: bool,
-    /// The picture to write, an SVG or a PNG
+    /// The picture to write, an SVG or a PNG (whose font has no Chinese, Japanese or Korean letters)
     #[arg(long, value_name = "FILE", default_value = "map.svg")]
     out: PathBuf,
     /// Write over a file that is there
@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Whether a name is that of a PNG, not of an SVG.
+/// Whether the name of the picture asks for a PNG; it must for that or an SVG.
 fn is_png(path: &Path) -> Result<bool> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("png") => Ok(true),

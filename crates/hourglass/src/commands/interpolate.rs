@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
-use hourglass_models::Autoencoder;
 use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{Path, decode_images, interpolate};
 
 use super::load_for_use;
@@ -15,7 +14,6 @@ use super::picture::{PictureArguments, to_and_fro};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::one_image;
-use hourglass_tasks::stream::batch_sizes;
 
 /// Go from one image to another through their codes
 #[derive(Debug, clap::Args)]
@@ -116,9 +114,7 @@ impl Task for Way<'_> {
     ) -> Result<Vec<f32>> {
         let [whole, rest] = batch_sizes(self.steps);
         let model = load_for_use(self.saved, &[2, whole, rest], parity, device)?;
-        let images = TensorData::new(self.ends.concat(), [2, self.ends[0].len()]);
-        let codes = model.encode(Tensor::from_data(images, device)); // [2, code]
-        let codes: Vec<f32> = codes.into_data().iter::<f32>().collect();
+        let codes = codes_of_pixels(&model, self.ends, device); // [2, code]
         let code = self.description.model.network().code();
         let (from, to) = codes.split_at(code);
         let way = interpolate(from, to, self.steps, self.path);

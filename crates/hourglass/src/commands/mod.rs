@@ -29,7 +29,6 @@ pub(crate) mod traverse;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
@@ -119,9 +118,9 @@ pub(crate) fn load_for_use<B: AutodiffBackend>(
     parity: Option<ParityCheck<B>>,
     device: &B::Device,
 ) -> Result<Model<B::InnerBackend>> {
-    let model = saved.load::<B>(device);
-    let model = model.context("the model can't be loaded")?.valid();
-    if let Some(check) = parity {
+    let model = saved.load::<B::InnerBackend>(device);
+    let model = model.context("the model can't be loaded")?;
+    if let Some(check) = parity.filter(|_| sizes.iter().any(|&size| size > 0)) {
         let description = saved.description()?;
         eprintln!("checking codes and decoded images against the CPU");
         let error = (check.in_use)(&model, &description.model, description.shape, sizes, device)?;

@@ -8,6 +8,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use hourglass_data::{Split, Subset};
 use hourglass_models::{Autoencoder, Model, ModelConfig, StepContext};
 use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::stream::batch_sizes;
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
 use super::load_for_use;
@@ -16,7 +17,6 @@ use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::model_images;
 use crate::progress::Phases;
-use hourglass_tasks::stream::batch_sizes;
 
 /// Components of a mixture, unless told otherwise.
 const COMPONENTS: NonZeroUsize = NonZeroUsize::new(10).expect("10 is not 0");

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Split, Subset};
-use hourglass_models::{Autoencoder, Model, ModelConfig};
+use hourglass_models::ModelConfig;
 use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
 
 use super::load_for_use;
@@ -17,7 +17,6 @@ use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::{model_images, one_image};
 use crate::progress::Phases;
-use hourglass_tasks::stream::batch_sizes;
 
 /// The share of images, or of the prior, below the first value of a dimension, and above the last.
 const OUTSIDE: f64 = 0.02;
@@ -129,8 +128,10 @@ impl Task for Walk<'_> {
             Some(dimensions) => dimensions.len(),
             None => code.min(DIMENSIONS),
         };
-        let encoded_images = self.training.as_ref().map_or(1, Subset::len);
-        let sizes = [batch_sizes(encoded_images), batch_sizes(shown * steps)].concat();
+        let training = self.training.as_ref().map_or(0, Subset::len);
+        let single = usize::from(self.image.is_some());
+        let counts = [single, training, shown * steps];
+        let sizes = counts.map(batch_sizes).concat();
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let statistics = self.training.map(|images| {
             let mut phases = Phases::new();
@@ -141,7 +142,7 @@ impl Task for Walk<'_> {
             CodeStatistics::new(&codes, code)
         });
         let start = match (self.image, &statistics) {
-            (Some(image), _) => encoded(&model, image, device),
+            (Some(image), _) => codes_of_pixels(&model, &[image], device),
             (None, Some(statistics)) => statistics.mean().to_vec(),
             (None, None) => vec![0.0; code],
         };
@@ -165,10 +166,4 @@ impl Task for Walk<'_> {
         }
         Ok((dimensions, decode_images(&model, &codes, code, device)))
     }
-}
-
-fn encoded<B: Backend>(model: &Model<B>, image: Vec<f32>, device: &B::Device) -> Vec<f32> {
-    let features = image.len();
-    let images = Tensor::from_data(TensorData::new(image, [1, features]), device);
-    model.encode(images).into_data().iter::<f32>().collect()
 }
