@@ -16,7 +16,7 @@ use hourglass_models::{
 };
 use thiserror::Error;
 
-use crate::phases::{Examples, Plan, Trainee, plans};
+use crate::phases::{Examples, Phase, Plan, Trainee, plans};
 use crate::recipe::Recipe;
 use crate::trainer::shape_of;
 
@@ -26,14 +26,14 @@ pub const TOLERANCE: f64 = 1e-3;
 /// Gradients whose norm is below this share of the whole gradient's are measured against that share: they are rounding.
 const NEGLIGIBLE: f64 = 1e-5;
 
-const LOSS: &str = "the loss";
+/// Batches tried at a size. Where top-k or ReLU stand at a kink, rounding alone can change a gradient; a wrong kernel is
+/// wrong on every batch.
+const ATTEMPTS: u32 = 3;
 
 /// What is compared, by what it is called.
 type Quantities = Vec<(String, TensorData)>;
 
-/// Batches tried at a size. Where top-k or ReLU stand at a kink, rounding alone can change a gradient; a wrong kernel is
-/// wrong on every batch.
-const ATTEMPTS: u32 = 3;
+const LOSS: &str = "the loss";
 
 /// Why a device is not trusted with a model.
 #[derive(Debug, Error)]
@@ -68,6 +68,15 @@ pub enum ParityError {
     /// The model can't be had on both.
     #[error("can't compare the model with itself on the CPU: {0}")]
     Model(String),
+}
+
+impl ParityError {
+    fn in_phase(mut self, phase: Phase) -> Self {
+        if let Self::Differs { quantity, .. } | Self::NotFinite { quantity, .. } = &mut self {
+            *quantity = format!("{quantity} of the {phase}");
+        }
+        self
+    }
 }
 
 /// Compares loss and gradients of a model on `G` with the same model on `C`, with the same noise, at each batch size;
@@ -106,7 +115,8 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
         }
         sizes.remove(&0);
         for size in sizes {
-            largest = largest.max(check_size(&ours, &expected, split, size)?);
+            let error = check_size(&ours, &expected, split, size);
+            largest = largest.max(error.map_err(|error| error.in_phase(plan.phase))?);
         }
     }
     Ok(largest)
