@@ -13,8 +13,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData, activation};
-use hourglass_kernels::{linear, tied_linear};
+use burn::tensor::{Tensor, TensorData};
+use hourglass_kernels::{cross_entropy, linear, sigmoid, tied_linear};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -22,7 +22,6 @@ use rand_distr::StandardNormal;
 use crate::autoencoder::Loss;
 use crate::state_dict::StateDict;
 use crate::step::{StepContext, Stream};
-use hourglass_kernels::sigmoid;
 
 /// The standard deviation of initial weights (Hinton 2012, A practical guide to training RBMs, section 8).
 const INITIAL_DEVIATION: f32 = 0.01;
@@ -101,11 +100,14 @@ impl<B: Backend> Rbm<B> {
         };
         let input = self.hidden_input(visible);
         let of_hidden = match self.hidden_units {
-            // log(1 + exp(a)) = -log sigmoid(-a)
-            Units::Binary => activation::log_sigmoid(input.neg()).neg(),
-            Units::Linear => input.powi_scalar(2) * 0.5,
+            // The cross-entropy of black images is the sum of log(1 + exp(a)).
+            Units::Binary => {
+                let black = input.zeros_like();
+                cross_entropy(input, black)
+            }
+            Units::Linear => (input.powi_scalar(2) * 0.5).sum_dim(1).squeeze_dim(1),
         };
-        (of_visible.sum_dim(1) - of_hidden.sum_dim(1)).squeeze_dim(1)
+        of_visible.sum_dim(1).squeeze_dim(1) - of_hidden
     }
 
     /// The contrastive divergence on a batch; `squared_error` is that of one step's reconstruction, summed over the
