@@ -10,6 +10,25 @@ use crate::{Dataset, Subset};
 /// How many finished batches wait at most: enough to hide a page fault, little enough not to matter in memory.
 const PREFETCHED: usize = 3;
 
+/// Images of a batch where models are measured or used: enough to keep a device busy.
+const MEASURED_BATCH: usize = 500;
+
+/// Values of such a batch at most, 8 MB: of large images there are fewer to a batch, which then takes well below a second.
+const MEASURED_VALUES: usize = 1 << 21;
+
+/// The images of a batch where models are measured or used. It is a function of the size of an image alone, since noise is
+/// drawn by the batch: 500, or fewer of more than 4,194 values each.
+pub fn measuring_batch(features: usize) -> NonZeroUsize {
+    let images = (MEASURED_VALUES / features.max(1)).min(MEASURED_BATCH);
+    NonZeroUsize::new(images).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The sizes of the batches that so many images are measured in; 0 where none is smaller.
+pub fn measuring_sizes(images: usize, features: usize) -> [usize; 2] {
+    let batch = measuring_batch(features).get();
+    [batch.min(images), images % batch]
+}
+
 /// Images as the models take them, their labels beside them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
@@ -134,6 +153,11 @@ impl Batches {
                 &sender,
             );
         })
+    }
+
+    /// One pass over the images in ascending order, in batches of [`measuring_batch`].
+    pub fn measuring(subset: &Subset) -> Self {
+        Self::sequential(subset, measuring_batch(subset.dataset().features()))
     }
 
     fn spawn(

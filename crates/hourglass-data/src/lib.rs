@@ -55,7 +55,7 @@ mod stamp;
 mod subset;
 mod unpack;
 
-pub use batches::{Batch, Batches, Cursor};
+pub use batches::{Batch, Batches, Cursor, measuring_batch, measuring_sizes};
 pub use dataset::{Dataset, ImageShape, Split};
 pub use error::DataError;
 pub use fetch::{FetchEvent, fetch};

@@ -86,7 +86,7 @@ pub(crate) fn with_error(estimate: &Estimate) -> String {
 pub(crate) fn of(report: &Report) -> Vec<Number> {
     let mut numbers = Vec::new();
     error(&mut numbers, report);
-    if let Some(reconstruction) = &report.reconstruction {
+    if let Some(Measured::Value(reconstruction)) = &report.reconstruction {
         fidelity(&mut numbers, reconstruction);
     }
     if let Some(Measured::Value(representation)) = &report.representation {
@@ -120,7 +120,7 @@ fn error(numbers: &mut Vec<Number>, report: &Report) {
         PcaComparison::Measured { squared_error, .. } => Cell::plain(*squared_error, 2),
         PcaComparison::LeftOut(reason) => Cell::LeftOut(reason.clone()),
     };
-    if let Some(reconstruction) = &report.reconstruction {
+    if let Some(Measured::Value(reconstruction)) = &report.reconstruction {
         row.model = Cell::estimate(&reconstruction.model.squared_error, 2);
         row.pca = Cell::measured(&reconstruction.pca, |pca| {
             Cell::estimate(&pca.squared_error, 2)

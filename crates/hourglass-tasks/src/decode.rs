@@ -76,6 +76,11 @@ impl ImageWriter {
         })
     }
 
+    /// The shape of an image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
     /// Writes the next images.
     ///
     /// # Errors
@@ -160,7 +165,11 @@ pub fn decode<B: Backend>(
     done: Done<'_>,
 ) -> Result<(), CodesError> {
     let mut images = 0;
-    for batch in in_batches(codes.map(|rows| rows.map(|rows| rows.codes)), code) {
+    for batch in in_batches(
+        codes.map(|rows| rows.map(|rows| rows.codes)),
+        code,
+        writer.shape,
+    ) {
         let batch = batch?;
         images += batch.len() / code;
         writer.write(&decoded(model, batch, code, device))?;

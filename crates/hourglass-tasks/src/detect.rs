@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Dataset, Subset};
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_train::fit_pca;
 use hourglass_train::pca::{Pca, PcaError};
 
 use crate::codes::{LabelKind, image_id};
@@ -108,9 +109,9 @@ impl<'a, B: Backend> Scorer<'a, B> {
                 Fitted::Distance(Pca::fit(code, codes(model, normal, device), done)?)
             }
             Score::Pca => {
-                let rows = batches(normal).map(|batch| batch.images);
-                let pca = Pca::fit(normal.dataset().features(), rows, done)?;
-                Fitted::Pca(pca, code_of(model, normal, device))
+                let code = code_of(model, normal, device);
+                let pca = fit_pca(normal, code, &mut |_, rows, _| done(rows))?;
+                Fitted::Pca(pca, code)
             }
         };
         Ok(Self {
@@ -163,12 +164,12 @@ impl<'a, B: Backend> Scorer<'a, B> {
 
 impl Score {
     /// The sizes of the batches that a model gets where so many images are scored.
-    pub fn batch_sizes(self, images: usize) -> Vec<usize> {
+    pub fn batch_sizes(self, images: usize, shape: ImageShape) -> Vec<usize> {
         let draws = match self {
             Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
             Self::Error | Self::Distance | Self::Pca => vec![1],
         };
-        let sizes = batch_sizes(images).into_iter();
+        let sizes = batch_sizes(images, shape).into_iter();
         sizes
             .flat_map(|size| draws.iter().map(move |draws| size * draws))
             .collect()

@@ -25,8 +25,8 @@ pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 pub use paths::{Path, interpolate};
 pub use pictures::{animation, image_file_name, png};
 pub use portrait::{
-    CodeMap, PORTRAIT_SIZES, Point, Portrait, Traversal, Traversals, UnitImage, UnitImages,
-    portrait,
+    CodeMap, Point, Portrait, Traversal, Traversals, UnitImage, UnitImages, portrait,
+    portrait_sizes,
 };
 pub use prior::CodePrior;
 pub use restoration::{

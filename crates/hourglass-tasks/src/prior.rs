@@ -14,7 +14,6 @@ use hourglass_train::{Progress, images_of};
 use crate::mixture::{Mixture, MixtureError, MixtureOptions};
 
 /// Images at a time.
-const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
 
 /// p(z) = N(m, L L^T), with z = m + L u of u from N(0, 1).
 #[derive(Debug, Clone)]
@@ -64,7 +63,7 @@ impl CodePrior {
         progress: Progress<'_>,
     ) -> Result<Self, MixtureError> {
         let (mut all, mut error, mut done) = (Vec::new(), 0.0, 0);
-        for batch in Batches::sequential(images, BATCH) {
+        for batch in Batches::measuring(images) {
             let images_of_batch = images_of::<B>(&batch, device); // [batch, features]
             let codes = model.encode(images_of_batch.clone()); // [batch, code]
             let means = model.likelihood().mean(model.decode(codes.clone()));

@@ -18,7 +18,6 @@ use thiserror::Error;
 use crate::stream::host;
 
 /// Images at a time, as in evaluation: noise is drawn by the batch, so that the same images are seen.
-const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
 
 /// What becomes of a batch; values are `[batch * features]`.
 #[derive(Debug, Clone)]
@@ -245,7 +244,7 @@ pub fn restore_images<B: AutodiffBackend>(
         rounds: 0,
         grid: Vec::new(),
     };
-    for (number, batch) in Batches::sequential(images, BATCH).enumerate() {
+    for (number, batch) in Batches::measuring(images).enumerate() {
         let made = how.restore(model, &batch.images, &batch.indices, number as u64, device);
         let rows = batch
             .indices

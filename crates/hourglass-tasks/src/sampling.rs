@@ -2,13 +2,13 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use hourglass_data::measuring_batch;
 use hourglass_kernels::keep_largest;
-use hourglass_models::{Autoencoder, Model, Selection};
+use hourglass_models::{Autoencoder, ImageShape, Model, Selection};
 use hourglass_train::Progress;
 use hourglass_train::pca::Pca;
 
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
-use crate::stream::BATCH;
 
 /// Codes that are wider than this are fitted in the space of so many principal components of theirs: a covariance has
 /// the square of their number of entries.
@@ -113,9 +113,11 @@ pub fn decode_images<B: Backend>(
     model: &Model<B>,
     codes: &[f32],
     code: usize,
+    shape: ImageShape,
     device: &B::Device,
 ) -> Vec<f32> {
-    let batches = codes.chunks(BATCH * code.max(1));
+    let batch = measuring_batch(shape.iter().product()).get();
+    let batches = codes.chunks(batch * code.max(1));
     let decoded = batches.flat_map(|codes| {
         let data = TensorData::new(codes.to_vec(), [codes.len() / code.max(1), code]);
         let codes = Tensor::<B, 2>::from_data(data, device); // [batch, code]

@@ -1,18 +1,13 @@
 //! Images through a model, a batch at a time.
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Batch, Batches, Subset};
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_data::{Batch, Batches, Subset, measuring_batch, measuring_sizes};
+use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
-/// Images a batch.
-pub const BATCH: usize = 500;
-
-/// The sizes of the batches that so many images, or codes, are taken in.
-pub fn batch_sizes(images: usize) -> [usize; 2] {
-    [BATCH.min(images), images % BATCH]
+/// The sizes of the batches that so many images of a shape, or their codes, are taken in.
+pub fn batch_sizes(images: usize, shape: ImageShape) -> [usize; 2] {
+    measuring_sizes(images, shape.iter().product())
 }
 
 /// Called with the images done so far.
@@ -20,10 +15,7 @@ pub type Done<'a> = &'a mut dyn FnMut(usize);
 
 /// The images in their order.
 pub(crate) fn batches(images: &Subset) -> Batches {
-    Batches::sequential(
-        images,
-        NonZeroUsize::new(BATCH).unwrap_or(NonZeroUsize::MIN),
-    )
+    Batches::measuring(images)
 }
 
 /// The images of a batch as the model takes them, `[batch, features]`: binary ones are drawn for models of binary images.
@@ -73,23 +65,25 @@ pub fn codes_of_pixels<B: Backend>(
     host(model.encode(drawn(model, Tensor::from_data(pixels, device), 0)))
 }
 
-/// The same codes in batches, whatever the parts that they come in.
+/// The same codes in the batches in which images of a shape are decoded, whatever the parts that they come in.
 pub fn in_batches<E>(
     parts: impl Iterator<Item = Result<Vec<f32>, E>>,
     code: usize,
+    shape: ImageShape,
 ) -> impl Iterator<Item = Result<Vec<f32>, E>> {
     let (mut parts, mut waiting) = (parts.fuse(), Vec::new());
+    let batch = measuring_batch(shape.iter().product()).get() * code;
     std::iter::from_fn(move || {
-        while waiting.len() < BATCH * code {
+        while waiting.len() < batch {
             match parts.next() {
                 Some(Ok(part)) => waiting.extend(part),
                 Some(Err(error)) => return Some(Err(error)),
                 None => break,
             }
         }
-        let rest = waiting.split_off(waiting.len().min(BATCH * code));
-        let batch = std::mem::replace(&mut waiting, rest);
-        (!batch.is_empty()).then_some(Ok(batch))
+        let rest = waiting.split_off(waiting.len().min(batch));
+        let codes = std::mem::replace(&mut waiting, rest);
+        (!codes.is_empty()).then_some(Ok(codes))
     })
 }
 
@@ -121,13 +115,19 @@ mod tests {
             let parts = all
                 .chunks(size * code)
                 .map(|part| Ok::<_, ()>(part.to_vec()));
-            let batches: Vec<Vec<f32>> = in_batches(parts, code).map(Result::unwrap).collect();
+            let batches: Vec<Vec<f32>> = in_batches(parts, code, [1, 28, 28])
+                .map(Result::unwrap)
+                .collect();
             let sizes: Vec<usize> = batches.iter().map(|batch| batch.len() / code).collect();
             assert_eq!(sizes, [500, 500, 203], "{size}");
             assert_eq!(batches.concat(), all, "{size}");
         }
         let parts = [Ok(vec![1.0; 4]), Err("damaged")].into_iter();
-        assert_eq!(in_batches(parts, 2).next(), Some(Err("damaged")));
-        assert_eq!(batch_sizes(1203), [500, 203]);
+        assert_eq!(
+            in_batches(parts, 2, [1, 28, 28]).next(),
+            Some(Err("damaged"))
+        );
+        assert_eq!(batch_sizes(1203, [1, 28, 28]), [500, 203]);
+        assert_eq!(batch_sizes(3, [3, 2048, 2048]), [1, 0]);
     }
 }

@@ -21,15 +21,16 @@ pub use evaluation::{
     ACTIVE_VARIANCE, Activity, Cache, Class, Classification, CodeInformation, Contraction, Density,
     EstimateDirectory, Evaluation, EvidenceLowerBound, Fidelity, FinishedEstimate, LogLikelihood,
     Measure, Measured, Origin, Outliers, PcaComparison, Progress, Readout, Reconstructed,
-    Reconstruction, Report, Representation, Request, Robustness, Subject, code_information,
-    evaluate, evaluation_sizes, evidence_lower_bound, examine, fit_pca, images_of, log_likelihood,
+    Reconstruction, Report, Representation, Request, Robustness, Subject, attempt,
+    code_information, evaluate, evaluation_sizes, evidence_lower_bound, examine, fit_pca,
+    images_of, interrupt, log_likelihood,
 };
 pub use phases::Phase;
 pub use recipe::{
     DataConfig, EarlyStopping, LabelName, OptimizerKind, PretrainingConfig, Recipe, RecipeError,
     RunConfig, Schedule, TrainingConfig,
 };
-pub use results::{PICTURE_SIZES, ResultsError, Summary, samples, write_results};
+pub use results::{Finished, ResultsError, Summary, picture_sizes, samples};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
 pub use terms::LOSS;
 pub use trainer::{

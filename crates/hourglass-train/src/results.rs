@@ -4,37 +4,91 @@ use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
 use fs_err as fs;
-use hourglass_data::Subset;
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_data::{Batches, Subset, measuring_batch, measuring_sizes};
+use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 use hourglass_store::{Description, StoreError, save_classifier, save_model, write_atomically};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::evaluation::{Evaluation, Subject, images_of};
+use crate::evaluation::{
+    Cache, Evaluation, Measured, Progress, Subject, attempt, evaluate, host, images_of,
+};
 use crate::figures::{Curve, FigureError, curves, image_grid};
 use crate::run_directory::{RunDirectory, read_metrics};
 
-/// Images in `reconstructions.png`, and a row of them.
+/// Images in `reconstructions.png`, and a row of them, where they are small.
 const RECONSTRUCTIONS: usize = 32;
 const COLUMNS: usize = 16;
-/// Images in `samples.png`, and a row of them.
+/// Images in `samples.png`, and a row of them, where they are small.
 const SAMPLES: usize = 64;
 const SAMPLE_COLUMNS: usize = 8;
-/// Screen pixels for a pixel of an image.
-const SCALE: usize = 2;
+/// The width of a picture at most, in pixels of the screen, unless a single image is wider.
+const WIDTH: usize = 2048;
+/// Larger images than this are not magnified.
+const SMALL: usize = 64;
+
+/// The pictures of a run, at most.
+const PICTURES: usize = 3;
+
+/// What stands in `summary.json` until the model is measured.
+const NOT_MEASURED: &str = "it was not measured yet";
 
 /// Every batch size that drawing the pictures will use.
-pub const PICTURE_SIZES: [usize; 2] = [RECONSTRUCTIONS, SAMPLES];
+pub fn picture_sizes(shape: ImageShape) -> Vec<usize> {
+    let features = shape.iter().product();
+    let [shown, drawn] = [RECONSTRUCTIONS, SAMPLES].map(|most| shown(shape, most));
+    [
+        measuring_sizes(shown, features),
+        measuring_sizes(drawn, features),
+    ]
+    .concat()
+}
+
+/// Screen pixels for a pixel of an image.
+fn scale(shape: ImageShape) -> usize {
+    let [_, height, width] = shape;
+    if height.max(width) > SMALL { 1 } else { 2 }
+}
+
+/// How many columns of images of this shape are shown: so many, or fewer where a picture would be too wide.
+fn columns(shape: ImageShape, most: usize) -> usize {
+    let [_, _, width] = shape;
+    (WIDTH / width / scale(shape)).clamp(1, most)
+}
+
+/// How many images of this shape are shown: so many, or fewer where their picture would be too wide or too high.
+fn shown(shape: ImageShape, most: usize) -> usize {
+    let [_, height, width] = shape;
+    let side = height.max(width) * scale(shape);
+    (WIDTH / side).pow(2).clamp(1, most)
+}
+
+/// A finished model and where its results go.
+#[derive(Debug)]
+pub struct Finished<'a, B: Backend> {
+    /// The run.
+    pub run: &'a RunDirectory,
+    /// The settings of the model.
+    pub description: &'a Description,
+    /// The model, and what it is measured on.
+    pub subject: Subject<'a, B>,
+    /// The name of the split that it is measured on.
+    pub split: &'a str,
+    /// What is known of the run beside its numbers: backend, adapter, versions, seconds and so on, by name.
+    pub facts: Map<String, Value>,
+}
 
 /// The final numbers of a run.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// What is known of the run beside its numbers: backend, adapter, versions, seconds and so on, by name.
+    /// What is known of the run beside its numbers.
     pub facts: Map<String, Value>,
     /// The name of the split that was measured.
     pub split: String,
-    /// The numbers.
-    pub evaluation: Evaluation,
+    /// The numbers, or why there are none.
+    pub evaluation: Measured<Evaluation>,
+    /// The pictures that could not be drawn, by the names of their files, and why.
+    pub not_drawn: Vec<(&'static str, String)>,
 }
 
 /// Results that can't be written.
@@ -46,46 +100,105 @@ pub enum ResultsError {
     /// The model can't be written.
     #[error(transparent)]
     Model(#[from] StoreError),
-    /// A picture can't be drawn.
-    #[error(transparent)]
-    Figure(#[from] FigureError),
 }
 
-/// Writes the model, the pictures, and last `summary.json`.
-///
-/// # Errors
-/// Names the file that can't be written.
-pub fn write_results<B: Backend>(
-    run: &RunDirectory,
-    description: &Description,
-    subject: Subject<'_, B>,
-    summary: &Summary,
-) -> Result<(), ResultsError> {
-    let Subject {
-        model,
-        split,
-        device,
-        ..
-    } = subject;
-    save_model(run.path(), description, model)?;
-    if let Some(classifier) = subject.classifier {
-        save_classifier(run.path(), classifier)?;
+impl Summary {
+    /// The numbers by name, for scripts.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut content = self.facts.clone();
+        let numbers = match &self.evaluation {
+            Measured::Value(evaluation) => json!(evaluation.to_json()),
+            Measured::LeftOut { left_out } => json!({ "left_out": left_out }),
+        };
+        content.insert(self.split.clone(), numbers);
+        if !self.not_drawn.is_empty() {
+            let reasons = self.not_drawn.iter().cloned();
+            let reasons = reasons.map(|(file, reason)| (file.to_owned(), json!(reason)));
+            content.insert("not_drawn".into(), Value::Object(reasons.collect()));
+        }
+        content
     }
-    let figures = run.figures();
-    fs::create_dir_all(&figures)?;
-    let picture = reconstructions(description, model, split, device)?;
-    write_atomically(&figures.join("reconstructions.png"), &picture)?;
-    let text = metrics_curves(run)?;
-    write_atomically(&figures.join("curves.svg"), text.as_bytes())?;
-    if let Some(picture) = samples(description, model, SAMPLES, SAMPLE_COLUMNS, 0, device)? {
-        write_atomically(&figures.join("samples.png"), &picture)?;
+
+    fn write(&self, run: &RunDirectory) -> Result<(), ResultsError> {
+        let text = serde_json::to_string_pretty(&self.to_json()).map_err(std::io::Error::from)?;
+        Ok(write_atomically(
+            &run.summary(),
+            format!("{text}\n").as_bytes(),
+        )?)
     }
-    let mut content = summary.facts.clone();
-    content.insert(summary.split.clone(), json!(summary.evaluation.to_json()));
-    let mut text = serde_json::to_string_pretty(&content).map_err(std::io::Error::from)?;
-    text.push('\n');
-    Ok(write_atomically(&run.summary(), text.as_bytes())?)
 }
+
+impl<B: Backend> Finished<'_, B> {
+    /// Writes the weights, the settings and a summary without numbers: the run is finished from here on.
+    ///
+    /// # Errors
+    /// Names the file that can't be written.
+    pub fn save(&self) -> Result<Summary, ResultsError> {
+        save_model(self.run.path(), self.description, self.subject.model)?;
+        if let Some(classifier) = self.subject.classifier {
+            save_classifier(self.run.path(), classifier)?;
+        }
+        let summary = Summary {
+            facts: self.facts.clone(),
+            split: self.split.into(),
+            evaluation: Measured::LeftOut {
+                left_out: NOT_MEASURED.into(),
+            },
+            not_drawn: Vec::new(),
+        };
+        summary.write(self.run)?;
+        Ok(summary)
+    }
+
+    /// Measures the model and draws its pictures; what fails is left out with its reason.
+    ///
+    /// # Errors
+    /// Names the file that can't be written.
+    pub fn measure(
+        &self,
+        summary: &mut Summary,
+        cache: Option<&Cache>,
+        progress: Progress<'_>,
+    ) -> Result<(), ResultsError> {
+        summary.evaluation = evaluate(self.subject, cache, progress).into();
+        summary.write(self.run)?;
+        fs::create_dir_all(self.run.figures())?;
+        let mut drawn = 0;
+        let mut draw = |file: &'static str, picture: &dyn Fn() -> Drawn| {
+            let attempted = attempt(|| {
+                progress("drawing pictures", drawn, PICTURES);
+                picture().map_err(|error| error.to_string())
+            });
+            drawn += 1;
+            match attempted.and_then(|drawn| drawn) {
+                Ok(Some(bytes)) => write_atomically(&self.run.figures().join(file), &bytes)?,
+                Ok(None) => {}
+                Err(reason) => summary.not_drawn.push((file, reason)),
+            }
+            Ok::<(), ResultsError>(())
+        };
+        let Subject {
+            model,
+            split,
+            device,
+            ..
+        } = self.subject;
+        let description = self.description;
+        draw("reconstructions.png", &|| {
+            reconstructions(description, model, split, device).map(Some)
+        })?;
+        draw("curves.svg", &|| metrics_curves(self.run).map(Some))?;
+        draw("samples.png", &|| {
+            let count = shown(description.shape, SAMPLES);
+            let columns = columns(description.shape, SAMPLE_COLUMNS);
+            Ok(samples(description, model, count, columns, 0, device)?)
+        })?;
+        summary.write(self.run)
+    }
+}
+
+/// A picture's bytes; nothing where the family has no such picture.
+type Drawn = Result<Option<Vec<u8>>, Box<dyn std::error::Error>>;
 
 /// The first images of a split above their reconstructions; corrupted ones between, where the family corrupts.
 fn reconstructions<B: Backend>(
@@ -93,23 +206,30 @@ fn reconstructions<B: Backend>(
     model: &Model<B>,
     split: &Subset,
     device: &B::Device,
-) -> Result<Vec<u8>, ResultsError> {
-    let count = RECONSTRUCTIONS.min(split.len());
-    let size = std::num::NonZeroUsize::new(count.max(1)).unwrap_or(std::num::NonZeroUsize::MIN);
-    let Some(batch) = hourglass_data::Batches::sequential(split, size).next() else {
-        return Err(std::io::Error::other("there are no images to draw").into());
-    };
-    let images = images_of::<B>(&batch, device);
-    let context = StepContext::evaluate(0, 0);
-    let images = model.binarize(images.clone(), &context).unwrap_or(images);
-    let corrupted = model.corrupt(images.clone(), &context);
-    let reconstructed = model.reconstruct(corrupted.clone().unwrap_or_else(|| images.clone()));
-    let rows: Vec<Vec<f32>> = [Some(images), corrupted, Some(reconstructed)]
-        .into_iter()
-        .flatten()
-        .map(|images| images.into_data().iter::<f32>().collect())
-        .collect();
-    Ok(image_grid(&rows, description.shape, COLUMNS, SCALE)?)
+) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let mut rows: [Vec<f32>; 3] = Default::default();
+    let first = split.limit(shown(description.shape, RECONSTRUCTIONS))?;
+    for (index, batch) in Batches::measuring(&first).enumerate() {
+        let context = StepContext::evaluate(0, index as u64);
+        let images = images_of::<B>(&batch, device);
+        let images = model.binarize(images.clone(), &context).unwrap_or(images);
+        let corrupted = model.corrupt(images.clone(), &context);
+        let reconstructed = model.reconstruct(corrupted.clone().unwrap_or_else(|| images.clone()));
+        for (row, images) in rows
+            .iter_mut()
+            .zip([Some(images), corrupted, Some(reconstructed)])
+        {
+            row.extend(images.into_iter().flat_map(host));
+        }
+    }
+    let rows: Vec<Vec<f32>> = rows.into_iter().filter(|row| !row.is_empty()).collect();
+    let shape = description.shape;
+    Ok(image_grid(
+        &rows,
+        shape,
+        columns(shape, COLUMNS),
+        scale(shape),
+    )?)
 }
 
 /// A picture of means of p(x|h) at codes drawn from the prior, for families that have one; `columns` of them a row.
@@ -128,12 +248,14 @@ pub fn samples<B: Backend>(
     let Some(codes) = model.sample_prior(count, &context, device) else {
         return Ok(None);
     };
-    let images = model.likelihood().mean(model.decode(codes));
-    let row = images.into_data().iter::<f32>().collect();
-    image_grid(&[row], description.shape, columns, SCALE).map(Some)
+    let features: usize = description.shape.iter().product();
+    let parts = codes.split(measuring_batch(features).get(), 0).into_iter();
+    let row = parts.flat_map(|codes| host(model.likelihood().mean(model.decode(codes))));
+    let shape = description.shape;
+    image_grid(&[row.collect()], shape, columns, scale(shape)).map(Some)
 }
 
-fn metrics_curves(run: &RunDirectory) -> Result<String, ResultsError> {
+fn metrics_curves(run: &RunDirectory) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let mut series: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
     for line in read_metrics(&run.metrics())? {
         for (term, value) in &line.terms {
@@ -152,5 +274,5 @@ fn metrics_curves(run: &RunDirectory) -> Result<String, ResultsError> {
             points,
         })
         .collect();
-    Ok(curves(&series, "Training")?)
+    Ok(curves(&series, "Training")?.into_bytes())
 }

@@ -217,7 +217,7 @@ fn binary_images_are_the_same_in_every_measure() {
     let grey: f64 = images(&split).iter().flatten().sum();
     assert_close(ones, grey, 4.0 * 600_f64.sqrt());
 
-    let evaluation = evaluate(subject(&model, &split), &mut |_, _, _| {});
+    let evaluation = evaluate(subject(&model, &split), None, &mut |_, _, _| {}).expect("numbers");
     assert!(evaluation.binarized);
     let terms: Vec<_> = evaluation
         .terms
@@ -255,7 +255,7 @@ fn the_bound_is_that_of_the_terms_with_the_error_of_its_images() {
     let model = linear_gaussian(0.15, 0.4);
     let subject = subject(&model, &split);
     let found = evidence_lower_bound(subject, &mut |_, _, _| {}).expect("a variational model");
-    let evaluation = evaluate(subject, &mut |_, _, _| {});
+    let evaluation = evaluate(subject, None, &mut |_, _, _| {}).expect("numbers");
     for (name, found) in [
         ("negative_elbo", found.negative_elbo),
         ("reconstruction_nats", found.reconstruction_nats),

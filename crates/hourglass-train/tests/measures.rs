@@ -49,7 +49,7 @@ fn linear_map() -> ([Image; FEATURES], Image) {
 
 /// The same of PCA with two components: V V^T and m - V V^T m.
 fn pca_map(training: &Subset) -> ([Image; FEATURES], Image) {
-    let pca = fit_pca(training, &mut |_, _, _| {}).expect("images");
+    let pca = fit_pca(training, CODE, &mut |_, _, _| {}).expect("images");
     let components = pca.components(CODE);
     let row = |i: usize| -> [f64; CODE] { std::array::from_fn(|j| components[(i, j)]) };
     let matrix: [Image; FEATURES] =
@@ -91,7 +91,7 @@ fn report(model: &Model<B>, measure: Measure, inputs: &Inputs<'_>) -> Report {
         outliers: Ok(inputs.others),
         cache: None,
     };
-    examine(subject, &request, &mut |_, _, _| {})
+    examine(subject, &request, &mut |_, _, _| {}).expect("numbers")
 }
 
 fn inputs(split: &Subset) -> Inputs<'_> {
@@ -195,7 +195,7 @@ fn moments(corruption: Corruption, level: f64, x: f64) -> (f64, f64) {
 fn robustness_is_the_expected_error_of_linear_maps() {
     let split = split(4000);
     let found = report(&linear(), Measure::Robustness, &inputs(&split));
-    let found = found.robustness.expect("asked for");
+    let found = value(found.robustness.expect("asked for"));
     let levels: Vec<f64> = found.iter().map(|row| row.level).collect();
     assert_eq!(levels, [0.1, 0.2, 0.3, 0.5].repeat(3));
     let identity = std::array::from_fn(|i| std::array::from_fn(|j| f64::from(u8::from(i == j))));
@@ -334,7 +334,7 @@ fn reconstruction_has_the_errors_of_each_class() {
     );
     let found = report(&linear(), Measure::Reconstruction, &inputs(&split));
     let evaluation = &found.evaluation;
-    let reconstruction = found.reconstruction.expect("asked for");
+    let reconstruction = value(found.reconstruction.expect("asked for"));
     let images = images(&split);
     let errors = |map: ([Image; FEATURES], Image)| -> Vec<f64> {
         images
@@ -430,7 +430,7 @@ fn representation_is_read_from_the_codes_of_the_right_images() {
     };
     let found = report(&linear(), Measure::Representation, &inputs).representation;
     let found = value(found.expect("asked for"));
-    let pca = fit_pca(&training, &mut |_, _, _| {}).expect("images");
+    let pca = fit_pca(&training, CODE, &mut |_, _, _| {}).expect("images");
     let pca_code = |image: &Image| -> [f64; CODE] {
         let codes = pca.codes(CODE, &image.map(|x| x as f32));
         std::array::from_fn(|j| f64::from(codes[j]))

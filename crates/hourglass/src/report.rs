@@ -23,8 +23,11 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
         PcaComparison::Measured {
             components,
             squared_error,
+            fitted_to,
         } => {
-            format!("PCA with {components} components: {squared_error:.2}")
+            let fitted_to = fitted_to.map(|images| format!(", fitted to {images} images"));
+            let fitted_to = fitted_to.unwrap_or_default();
+            format!("PCA with {components} components{fitted_to}: {squared_error:.2}")
         }
         PcaComparison::LeftOut(reason) => format!("no PCA beside it: {reason}"),
     };
@@ -102,7 +105,12 @@ fn unit(term: &str) -> &'static str {
 pub(crate) fn report_text(report: &Report) -> String {
     let mut text = String::new();
     if let Some(part) = &report.reconstruction {
-        reconstruction(&mut text, part);
+        section(
+            &mut text,
+            "reconstruction (± one standard error over the images)",
+            part,
+            reconstruction,
+        );
     }
     if let Some(part) = &report.representation {
         section(
@@ -114,15 +122,25 @@ pub(crate) fn report_text(report: &Report) -> String {
     }
     if let Some(part) = &report.density {
         section(&mut text, "density", part, density);
+        let images = part.value().map(|part| part.log_likelihood.images);
+        sampled(&mut text, images, report);
     }
     if let Some(part) = &report.contraction {
         section(&mut text, "contraction", part, contraction);
     }
     if let Some(part) = &report.robustness {
-        robustness(&mut text, part);
+        section(
+            &mut text,
+            "robustness: squared error against the clean images",
+            part,
+            robustness,
+        );
+        let images = part.value().and_then(|rows| Some(rows.first()?.images));
+        sampled(&mut text, images, report);
     }
     if let Some(part) = &report.outliers {
         section(&mut text, "outliers", part, outliers);
+        sampled(&mut text, part.value().map(|part| part.own_images), report);
     }
     text
 }
@@ -147,6 +165,17 @@ fn section<T>(text: &mut String, name: &str, part: &Measured<T>, lines: fn(&mut 
     }
 }
 
+/// How many images a part was measured on, where these were a sample of the split.
+fn sampled(text: &mut String, images: Option<usize>, report: &Report) {
+    let all = report.evaluation.images;
+    if let Some(images) = images.filter(|&images| images < all) {
+        line!(
+            text,
+            "  measured on {images} of the {all} images, to bound the cost"
+        );
+    }
+}
+
 /// A number with its standard error.
 fn with_error(estimate: &Estimate, decimals: usize) -> String {
     match estimate.standard_error {
@@ -164,10 +193,6 @@ fn or_dash(estimate: &Measured<Estimate>, decimals: usize) -> String {
 }
 
 fn reconstruction(text: &mut String, part: &Reconstruction) {
-    line!(
-        text,
-        "reconstruction (± one standard error over the images)"
-    );
     line!(
         text,
         "  {:<8} {:>18} {:>18} {:>18}",
@@ -342,8 +367,7 @@ fn contraction(text: &mut String, part: &Contraction) {
     }
 }
 
-fn robustness(text: &mut String, part: &[Robustness]) {
-    line!(text, "robustness: squared error against the clean images");
+fn robustness(text: &mut String, part: &Vec<Robustness>) {
     line!(
         text,
         "  {:<16} {:>5} {:>10} {:>16} {:>16}",

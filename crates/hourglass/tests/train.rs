@@ -337,7 +337,7 @@ fn the_linear_recipe_finds_the_subspace_of_pca() {
     let splits = hourglass_data::open("mnist-mini", &locations).expect("embedded");
     let training = Subset::all(splits.train());
     assert_eq!(training.len(), 5000);
-    let pca = fit_pca(&training, &mut |_, _, _| {}).expect("PCA");
+    let pca = fit_pca(&training, 16, &mut |_, _, _| {}).expect("PCA");
     let angle = largest_principal_angle(&basis, &pca, 16).expect("an angle");
     println!("the largest principal angle is {angle:.3} degrees");
     assert!(angle < DEGREES, "{angle} degrees");
@@ -415,4 +415,110 @@ fn the_help_of_every_command_has_an_example() {
         version.trim(),
         concat!("hourglass ", env!("CARGO_PKG_VERSION"))
     );
+}
+
+/// A `.npy` file of `images` images of bytes.
+fn npy(images: usize, height: usize, width: usize) -> Vec<u8> {
+    let header = format!(
+        "{{'descr': '|u1', 'fortran_order': False, 'shape': ({images}, {height}, {width}), }}"
+    );
+    let header = format!("{header:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend((0..images * height * width).map(|i| (i * i % 251) as u8));
+    bytes
+}
+
+const FEW_STEPS: [&str; 12] = [
+    "train",
+    "undercomplete",
+    "--backend",
+    "flex",
+    "--set",
+    "network.hidden=[4]",
+    "--set",
+    "network.code=2",
+    "--set",
+    "training.steps=2",
+    "--out",
+    "run",
+];
+
+#[test]
+fn a_picture_that_cannot_be_drawn_is_left_out_and_the_run_is_finished() {
+    let workplace = Workplace::new();
+    workplace.write("tall.npy", npy(12, 20_000, 1));
+    let train = [&FEW_STEPS[..], &["--data", "tall.npy"]].concat();
+    let ran = workplace.run(&train).succeeds();
+    for part in [
+        "figures/reconstructions.png was left out: image grid: expected at most 16384 pixels",
+        "hourglass train --resume --out run",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {ran:#?}");
+    }
+    let summary: Value =
+        serde_json::from_slice(&read(workplace.path("run/summary.json"))).expect("JSON");
+    assert!(
+        summary["validation"]["squared_error"].is_number(),
+        "{summary}"
+    );
+    assert!(
+        summary["not_drawn"]["reconstructions.png"].is_string(),
+        "{summary}"
+    );
+    workplace
+        .run(&[
+            "evaluate",
+            "run",
+            "--split",
+            "validation",
+            "--backend",
+            "flex",
+            "--measures",
+            "reconstruction",
+        ])
+        .succeeds();
+    workplace
+        .run(&["train", "--resume", "--out", "run"])
+        .succeeds();
+}
+
+/// Images whose covariance matrix would take 19 GB.
+#[test]
+fn images_of_49152_values_are_measured_beside_pca() {
+    let workplace = Workplace::new();
+    workplace.write("large.npy", npy(8, 128, 384));
+    let train = [&FEW_STEPS[..], &["--data", "large.npy"]].concat();
+    let ran = workplace.run(&train).succeeds();
+    assert!(ran.stdout.contains("PCA with 2 components"), "{ran:#?}");
+    assert_is_png(&workplace.path("run/figures/reconstructions.png"));
+}
+
+#[test]
+fn a_run_that_is_not_to_be_measured_has_its_model_and_is_measured_later() {
+    let workplace = Workplace::new();
+    workplace.write("small.npy", npy(40, 6, 6));
+    let train = [&FEW_STEPS[..], &["--data", "small.npy", "--no-measure"]].concat();
+    let ran = workplace.run(&train).succeeds();
+    assert!(
+        ran.stdout
+            .contains("there are no numbers: it was not measured yet"),
+        "{ran:#?}"
+    );
+    assert!(!workplace.path("run/figures/reconstructions.png").exists());
+    let weights = read(workplace.path("run/model.safetensors"));
+    workplace.run(&["compare", "run"]).fails(
+        1,
+        &[
+            "it was not measured yet",
+            "hourglass train --resume --out run",
+        ],
+    );
+    let ran = workplace
+        .run(&["train", "--resume", "--out", "run"])
+        .succeeds();
+    assert!(ran.stdout.contains("squared_error"), "{ran:#?}");
+    assert_eq!(read(workplace.path("run/model.safetensors")), weights);
+    workplace.run(&["compare", "run"]).succeeds();
 }

@@ -21,12 +21,12 @@ pub(super) fn by_class(model: &ModelReport) -> Markup {
         Measured::Value(measurement) => measurement,
         Measured::LeftOut { left_out: reason } => return left_out(reason),
     };
-    match measurement
-        .report
-        .reconstruction
-        .as_ref()
-        .map(|part| &part.classes)
-    {
+    let classes = match &measurement.report.reconstruction {
+        Some(Measured::Value(part)) => Some(&part.classes),
+        Some(Measured::LeftOut { left_out: reason }) => return left_out(reason),
+        None => None,
+    };
+    match classes {
         Some(Measured::Value(classes)) => class_table(measurement, classes),
         Some(Measured::LeftOut { left_out: reason }) => left_out(reason),
         None => left_out("the errors of single images were not measured"),
@@ -186,7 +186,10 @@ pub(super) fn robustness(model: &ModelReport) -> Option<Markup> {
     let Measured::Value(measurement) = &model.measurement else {
         return None;
     };
-    let rows = measurement.report.robustness.as_ref()?;
+    let rows = match measurement.report.robustness.as_ref()? {
+        Measured::Value(rows) => rows,
+        Measured::LeftOut { left_out: reason } => return Some(left_out(reason)),
+    };
     let name = |row: &Robustness| match row.corruption {
         Corruption::Masking => "masking",
         Corruption::Gaussian => "Gaussian noise",

@@ -26,7 +26,7 @@ pub(super) fn worst(model: &ModelReport) -> Result<Markup, ReportError> {
         Measured::Value(measurement) => measurement,
         Measured::LeftOut { left_out: reason } => return Ok(left_out(reason)),
     };
-    let (Some(reconstruction), Measured::Value(portrait)) =
+    let (Some(Measured::Value(reconstruction)), Measured::Value(portrait)) =
         (&measurement.report.reconstruction, &model.portrait)
     else {
         return Ok(left_out("the errors of single images were not measured"));

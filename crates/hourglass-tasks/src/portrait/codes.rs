@@ -1,17 +1,12 @@
 //! The codes of the first images of a split.
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batches, Subset};
+use hourglass_data::{Batches, Subset, measuring_batch};
 use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_train::images_of;
 
 /// Images whose codes are looked at; a map of more is a blot.
 const IMAGES: usize = 2000;
-
-/// Images that are encoded at a time.
-pub(super) const BATCH: usize = 500;
 
 /// The codes of some images.
 pub(super) struct Codes {
@@ -27,9 +22,9 @@ pub(super) struct Codes {
 
 impl Codes {
     pub(super) fn of<B: Backend>(model: &Model<B>, split: &Subset, device: &B::Device) -> Self {
-        let size = NonZeroUsize::new(BATCH).unwrap_or(NonZeroUsize::MIN);
         let (mut values, mut labels, mut width) = (Vec::new(), Vec::new(), 0);
-        let batches = Batches::sequential(split, size).take(IMAGES / BATCH);
+        let size = measuring_batch(split.dataset().features()).get();
+        let batches = Batches::measuring(split).take(IMAGES.div_ceil(size));
         for (index, batch) in batches.enumerate() {
             let images = images_of::<B>(&batch, device);
             let context = StepContext::evaluate(0, index as u64);

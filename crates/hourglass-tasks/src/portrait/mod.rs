@@ -8,13 +8,13 @@ mod map;
 mod traversals;
 mod units;
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Batches, Subset};
+use hourglass_data::{Batch, Batches, Subset, measuring_batch};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 use hourglass_train::{Measured, Reconstructed, images_of};
+
+use crate::stream::batch_sizes;
 
 pub use map::{CodeMap, Point};
 pub use traversals::{Traversal, Traversals};
@@ -26,11 +26,15 @@ use codes::Codes;
 const RECONSTRUCTIONS: usize = 32;
 /// Images drawn from the prior.
 const SAMPLES: usize = 48;
-/// Codes that are decoded at a time.
+/// Codes that are decoded at a time, or fewer of large images.
 const DECODED_ROWS: usize = 250;
 
-/// Every number of images that a portrait shows a model at a time.
-pub const PORTRAIT_SIZES: [usize; 2] = [RECONSTRUCTIONS, codes::BATCH];
+/// Every number of images of a shape that a portrait shows a model at a time.
+pub fn portrait_sizes(shape: ImageShape) -> Vec<usize> {
+    let [shown, rest] = batch_sizes(RECONSTRUCTIONS, shape);
+    let batch = measuring_batch(shape.iter().product()).get();
+    vec![shown, rest, batch]
+}
 
 /// What can be seen of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,15 +80,36 @@ fn reconstructions<B: Backend>(
     split: &Subset,
     device: &B::Device,
 ) -> Vec<Reconstructed> {
-    let size = NonZeroUsize::new(RECONSTRUCTIONS).unwrap_or(NonZeroUsize::MIN);
-    let Some(batch) = Batches::sequential(split, size).next() else {
-        return Vec::new();
-    };
-    let features = split.dataset().features();
-    let context = StepContext::evaluate(0, 0);
-    let images = images_of::<B>(&batch, device);
-    let images = model.binarize(images.clone(), &context).unwrap_or(images);
-    let corrupted = model.corrupt(images.clone(), &context);
+    let first = split.limit(RECONSTRUCTIONS).into_iter();
+    let batches = first
+        .flat_map(|first| Batches::measuring(&first))
+        .enumerate();
+    let mut shown = Vec::new();
+    for (index, batch) in batches {
+        let context = StepContext::evaluate(0, index as u64);
+        shown.extend(reconstructions_of(
+            model,
+            &batch,
+            shown.len(),
+            &context,
+            device,
+        ));
+    }
+    shown
+}
+
+/// The images of a batch, the first of which has the place `first`, and what the model makes of them.
+fn reconstructions_of<B: Backend>(
+    model: &Model<B>,
+    batch: &Batch,
+    first: usize,
+    context: &StepContext,
+    device: &B::Device,
+) -> Vec<Reconstructed> {
+    let features = batch.images.len() / batch.len();
+    let images = images_of::<B>(batch, device);
+    let images = model.binarize(images.clone(), context).unwrap_or(images);
+    let corrupted = model.corrupt(images.clone(), context);
     let inputs = corrupted.clone().unwrap_or_else(|| images.clone());
     let reconstructions = rows(model.reconstruct(inputs), features);
     let corrupted = corrupted.map(|images| rows(images, features));
@@ -92,7 +117,7 @@ fn reconstructions<B: Backend>(
     let pairs = pairs.enumerate().map(|(place, (image, reconstruction))| {
         let differences = image.iter().zip(&reconstruction);
         Reconstructed {
-            place,
+            place: first + place,
             label: batch.labels.as_ref().map(|labels| labels[place]),
             squared_error: differences.map(|(a, b)| f64::from(a - b).powi(2)).sum(),
             corrupted: corrupted.as_ref().map(|images| images[place].clone()),
@@ -106,9 +131,14 @@ fn reconstructions<B: Backend>(
 fn samples<B: Backend>(model: &Model<B>, device: &B::Device) -> Result<Vec<Vec<f32>>, String> {
     let codes = model.sample_prior(SAMPLES, &StepContext::evaluate(0, 0), device);
     let codes = codes.ok_or("the family has no prior to draw codes from")?;
-    let images = model.likelihood().mean(model.decode(codes));
-    let [_, features] = images.dims();
-    Ok(rows(images, features))
+    let [count, code] = codes.dims();
+    let codes: Vec<f32> = codes.into_data().iter::<f32>().collect();
+    let codes = codes.chunks(code).map(<[f32]>::to_vec);
+    let mut images = Vec::with_capacity(count);
+    decode_each(model, codes, true, device, |_, image| {
+        images.push(image.to_vec())
+    });
+    Ok(images)
 }
 
 /// The rows of a tensor on the host.
@@ -134,8 +164,10 @@ fn decode_each<B: Backend>(
 ) {
     let mut codes = codes.peekable();
     let mut place = 0;
+    // How large an image is, the first one tells.
+    let mut batch = 1;
     while let Some(code) = codes.peek().map(Vec::len) {
-        let values: Vec<f32> = codes.by_ref().take(DECODED_ROWS).flatten().collect();
+        let values: Vec<f32> = codes.by_ref().take(batch).flatten().collect();
         let shape = [values.len() / code.max(1), code];
         let decoded = model.decode(Tensor::from_data(TensorData::new(values, shape), device));
         let decoded = match as_means {
@@ -143,6 +175,7 @@ fn decode_each<B: Backend>(
             false => decoded,
         };
         let [_, features] = decoded.dims();
+        batch = measuring_batch(features).get().min(DECODED_ROWS);
         for row in rows(decoded, features) {
             take(place, &row);
             place += 1;

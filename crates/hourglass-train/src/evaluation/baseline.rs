@@ -1,26 +1,26 @@
-//! The linear baseline: exact PCA of the training images, kept in a cache of fitted baselines.
+//! The linear baseline: PCA of the training images, kept in a cache of fitted baselines.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
-use hourglass_data::Subset;
+use hourglass_data::{Batches, Subset, measuring_batch};
 use hourglass_store::write_atomically;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::subject::{
-    EVALUATION_BATCH, EVALUATION_SEED, Progress, Subject, host, sequential, squared_distances,
-};
-use crate::pca::{Pca, PcaError};
+use super::subject::{EVALUATION_SEED, Progress, Subject, host, squared_distances};
+use crate::pca::{Pca, PcaError, Rows, rows_fitted};
 
 /// PCA with as many components as the code has (active) units.
 #[derive(Debug)]
 pub(super) struct Baseline {
     pub(super) pca: Pca,
     pub(super) components: usize,
+    /// The training images that it is fitted to, where they are a sample of very many.
+    pub(super) sampled: Option<usize>,
 }
 
 impl Baseline {
@@ -74,41 +74,82 @@ pub(super) fn fit<B: Backend>(
     if components == 0 {
         return Err("no unit of the code is active".into());
     }
-    let training = subject.training?;
+    let all = subject.training?;
+    let training = fitted_images(all, components);
     let kind = if subject.is_binarized() {
         "pca-binary"
     } else {
         "pca"
     };
-    let cached = cache.map(|cache| (cache, format!("{kind}-{}", cache_key(&[training]))));
-    let found = cached.as_ref().and_then(|(cache, key)| cache.get(key));
-    if let Some(pca) = found.filter(|pca: &Pca| pca.features() == features) {
-        return Ok(Baseline { pca, components });
+    let key = || format!("{kind}-{components}-{}", cache_key(&[&training]));
+    let cached = cache.map(|cache| (cache, key()));
+    let found = cached
+        .as_ref()
+        .and_then(|(cache, key)| cache.get_components(key));
+    let baseline = |pca| Baseline {
+        pca,
+        components,
+        sampled: (training.len() < all.len()).then_some(training.len()),
+    };
+    if let Some(pca) = found.filter(|pca| pca.features() == features) {
+        return Ok(baseline(pca));
     }
-    let rows = subject.trained_on(training).map(|shown| host(shown.images));
-    let pca = fit_to(training, rows, progress).map_err(|error| error.to_string())?;
+    let read = || {
+        boxed(
+            subject
+                .trained_on(&training)
+                .map(|shown| host(shown.images)),
+        )
+    };
+    let pca = fit_to(&training, components, &read, progress).map_err(|error| error.to_string())?;
     if let Some((cache, key)) = cached {
-        cache.put(&key, &pca);
+        cache.put_components(&key, &pca);
     }
-    Ok(Baseline { pca, components })
+    Ok(baseline(pca))
 }
 
-/// Exact PCA of a subset's images.
+/// The images that PCA with so many components is fitted to: of very many, a sample.
+fn fitted_images(training: &Subset, components: usize) -> Subset {
+    let most = rows_fitted(training.len(), training.dataset().features(), components);
+    match most < training.len() {
+        true => training.sample(most, EVALUATION_SEED),
+        false => training.clone(),
+    }
+}
+
+/// PCA of a subset's images: so many components at least, or all along which the images vary.
 ///
 /// # Errors
-/// When there are no images.
-pub fn fit_pca(training: &Subset, progress: Progress<'_>) -> Result<Pca, PcaError> {
-    let rows = sequential(training).map(|batch| batch.images);
-    fit_to(training, rows, progress)
-}
-
-fn fit_to(
+/// When there are no images, or the components would need too much memory.
+pub fn fit_pca(
     training: &Subset,
-    rows: impl Iterator<Item = Vec<f32>>,
+    components: usize,
     progress: Progress<'_>,
 ) -> Result<Pca, PcaError> {
-    Pca::fit(training.dataset().features(), rows, |done| {
-        progress("fitting PCA", done, training.len());
+    let training = fitted_images(training, components);
+    let read = || boxed(Batches::measuring(&training).map(|batch| batch.images));
+    fit_to(&training, components, &read, progress)
+}
+
+type Blocks<'a> = Box<dyn Iterator<Item = Vec<f32>> + 'a>;
+
+fn boxed<'a>(blocks: impl Iterator<Item = Vec<f32>> + 'a) -> Blocks<'a> {
+    Box::new(blocks)
+}
+
+fn fit_to<'a>(
+    training: &Subset,
+    components: usize,
+    read: &'a dyn Fn() -> Blocks<'a>,
+    progress: Progress<'_>,
+) -> Result<Pca, PcaError> {
+    let rows = Rows {
+        count: training.len(),
+        features: training.dataset().features(),
+        read,
+    };
+    Pca::leading(&rows, components, &mut |done, total| {
+        progress("fitting PCA", done, total);
     })
 }
 
@@ -126,34 +167,49 @@ impl Cache {
         }
     }
 
-    fn path(&self, key: &str) -> PathBuf {
-        self.directory.join(format!("{key}.json"))
-    }
-
     /// What was put there; nothing where that can't be read, since it can be fitted anew.
     pub(super) fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.path(key)).ok()?).ok()
+        serde_json::from_slice(&self.read(&format!("{key}.json"))?).ok()
     }
 
-    /// Keeps a value; a cache that can't be written is no reason to fail.
+    /// Keeps a value.
     pub(super) fn put<T: Serialize>(&self, key: &str, value: &T) {
-        let written = fs::create_dir_all(&self.directory)
-            .and_then(|()| write_atomically(&self.path(key), &serde_json::to_vec(value)?));
-        // The next evaluation fits it again.
-        let _ = written;
+        if let Ok(bytes) = serde_json::to_vec(value) {
+            self.write(&format!("{key}.json"), &bytes);
+        }
+    }
+
+    fn get_components(&self, key: &str) -> Option<Pca> {
+        Pca::from_bytes(&self.read(&format!("{key}.safetensors"))?)
+    }
+
+    fn put_components(&self, key: &str, pca: &Pca) {
+        self.write(&format!("{key}.safetensors"), &pca.to_bytes());
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.directory.join(name)).ok()
+    }
+
+    /// A cache that can't be written is no reason to fail: the next evaluation fits it again.
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let _ = fs::create_dir_all(&self.directory)
+            .and_then(|()| write_atomically(&self.directory.join(name), bytes));
     }
 }
 
 /// Changes when baselines are fitted in another way, so that those of before are not used.
-const METHOD: u32 = 1;
+const METHOD: u32 = 2;
 
 /// A name for the very images of some subsets, and for how baselines are fitted to them.
 pub(super) fn cache_key(subsets: &[&Subset]) -> String {
     let mut hash = Sha256::new();
-    for number in [METHOD, EVALUATION_BATCH as u32, EVALUATION_SEED as u32] {
+    for number in [METHOD, EVALUATION_SEED as u32] {
         hash.update(number.to_le_bytes());
     }
     for subset in subsets {
+        let batch = measuring_batch(subset.dataset().features());
+        hash.update((batch.get() as u32).to_le_bytes());
         hash.update(format!("{:?} {}", subset.dataset().shape(), subset.len()));
         hash.update(subset.dataset().sha256());
         for index in subset.indices() {

@@ -6,7 +6,7 @@ use hourglass_models::{Activation, Autoencoder, Layer};
 use serde::Serialize;
 
 use super::subject::{Progress, Shown, Subject, host};
-use super::{Measured, left_out};
+use super::{Measured, budget, left_out};
 use crate::measures::Estimate;
 
 /// Pixels of the images whose Jacobians are computed at a time: each Jacobian has the code's size times as many values.
@@ -19,7 +19,7 @@ const SATURATED: f32 = 0.05;
 /// The contraction of an encoder, on a sample of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contraction {
-    /// Images in the sample: the first of the split.
+    /// Images in the sample: the first of the split, fewer of large images and wide codes.
     pub images: usize,
     /// ||dh/dx||_F; its error covers the choice of the images.
     pub jacobian_norm: Estimate,
@@ -30,12 +30,14 @@ pub struct Contraction {
     pub saturated_units: Measured<f64>,
 }
 
-/// Measures the Jacobian at the first `count` images.
+/// Measures the Jacobian at the first `count` images, or at fewer where that would cost too much.
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
     count: usize,
     progress: Progress<'_>,
 ) -> Measured<Contraction> {
+    let (code, features) = (subject.code(), subject.split.dataset().features());
+    let count = count.min(budget::jacobians(code, features));
     let sample = match subject.split.limit(count) {
         Ok(sample) => sample,
         Err(error) => return left_out(error.to_string()),
@@ -45,7 +47,6 @@ pub(super) fn measure<B: Backend>(
         split: &sample,
         ..subject
     };
-    let features = sample.dataset().features();
     for Shown { images, .. } in sampled.shown() {
         for images in images.split((PART / features).max(1), 0) {
             let Some(jacobians) = subject.model.jacobian(images) else {

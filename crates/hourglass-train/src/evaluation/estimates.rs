@@ -10,12 +10,12 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use hourglass_data::Subset;
+use hourglass_data::{Subset, measuring_batch};
 use hourglass_store::{SavedModel, hex_sha256};
 use serde::{Deserialize, Serialize};
 
 use super::likelihood::{CHUNK, OfImage};
-use super::subject::{EVALUATION_BATCH, EVALUATION_SEED};
+use super::subject::EVALUATION_SEED;
 use crate::measures::Estimate;
 use crate::run_directory::RunDirectory;
 
@@ -87,7 +87,7 @@ impl EstimateDirectory {
             binarized,
             is_likelihood,
             seed: EVALUATION_SEED,
-            batch: EVALUATION_BATCH,
+            batch: measuring_batch(split.dataset().features()).get(),
             chunk: CHUNK,
         }
     }
@@ -302,7 +302,7 @@ mod tests {
             binarized: true,
             is_likelihood: true,
             seed: EVALUATION_SEED,
-            batch: EVALUATION_BATCH,
+            batch: 500,
             chunk: CHUNK,
         };
         FinishedEstimate {

@@ -10,12 +10,13 @@ use std::num::NonZeroUsize;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_data::{measuring_batch, measuring_sizes};
 use hourglass_models::{Autoencoder, Likelihood, StepContext, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::estimates::EstimateDirectory;
-use super::subject::{EVALUATION_BATCH, EVALUATION_SEED, Progress, Shown, Subject};
-use super::{Measured, left_out};
+use super::subject::{EVALUATION_SEED, Progress, Shown, Subject};
+use super::{Measured, budget, left_out};
 use crate::measures::Estimate;
 
 /// Pixels that are decoded at a time, over all images and samples.
@@ -89,6 +90,9 @@ pub struct Density {
     pub code: CodeInformation,
 }
 
+/// Samples that the number of images is chosen for: who asks for more samples per image has more to wait for.
+const BUDGETED_SAMPLES: usize = 50;
+
 /// Measures the density; left out for families that have none.
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
@@ -97,6 +101,11 @@ pub(super) fn measure<B: Backend>(
     progress: Progress<'_>,
 ) -> Measured<Density> {
     let none = || left_out("the family has no prior and no posterior");
+    let sample = budget::sample(subject.split, BUDGETED_SAMPLES);
+    let subject = Subject {
+        split: &sample,
+        ..subject
+    };
     let Some(code) = code_information(subject, progress) else {
         return none();
     };
@@ -136,7 +145,8 @@ pub fn log_likelihood<B: Backend>(
         None => (None, Vec::new()),
     };
     // Only whole batches are kept.
-    let kept = estimates.len().div_ceil(EVALUATION_BATCH);
+    let batch_size = measuring_batch(subject.split.dataset().features());
+    let kept = estimates.len().div_ceil(batch_size.get());
     for (batch, Shown { images, .. }) in subject.shown().enumerate().skip(kept) {
         let done = estimates.len();
         let found = estimate_batch(subject, images, batch, samples, &mut |images| {
@@ -163,7 +173,7 @@ fn estimate_batch<B: Backend>(
     let [count, features] = images.dims();
     let chunk = |images: usize| (CHUNK / (images * features)).max(1);
     // Noise has the number of the chunk, counted over all batches: those before this one are as large as the first.
-    let first_batch = EVALUATION_BATCH.min(subject.split.len());
+    let [first_batch, _] = measuring_sizes(subject.split.len(), features);
     let chunks_before = batch * samples.div_ceil(chunk(first_batch));
     let chunk = chunk(count);
     let mut weights = vec![Weights::default(); count];

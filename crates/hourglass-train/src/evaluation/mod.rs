@@ -1,7 +1,9 @@
 //! What a model does on a split: its own terms, its reconstruction error, what its code is good for, and PCA beside it.
 
 mod activity;
+mod attempt;
 mod baseline;
+mod budget;
 mod classification;
 mod contraction;
 mod estimates;
@@ -14,12 +16,13 @@ mod robustness;
 mod subject;
 
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batch, Subset};
+use hourglass_data::{Batch, Batches, Subset, measuring_sizes};
 use hourglass_models::{Autoencoder, Loss, StepContext};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use activity::Activity;
+pub use attempt::{attempt, interrupt};
 pub use baseline::{Cache, fit_pca};
 pub use classification::Classification;
 pub use contraction::Contraction;
@@ -33,12 +36,13 @@ pub use reconstruction::{Class, Fidelity, Reconstructed, Reconstruction};
 pub use report::{Measure, Report, Request, examine};
 pub use representation::{Readout, Representation};
 pub use robustness::Robustness;
+pub(crate) use subject::host;
 pub use subject::{Progress, Subject, images_of};
 
 use crate::terms::{Terms, stacked};
 use activity::Units;
 use baseline::Baseline;
-use subject::{EVALUATION_BATCH, EVALUATION_SEED, Seen, host, sequential, squared_distances};
+use subject::{EVALUATION_SEED, Seen, squared_distances};
 
 /// A number or a table, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +55,16 @@ pub enum Measured<T> {
         /// The reason.
         left_out: String,
     },
+}
+
+impl<T> Measured<T> {
+    /// What was measured, if it was.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::LeftOut { .. } => None,
+        }
+    }
 }
 
 fn left_out<T>(reason: impl Into<String>) -> Measured<T> {
@@ -99,8 +113,10 @@ pub enum PcaComparison {
     Measured {
         /// Components.
         components: usize,
-        /// sum_i (x_i - reconstruction_i)^2 an image.
+        /// sum_i (x_i - reconstruction_i)^2 per image.
         squared_error: f64,
+        /// The training images that it is fitted to, where they are a sample of very many.
+        fitted_to: Option<usize>,
     },
     /// Why there is no such number.
     LeftOut(String),
@@ -157,8 +173,13 @@ impl Evaluation {
                 PcaComparison::Measured {
                     components,
                     squared_error,
+                    fitted_to,
                 } => {
-                    json!({"components": components, "squared_error": squared_error})
+                    let mut pca = json!({"components": components, "squared_error": squared_error});
+                    if let Some(images) = fitted_to {
+                        pca["fitted_to"] = json!(images);
+                    }
+                    pca
                 }
                 PcaComparison::LeftOut(reason) => json!({"left_out": reason}),
             },
@@ -171,9 +192,16 @@ impl Evaluation {
     }
 }
 
-/// Measures a model on a split.
-pub fn evaluate<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Evaluation {
-    evaluate_beside(subject, None, progress).0
+/// Measures a model on a split; PCA is left out where it fails.
+///
+/// # Errors
+/// The reason, in words, when what is the model's own can't be measured.
+pub fn evaluate<B: Backend>(
+    subject: Subject<'_, B>,
+    cache: Option<&Cache>,
+    progress: Progress<'_>,
+) -> Result<Evaluation, String> {
+    attempt(|| evaluate_beside(subject, cache, progress).0)
 }
 
 /// Measures a model, and gives the baseline that stands beside it, or why there is none.
@@ -190,12 +218,14 @@ fn evaluate_beside<B: Backend>(
         Some(activity) => activity.active_units.round() as usize,
         None => measured.code,
     };
-    let baseline = baseline::fit(subject, components, cache, progress);
+    let baseline = attempt(|| baseline::fit(subject, components, cache, progress));
+    let baseline = baseline.and_then(|baseline| baseline);
+    let compared = baseline
+        .as_ref()
+        .map_err(String::clone)
+        .and_then(|baseline| attempt(|| compare_with_pca(subject, baseline, progress)));
     let evaluation = Evaluation {
-        pca: match &baseline {
-            Ok(baseline) => compare_with_pca(subject, baseline, progress),
-            Err(reason) => PcaComparison::LeftOut(reason.clone()),
-        },
+        pca: compared.unwrap_or_else(PcaComparison::LeftOut),
         images: subject.split.len(),
         binarized: subject.is_binarized(),
         squared_error: measured.squared_error,
@@ -203,19 +233,17 @@ fn evaluate_beside<B: Backend>(
         corrupted_squared_error: measured.corrupted_squared_error,
         activity,
         jacobian_norm: measured.jacobian_norm,
-        classification: subject
-            .classifier
-            .map(|classifier| classification::measure(subject, classifier, progress)),
+        classification: subject.classifier.map(|classifier| {
+            attempt(|| classification::measure(subject, classifier, progress))
+                .unwrap_or_else(left_out)
+        }),
     };
     (evaluation, baseline)
 }
 
 /// Every batch size that measuring a split will use.
 pub fn evaluation_sizes(split: &Subset) -> Vec<usize> {
-    vec![
-        EVALUATION_BATCH.min(split.len()),
-        split.len() % EVALUATION_BATCH,
-    ]
+    measuring_sizes(split.len(), split.dataset().features()).to_vec()
 }
 
 /// The means over a split of the terms of a loss.
@@ -224,7 +252,7 @@ pub(crate) fn mean_terms<B: Backend>(
     loss: impl Fn(&Batch, &StepContext) -> Loss<B>,
 ) -> Vec<(String, f64)> {
     let mut terms = Terms::<B>::new(Vec::new(), 0);
-    for (index, batch) in sequential(split).enumerate() {
+    for (index, batch) in Batches::measuring(split).enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
         let (names, values) = stacked(loss(&batch, &context));
         terms.push(index as u64, batch.len(), names, values);
@@ -314,5 +342,6 @@ fn compare_with_pca<B: Backend>(
     PcaComparison::Measured {
         components,
         squared_error: error / subject.split.len().max(1) as f64,
+        fitted_to: baseline.sampled,
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::baseline::{Baseline, Errors};
 use super::likelihood::negative_elbos;
 use super::subject::{Progress, Shown, Subject, host};
-use super::{Measured, left_out};
+use super::{Measured, budget, left_out};
 use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
 
@@ -16,8 +16,10 @@ use crate::measures::auroc::auroc;
 pub struct Outliers {
     /// The other dataset.
     pub data: String,
-    /// Its images.
+    /// Images of it that were scored.
     pub images: usize,
+    /// Images of the split that were scored.
+    pub own_images: usize,
     /// By the model's squared error.
     pub auroc_squared_error: Measured<Estimate>,
     /// By the negative evidence lower bound, for families that have one.
@@ -27,6 +29,9 @@ pub struct Outliers {
     pub auroc_pca_squared_error: Measured<Estimate>,
 }
 
+/// How often each image is shown to the model: for the error and for the bound.
+const PASSES: usize = 2;
+
 /// Scores both sets of images.
 pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
@@ -34,15 +39,21 @@ pub(super) fn measure<B: Backend>(
     baseline: Result<&Baseline, &str>,
     progress: Progress<'_>,
 ) -> Outliers {
+    let [split, others] = [subject.split, others].map(|images| budget::sample(images, PASSES));
+    let subject = Subject {
+        split: &split,
+        ..subject
+    };
     let inliers = scores(subject, baseline.ok(), progress);
     let others_subject = Subject {
-        split: others,
+        split: &others,
         ..subject
     };
     let outliers = scores(others_subject, baseline.ok(), progress);
     Outliers {
         data: others.dataset().name().to_owned(),
         images: others.len(),
+        own_images: split.len(),
         auroc_squared_error: auroc(&inliers.model, &outliers.model).into(),
         auroc_negative_elbo: bounds(subject, progress)
             .zip(bounds(others_subject, progress))

@@ -11,8 +11,8 @@ use super::estimates::EstimateDirectory;
 use super::subject::{Progress, Subject};
 use super::{
     Contraction, Density, Evaluation, Measured, Outliers, Reconstruction, Representation,
-    Robustness, contraction, evaluate_beside, left_out, likelihood, outliers, reconstruction,
-    representation, robustness,
+    Robustness, attempt, contraction, evaluate_beside, left_out, likelihood, outliers,
+    reconstruction, representation, robustness,
 };
 
 /// What can be measured beside a model's own terms and its error.
@@ -59,7 +59,7 @@ pub struct Report {
     pub evaluation: Evaluation,
     /// How near reconstructions are to their images.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reconstruction: Option<Reconstruction>,
+    pub reconstruction: Option<Measured<Reconstruction>>,
     /// What can be read from the codes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub representation: Option<Measured<Representation>>,
@@ -71,36 +71,48 @@ pub struct Report {
     pub contraction: Option<Measured<Contraction>>,
     /// The error by kind and level of corruption.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub robustness: Option<Vec<Robustness>>,
+    pub robustness: Option<Measured<Vec<Robustness>>>,
     /// Whether the error tells other images from those that the model knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outliers: Option<Measured<Outliers>>,
 }
 
-/// Measures a model, and what is asked for beside.
+/// Measures a model, and what is asked for beside; a part that panics or is interrupted is left out.
+///
+/// # Errors
+/// The reason, in words, when the model's own numbers can't be measured.
 pub fn examine<B: Backend>(
     subject: Subject<'_, B>,
     request: &Request<'_>,
     progress: Progress<'_>,
-) -> Report {
-    let (evaluation, baseline) = evaluate_beside(subject, request.cache, progress);
+) -> Result<Report, String> {
+    let (evaluation, baseline) = attempt(|| evaluate_beside(subject, request.cache, progress))?;
     let baseline: Result<&Baseline, &str> = baseline.as_ref().map_err(String::as_str);
     let asks = |measure| request.measures.contains(&measure);
-    Report {
-        reconstruction: asks(Measure::Reconstruction)
-            .then(|| reconstruction::measure(subject, baseline, progress)),
+    Ok(Report {
+        reconstruction: asks(Measure::Reconstruction).then(|| {
+            part(|| Measured::Value(reconstruction::measure(subject, baseline, progress)))
+        }),
         representation: asks(Measure::Representation)
-            .then(|| representation::measure(subject, request, baseline, progress)),
-        density: asks(Measure::Density)
-            .then(|| likelihood::measure(subject, request.samples, request.estimates, progress)),
+            .then(|| part(|| representation::measure(subject, request, baseline, progress))),
+        density: asks(Measure::Density).then(|| {
+            part(|| likelihood::measure(subject, request.samples, request.estimates, progress))
+        }),
         contraction: asks(Measure::Contraction)
-            .then(|| contraction::measure(subject, request.jacobian_images, progress)),
+            .then(|| part(|| contraction::measure(subject, request.jacobian_images, progress))),
         robustness: asks(Measure::Robustness)
-            .then(|| robustness::measure(subject, baseline.ok(), progress)),
+            .then(|| part(|| robustness::measure(subject, baseline.ok(), progress))),
         outliers: asks(Measure::Outliers).then(|| match request.outliers {
-            Ok(others) => Measured::Value(outliers::measure(subject, others, baseline, progress)),
+            Ok(others) => {
+                part(|| Measured::Value(outliers::measure(subject, others, baseline, progress)))
+            }
             Err(reason) => left_out(reason),
         }),
         evaluation,
-    }
+    })
+}
+
+/// A part of the report, or why it failed.
+fn part<T>(measure: impl FnOnce() -> Measured<T>) -> Measured<T> {
+    attempt(measure).unwrap_or_else(left_out)
 }

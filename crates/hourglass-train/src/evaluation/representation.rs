@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, cache_key};
 use super::report::Request;
-use super::subject::{Progress, Shown, Subject, host};
-use super::{Measured, left_out};
+use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host};
+use super::{Measured, budget, left_out};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
 use crate::measures::probe::{Probe, ProbeConfig};
 use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
 
-/// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide codes,
-/// fewer images are used.
+/// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide
+/// features, fewer images are used.
 const MOST_VALUES: usize = 60_000_000;
+
+/// Values that the search for neighbours compares at most, over all pairs of an image of the split with one of training.
+const MOST_COMPARED: usize = 1 << 40;
 
 /// What simple classifiers, fitted to training images, read from features of the split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -73,14 +76,23 @@ pub(super) fn measure<B: Backend>(
     let pixels = |images| host::<B, 2>(images);
     Measured::Value(Representation {
         codes: readout(
-            &features(subject, training, code, "encoding", progress),
+            &features(
+                subject,
+                training,
+                (subject.code(), code),
+                "encoding",
+                progress,
+            ),
             "codes",
             progress,
         ),
         pca_codes: match baseline {
-            Ok(Baseline { pca, components }) => {
+            Ok(Baseline {
+                pca, components, ..
+            }) => {
                 let project = |images| pca.codes(*components, &host::<B, 2>(images));
-                let features = features(subject, training, project, "projecting", progress);
+                let of = (*components, project);
+                let features = features(subject, training, of, "projecting", progress);
                 Measured::Value(readout(&features, "PCA's codes", progress))
             }
             Err(reason) => left_out(reason),
@@ -94,7 +106,8 @@ pub(super) fn measure<B: Backend>(
             let key = format!("{kind}-{}", cache_key(&[training, subject.split]));
             let cached = request.cache.and_then(|cache| cache.get(&key));
             cached.unwrap_or_else(|| {
-                let features = features(subject, training, pixels, "reading", progress);
+                let of = (subject.split.dataset().features(), pixels);
+                let features = features(subject, training, of, "reading", progress);
                 let readout = readout(&features, "pixels", progress);
                 if let Some(cache) = request.cache {
                     cache.put(&key, &readout);
@@ -116,30 +129,36 @@ fn share_images(training: &Subset, split: &Subset) -> bool {
         && split.indices().iter().any(is_trained_on)
 }
 
-/// What `of` makes of the images of the split and of the training images, of as many as memory allows.
+/// What `of` makes of the images of the split and of the training images, `width` values of each: of all, or of a sample
+/// that memory and the search for neighbours allow.
 fn features<B: Backend>(
     subject: Subject<'_, B>,
     training: &Subset,
-    of: impl Fn(Tensor<B, 2>) -> Vec<f32>,
+    (width, of): (usize, impl Fn(Tensor<B, 2>) -> Vec<f32>),
     phase: &str,
     progress: Progress<'_>,
 ) -> Features {
+    let in_memory = (MOST_VALUES / width.max(1)).max(1);
+    let training = budget::sample(training, 1).sample(in_memory, EVALUATION_SEED);
+    let searched = MOST_COMPARED / width.max(1) / training.len();
+    let split =
+        budget::sample(subject.split, 1).sample(in_memory.min(searched).max(1), EVALUATION_SEED);
+    let subject = Subject {
+        split: &split,
+        ..subject
+    };
     let mut gather = |batches: &mut dyn Iterator<Item = Shown<B>>, total| {
         let (mut rows, mut classes) = (Vec::new(), Vec::new());
         for Shown { images, labels } in batches {
-            let values = of(images);
-            if rows.len() + values.len() > MOST_VALUES {
-                break;
-            }
-            rows.extend(values);
+            rows.extend(of(images));
             classes.extend(labels.unwrap_or_default());
             progress(phase, classes.len(), total);
         }
         (rows, classes)
     };
     Features {
-        training: gather(&mut subject.trained_on(training), training.len()),
-        test: gather(&mut subject.shown(), subject.split.len()),
+        training: gather(&mut subject.trained_on(&training), training.len()),
+        test: gather(&mut subject.shown(), split.len()),
     }
 }
 

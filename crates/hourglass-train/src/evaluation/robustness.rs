@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::baseline::{Baseline, Errors};
 use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host, squared_distances};
+use super::{Measured, budget};
 use crate::measures::Estimate;
 
 const LEVELS: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
@@ -22,6 +23,8 @@ pub struct Robustness {
     pub corruption: Corruption,
     /// The share of pixels, or for `gaussian` the standard deviation.
     pub level: f64,
+    /// Images measured.
+    pub images: usize,
     /// The error of the corrupted images themselves.
     pub corrupted_squared_error: f64,
     /// The model's.
@@ -36,7 +39,12 @@ pub(super) fn measure<B: Backend>(
     subject: Subject<'_, B>,
     baseline: Option<&Baseline>,
     progress: Progress<'_>,
-) -> Vec<Robustness> {
+) -> Measured<Vec<Robustness>> {
+    let sample = budget::sample(subject.split, KINDS.len() * LEVELS.len());
+    let subject = Subject {
+        split: &sample,
+        ..subject
+    };
     let combinations = KINDS
         .iter()
         .flat_map(|&kind| LEVELS.map(|level| (kind, level)));
@@ -46,9 +54,9 @@ pub(super) fn measure<B: Backend>(
         done += images;
         progress("measuring robustness", done, total);
     };
-    combinations
-        .filter_map(|(kind, level)| measure_at(subject, baseline, kind, level, &mut show))
-        .collect()
+    let rows = combinations
+        .filter_map(|(kind, level)| measure_at(subject, baseline, kind, level, &mut show));
+    Measured::Value(rows.collect())
 }
 
 fn measure_at<B: Backend>(
@@ -75,6 +83,7 @@ fn measure_at<B: Backend>(
     Some(Robustness {
         corruption,
         level,
+        images: own.len(),
         corrupted_squared_error: Estimate::mean(&own)?.value,
         squared_error: Estimate::mean(&errors.model)?,
         pca_squared_error: Estimate::mean(&errors.pca),

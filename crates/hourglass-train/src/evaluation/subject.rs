@@ -1,14 +1,11 @@
 //! A model and the images that it is measured on.
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset};
 use hourglass_models::{Autoencoder, Classifier, Model, StepContext};
 
-/// Images a batch in evaluation. It is fixed, since the noise is drawn by the batch.
-pub(super) const EVALUATION_BATCH: usize = 500;
+use crate::terms::stacked;
 
 /// The seed of all noise in evaluation.
 pub(super) const EVALUATION_SEED: u64 = 0;
@@ -65,36 +62,42 @@ pub(super) struct Shown<B: Backend> {
 impl<B: Backend> Subject<'_, B> {
     /// The batches of the split, with their noise.
     pub(super) fn seen(&self) -> impl Iterator<Item = Seen<B>> {
-        sequential(self.split).enumerate().map(|(index, batch)| {
-            let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-            let images = images_of::<B>(&batch, self.device);
-            let binary = self.model.binarize(images.clone(), &context);
-            let targets = binary.clone().map_or(batch.images, host);
-            let images = binary.unwrap_or(images);
-            let corrupted = self.model.corrupt(images.clone(), &context);
-            Seen {
-                is_corrupted: corrupted.is_some(),
-                inputs: corrupted.unwrap_or_else(|| images.clone()),
-                context,
-                images,
-                targets,
-                labels: batch.labels,
-            }
-        })
+        Batches::measuring(self.split)
+            .enumerate()
+            .map(|(index, batch)| {
+                let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
+                let images = images_of::<B>(&batch, self.device);
+                let binary = self.model.binarize(images.clone(), &context);
+                let targets = binary.clone().map_or(batch.images, host);
+                let images = binary.unwrap_or(images);
+                let corrupted = self.model.corrupt(images.clone(), &context);
+                Seen {
+                    is_corrupted: corrupted.is_some(),
+                    inputs: corrupted.unwrap_or_else(|| images.clone()),
+                    context,
+                    images,
+                    targets,
+                    labels: batch.labels,
+                }
+            })
     }
 
     /// The images of the split without corruption: binary ones where it is a model of such, the same in every measure.
     pub(super) fn shown(&self) -> impl Iterator<Item = Shown<B>> {
-        sequential(self.split).enumerate().map(|(index, batch)| {
-            self.show(batch, &StepContext::evaluate(EVALUATION_SEED, index as u64))
-        })
+        Batches::measuring(self.split)
+            .enumerate()
+            .map(|(index, batch)| {
+                self.show(batch, &StepContext::evaluate(EVALUATION_SEED, index as u64))
+            })
     }
 
     /// The images that baselines are fitted to: for a model of binary images, draws apart from those of the split.
     pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = Shown<B>> {
-        sequential(training).enumerate().map(|(index, batch)| {
-            self.show(batch, &StepContext::train(EVALUATION_SEED, index as u64, 1))
-        })
+        Batches::measuring(training)
+            .enumerate()
+            .map(|(index, batch)| {
+                self.show(batch, &StepContext::train(EVALUATION_SEED, index as u64, 1))
+            })
     }
 
     /// Whether the model sees binary images in place of the split's.
@@ -104,6 +107,31 @@ impl<B: Backend> Subject<'_, B> {
         self.model
             .binarize(image, &StepContext::evaluate(EVALUATION_SEED, 0))
             .is_some()
+    }
+
+    /// A term of the loss of the first images that is none, and its value: of weights that are finite, but too large.
+    pub fn first_not_finite(&self) -> Option<(&'static str, f64)> {
+        let batch = Batches::measuring(self.split).next()?;
+        let images = images_of::<B>(&batch, self.device);
+        let loss = self
+            .model
+            .loss(images, &StepContext::evaluate(EVALUATION_SEED, 0));
+        let (names, values) = stacked(loss);
+        let values = host(values).into_iter().map(f64::from);
+        names
+            .into_iter()
+            .zip(values)
+            .find(|(_, value)| !value.is_finite())
+    }
+
+    /// The width of the code.
+    pub(super) fn code(&self) -> usize {
+        let features = self.split.dataset().features();
+        let [_, code] = self
+            .model
+            .encode(Tensor::zeros([1, features], self.device))
+            .dims();
+        code
     }
 
     fn show(&self, batch: Batch, context: &StepContext) -> Shown<B> {
@@ -129,13 +157,7 @@ pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> 
     Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
 }
 
-/// A split in batches, in its order.
-pub(super) fn sequential(split: &Subset) -> Batches {
-    let size = NonZeroUsize::new(EVALUATION_BATCH).unwrap_or(NonZeroUsize::MIN);
-    Batches::sequential(split, size)
-}
-
-pub(super) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 

@@ -102,6 +102,13 @@ impl Run {
                 run.summary().display()
             );
         };
+        if let Some(reason) = numbers.get("left_out").and_then(Value::as_str) {
+            let path = path.display();
+            bail!(
+                "{path}: expected a run with numbers, found none: {reason}; measure it by\n  hourglass \
+                 train --resume --out {path}"
+            );
+        }
         Ok(Self {
             path: path.to_owned(),
             settings,

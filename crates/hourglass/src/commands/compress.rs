@@ -119,7 +119,8 @@ impl Task for Encode<'_> {
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
     ) -> Result<CodeSpill> {
-        let sizes = batch_sizes(self.images.len());
+        let shape = self.images.dataset().shape().to_array();
+        let sizes = batch_sizes(self.images.len(), shape);
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
         let mut spill = CodeSpill::new(self.code)?;

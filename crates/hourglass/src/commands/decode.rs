@@ -89,7 +89,8 @@ impl Task for Decode<'_> {
         parity: Option<ParityCheck<B>>,
     ) -> Result<()> {
         let total = self.images as usize;
-        let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
+        let sizes = batch_sizes(total, self.writer.shape());
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
         let decoded = decode(
             &model,

@@ -98,13 +98,15 @@ impl Task for Restore<'_> {
         parity: Option<ParityCheck<B>>,
     ) -> Result<()> {
         let total = self.codes.header().images() as usize;
-        let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
+        let sizes = batch_sizes(total, self.writer.shape());
+        let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
         let mut done = 0;
-        for codes in in_batches(self.codes, self.code) {
+        for codes in in_batches(self.codes, self.code, self.writer.shape()) {
             let codes = codes?;
-            self.writer
-                .write(&decode_images(&model, &codes, self.code, device))?;
+            let shape = self.writer.shape();
+            let images = decode_images(&model, &codes, self.code, shape, device);
+            self.writer.write(&images)?;
             done += codes.len() / self.code;
             phases.update("decoding", done, total);
         }

@@ -319,8 +319,9 @@ impl Task for Detect<'_> {
     ) -> Result<Scored> {
         let fitted_to = self.reference.unwrap_or(self.images);
         let counts = [self.images.len(), fitted_to.len()];
+        let shape = self.images.dataset().shape().to_array();
         let sizes = counts
-            .map(|images| self.score().batch_sizes(images))
+            .map(|images| self.score().batch_sizes(images, shape))
             .concat();
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();

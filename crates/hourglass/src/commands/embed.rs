@@ -192,7 +192,8 @@ impl Task for Embed<'_> {
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
     ) -> Self::Output {
-        let sizes = batch_sizes(self.images.len());
+        let shape = self.images.dataset().shape().to_array();
+        let sizes = batch_sizes(self.images.len(), shape);
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let mut phases = Phases::new();
         let codes = codes_of(&model, self.images, device, &mut |phase, done, total| {

@@ -110,7 +110,8 @@ impl Task for Encode<'_> {
         parity: Option<ParityCheck<B>>,
     ) -> Result<()> {
         let total = self.images.len();
-        let model = load_for_use(self.saved, &batch_sizes(total), parity, device)?;
+        let shape = self.images.dataset().shape().to_array();
+        let model = load_for_use(self.saved, &batch_sizes(total, shape), parity, device)?;
         let mut phases = Phases::new();
         let encoded = encode(&model, self.images, device, &mut self.writer, &mut |done| {
             phases.update("encoding", done, total)

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
@@ -15,7 +15,7 @@ use hourglass_train::{
 };
 use serde_json::{Value, json};
 
-use super::{check_parity, recipe_of, training_images};
+use super::{baselines, check_parity, recipe_of, training_images};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::{image_shape, open};
@@ -94,8 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => outlier_images(OUTLIERS, arguments, &description, split),
     };
     let others = others.map_err(|error| format!("{error:#}"));
-    let cache = locations.data_directory().ok();
-    let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
+    let cache = baselines(&locations);
     // A model that can't be read is reported when it is loaded.
     let sha256 = saved.sha256();
     let known = sha256.as_ref().ok().cloned();
@@ -322,6 +321,8 @@ impl Task for Examine<'_> {
             phases.update(phase, done, total);
         });
         phases.finish();
+        let report =
+            report.map_err(|reason| anyhow!("the model was not measured, since {reason}"))?;
         if let Some((term, value)) = report.evaluation.first_not_finite() {
             bail!(
                 "{}: expected a finite {term}, found {value}; the weights are damaged, or the training has diverged",

@@ -22,7 +22,6 @@ use crate::images::model_images;
 use crate::progress::Phases;
 
 /// Images that are encoded at a time.
-const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not 0");
 
 /// Write a model's weights for other programs
 #[derive(Debug, clap::Args)]
@@ -233,7 +232,7 @@ fn write_examples(path: &Path, split: &Subset, model: &Model<Cpu>) -> Result<()>
     let mut parts = names.map(|_| Vec::new());
     let mut phases = Phases::new();
     let mut done = 0;
-    for batch in Batches::sequential(split, BATCH) {
+    for batch in Batches::measuring(split) {
         let images = images_of::<Cpu>(&batch, &Default::default());
         let codes = model.encode(images.clone());
         let decoded = model.decode(codes.clone());

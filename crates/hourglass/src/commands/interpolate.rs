@@ -112,12 +112,13 @@ impl Task for Way<'_> {
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
     ) -> Result<Vec<f32>> {
-        let [whole, rest] = batch_sizes(self.steps);
+        let shape = self.description.shape;
+        let [whole, rest] = batch_sizes(self.steps, shape);
         let model = load_for_use(self.saved, &[2, whole, rest], parity, device)?;
         let codes = codes_of_pixels(&model, self.ends, device); // [2, code]
         let code = self.description.model.network().code();
         let (from, to) = codes.split_at(code);
         let way = interpolate(from, to, self.steps, self.path);
-        Ok(decode_images(&model, &way, code, device))
+        Ok(decode_images(&model, &way, code, shape, device))
     }
 }

@@ -30,10 +30,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
-use hourglass_data::{Splits, Subset};
+use hourglass_data::{Locations, Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
-use hourglass_train::{DataConfig, Recipe};
+use hourglass_train::{Cache, DataConfig, Recipe};
 
 use crate::backend::ParityCheck;
 
@@ -61,6 +61,12 @@ pub(crate) fn training_images(
         None => all,
     };
     Ok(all.split_validation(data.validation, seed)?)
+}
+
+/// Where fitted baselines are kept, if there is a place.
+pub(crate) fn baselines(locations: &Locations) -> Option<Cache> {
+    let directory = locations.data_directory().ok()?;
+    Some(Cache::new(&directory.join("baselines")))
 }
 
 /// Refuses to write over a file, unless it is forced to, and into a directory that is not there.

@@ -13,7 +13,7 @@ use hourglass_data::{Locations, Split, Subset};
 use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel, write_atomically};
-use hourglass_tasks::{PORTRAIT_SIZES, Portrait, portrait};
+use hourglass_tasks::{Portrait, portrait, portrait_sizes};
 use hourglass_train::{
     Cache, EstimateDirectory, Measure, Measured, Report, Request, RunDirectory, Subject,
     evaluation_sizes, examine, read_metrics,
@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::compare::flatten;
 use super::evaluate::{Images, estimates_of, images};
-use super::{check_is_new, check_parity};
+use super::{baselines, check_is_new, check_parity};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::progress::Phases;
@@ -283,8 +283,7 @@ fn look(
         Some(_) => Ok(images?),
         None => images.map_err(|error| format!("{error:#}")),
     };
-    let cache = locations.data_directory().ok();
-    let cache = cache.map(|directory| Cache::new(&directory.join("baselines")));
+    let cache = baselines(locations);
     let estimates = saved.sha256().ok().zip(estimates_of(saved, locations));
     let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
         path,
@@ -355,7 +354,8 @@ impl Task for Look<'_> {
         };
         let split = self.images.map(|images| &images.split);
         if let Ok(split) = split {
-            let sizes = [evaluation_sizes(split), PORTRAIT_SIZES.to_vec()].concat();
+            let shape = self.description.shape;
+            let sizes = [evaluation_sizes(split), portrait_sizes(shape)].concat();
             let config = &self.description.model;
             check_parity(
                 parity,
@@ -412,6 +412,7 @@ impl Look<'_> {
             phases.update(phase, done, total);
         });
         phases.finish();
+        let report = report?;
         match report.evaluation.first_not_finite() {
             Some((term, value)) => Err(format!(
                 "{term} is {value}: the weights are damaged, or the training has diverged"

@@ -122,7 +122,9 @@ impl Task for Drawing<'_> {
     ) -> Result<Vec<f32>> {
         let (count, seed) = (self.arguments.count as usize, self.arguments.seed);
         let fitted = self.fitted.as_ref().map_or(0, |(_, images)| images.len());
-        let sizes = [batch_sizes(count), batch_sizes(fitted)].concat();
+        let shape = self.description.shape;
+        let sizes = [count, fitted].map(|images| batch_sizes(images, shape));
+        let sizes = sizes.concat();
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let code = self.description.model.network().code();
         let codes = match &self.fitted {
@@ -141,7 +143,7 @@ impl Task for Drawing<'_> {
                 codes.into_data().iter::<f32>().collect()
             }
         };
-        Ok(decode_images(&model, &codes, code, device))
+        Ok(decode_images(&model, &codes, code, shape, device))
     }
 }
 

@@ -10,13 +10,13 @@ use clap::ValueEnum;
 use hourglass_data::{ImageShape, Splits, Subset};
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::{
-    Checkpoint, Ending, Job, Outcome, PICTURE_SIZES, Phase, Recipe, RunDirectory, Subject, Summary,
-    check_phases, data_identity, evaluate, evaluation_sizes, initial_model, shape_of, train,
-    write_results,
+    Cache, Checkpoint, Ending, Finished, Job, Measured, Outcome, Phase, Recipe, RunDirectory,
+    Subject, Summary, check_phases, data_identity, evaluation_sizes, initial_model, interrupt,
+    picture_sizes, shape_of, train,
 };
 use serde_json::{Map, Value, json};
 
-use super::{check_parity, recipe_of, training_images};
+use super::{baselines, check_parity, recipe_of, training_images};
 use crate::UsageError;
 use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments, parse_shape};
@@ -74,6 +74,9 @@ pub(crate) struct Arguments {
     /// Go on with the run in --out from its last checkpoint, on the backend that it began on
     #[arg(long, requires = "out")]
     resume: bool,
+    /// Write the finished model without measuring it or drawing its pictures
+    #[arg(long)]
+    no_measure: bool,
     /// Print the final numbers as JSON
     #[arg(long)]
     json: bool,
@@ -132,31 +135,61 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         job: &job,
         splits: &splits,
         chosen: &chosen,
-        interrupter,
+        interrupter: &interrupter,
+        cache: (!arguments.no_measure).then(|| baselines(&locations)),
     })?;
     let Some(summary) = summary else {
         eprintln!(
-            "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {}{}",
-            run.path().display(),
-            match &arguments.locations.data_dir {
-                Some(directory) => format!(" --data-dir {}", directory.display()),
-                None => String::new(),
-            }
+            "interrupted; nothing is lost. Go on with\n  {}",
+            again(&run, &arguments.locations)
         );
         return Ok(ExitCode::FAILURE);
     };
     if arguments.json {
-        let mut map = summary.facts;
-        map.insert(summary.split, json!(summary.evaluation.to_json()));
-        println!("{:#}", json!(map));
+        println!("{:#}", json!(summary.to_json()));
     } else {
-        println!("{}", evaluation_text(&summary.evaluation, &summary.split));
-        println!(
-            "model, numbers and pictures are in {}",
-            run.path().display()
-        );
+        show(&summary, &run, &again(&run, &arguments.locations));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match interrupter.should_stop() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+/// The command that goes on with a run, or measures it again where it is finished.
+fn again(run: &RunDirectory, locations: &LocationArguments) -> String {
+    let data = match &locations.data_dir {
+        Some(directory) => format!(" --data-dir {}", directory.display()),
+        None => String::new(),
+    };
+    let path = run.path().display();
+    format!("hourglass train --resume --out {path}{data}")
+}
+
+/// Prints what a finished run has, and how it gets what it has not.
+fn show(summary: &Summary, run: &RunDirectory, again: &str) {
+    let path = run.path().display();
+    let mut is_whole = summary.not_drawn.is_empty();
+    match &summary.evaluation {
+        Measured::Value(evaluation) => {
+            println!("{}", evaluation_text(evaluation, &summary.split));
+        }
+        Measured::LeftOut { left_out } => {
+            is_whole = false;
+            println!("there are no numbers: {left_out}");
+        }
+    }
+    for (file, reason) in &summary.not_drawn {
+        println!("figures/{file} was left out: {reason}");
+    }
+    match is_whole {
+        true => println!("model, numbers and pictures are in {path}"),
+        false => {
+            println!(
+                "the finished model is in {path}; measure it and draw its pictures by\n  {again}"
+            );
+        }
+    }
 }
 
 /// The recipe asked for, with the command line's settings.
@@ -257,14 +290,14 @@ fn resumed_backend(arguments: &DeviceArguments, run: &RunDirectory) -> Result<Ch
     Ok(chosen)
 }
 
-/// The first Ctrl-C asks the run to stop at the next step, the second ends the program.
+/// The first Ctrl-C asks the run to stop at the next step, or ends what is being measured; the second ends the program.
 fn listen_for_interrupts(interrupter: &Interrupter) {
     let interrupter = interrupter.clone();
     let result = ctrlc::set_handler(move || {
         if interrupter.should_stop() {
             std::process::exit(1);
         }
-        eprintln!("stopping at the next step; once more to stop at once");
+        eprintln!("stopping; once more to stop at once");
         interrupter.stop(None);
     });
     if let Err(error) = result {
@@ -276,7 +309,9 @@ struct Run<'a> {
     job: &'a Job<'a>,
     splits: &'a Splits,
     chosen: &'a Chosen,
-    interrupter: Interrupter,
+    interrupter: &'a Interrupter,
+    /// Where fitted baselines are kept, if there is a place; nothing where the model is not to be measured.
+    cache: Option<Option<Cache>>,
 }
 
 impl Task for Run<'_> {
@@ -293,7 +328,7 @@ impl Task for Run<'_> {
         let sizes = [
             evaluation_sizes(job.validation),
             evaluation_sizes(&measured),
-            PICTURE_SIZES.to_vec(),
+            picture_sizes(shape_of(job.training)),
         ];
         let config = &job.recipe.model;
         let (shape, seed) = (shape_of(job.training), job.recipe.run.seed);
@@ -301,7 +336,7 @@ impl Task for Run<'_> {
         let (recipe, sizes) = (Some(job.recipe), sizes.concat());
         check_parity(parity, model, config, recipe, job.training, &sizes, device)?;
         let mut progress = Training::new();
-        let outcome = train::<B>(job, device, &mut progress, &self.interrupter);
+        let outcome = train::<B>(job, device, &mut progress, self.interrupter);
         progress.finish();
         let outcome = outcome?;
         if outcome.ending == Ending::Interrupted {
@@ -323,7 +358,7 @@ impl Run<'_> {
         )
     }
 
-    /// Measures the model and writes the results.
+    /// Writes the finished model, and then measures it.
     fn finish<B: burn::tensor::backend::Backend>(
         &self,
         outcome: &Outcome<B>,
@@ -336,8 +371,6 @@ impl Run<'_> {
             ..
         } = self.job;
         let (name, split) = self.measured_split()?;
-        let mut phases = Phases::new();
-        let mut show = |phase: &str, done, total| phases.update(phase, done, total);
         let subject = Subject {
             model: &outcome.model,
             classifier: outcome.classifier.as_ref(),
@@ -345,10 +378,8 @@ impl Run<'_> {
             training: Ok(*training),
             device,
         };
-        let evaluation = evaluate(subject, &mut show);
-        phases.finish();
         // The last step's update is the only one that no further step has measured.
-        if let Some((term, value)) = evaluation.first_not_finite() {
+        if let Some((term, value)) = subject.first_not_finite() {
             bail!(
                 "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
                  saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
@@ -357,13 +388,24 @@ impl Run<'_> {
         }
         let data = data_identity(&recipe.data.name, training.dataset());
         let description = Description::new(recipe.model.clone(), shape_of(training), data);
-        let facts = self.facts(outcome, &description);
-        let summary = Summary {
-            facts,
-            split: name.into(),
-            evaluation,
+        let finished = Finished {
+            run,
+            facts: self.facts(outcome, &description),
+            description: &description,
+            subject,
+            split: name,
         };
-        write_results(run, &description, subject, &summary)?;
+        let mut summary = finished.save()?;
+        if let Some(cache) = &self.cache {
+            let mut phases = Phases::new();
+            finished.measure(&mut summary, cache.as_ref(), &mut |phase, done, total| {
+                if self.interrupter.should_stop() {
+                    interrupt();
+                }
+                phases.update(phase, done, total);
+            })?;
+            phases.finish();
+        }
         Ok(summary)
     }
 

@@ -131,7 +131,8 @@ impl Task for Walk<'_> {
         let training = self.training.as_ref().map_or(0, Subset::len);
         let single = usize::from(self.image.is_some());
         let counts = [single, training, shown * steps];
-        let sizes = counts.map(batch_sizes).concat();
+        let shape = self.description.shape;
+        let sizes = counts.map(|images| batch_sizes(images, shape)).concat();
         let model = load_for_use(self.saved, &sizes, parity, device)?;
         let statistics = self.training.map(|images| {
             let mut phases = Phases::new();
@@ -164,6 +165,9 @@ impl Task for Walk<'_> {
                 };
             }
         }
-        Ok((dimensions, decode_images(&model, &codes, code, device)))
+        Ok((
+            dimensions,
+            decode_images(&model, &codes, code, shape, device),
+        ))
     }
 }

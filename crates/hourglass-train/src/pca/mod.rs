@@ -4,16 +4,42 @@
 //! `m + V Vᵀ (x - m)`. No linear encoder and decoder with `k` codes has a lower squared error on the rows fitted
 //! (Eckart and Young, 1936; Baldi and Hornik, 1989, for autoencoders).
 //!
-//! Rows stream through in blocks, in f64, so memory is `features²` whatever the number of rows. Sums are taken about the
-//! mean of the first block: the covariance then loses no digits to the subtraction of a large mean.
+//! | file | how it is found |
+//! |---|---|
+//! | `covariance` | all components, for rows of up to a thousand features |
+//! | `leading` | the first components of longer rows, from the rows' Gram matrix or by block Lanczos iteration |
+//!
+//! All of it is in f64.
+
+mod angle;
+mod covariance;
+mod file;
+mod krylov;
+mod leading;
+
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use faer::linalg::matmul::matmul;
-use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Side, get_global_parallelism};
-use serde::{Deserialize, Serialize};
 
-/// Rows to a matrix product: enough to keep the cores busy, few enough that a block of 3,072 features is 24 MiB.
+pub use angle::largest_principal_angle;
+pub use covariance::PcaBuilder;
+pub use leading::{MOST_BYTES, Rows, rows_fitted};
+
+/// Rows to a matrix product: enough to keep the cores busy.
 const BLOCK_ROWS: usize = 1024;
+
+/// Values of a block of rows at most, 64 MB: of long rows there are fewer to a block.
+const BLOCK_VALUES: usize = 1 << 23;
+
+/// The rows of a block.
+fn block_rows(features: usize) -> usize {
+    (BLOCK_VALUES / features).clamp(1, BLOCK_ROWS)
+}
+
+/// How often those who wait for a decomposition are told that it goes on.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What can go wrong with the numbers given to principal component analysis.
 #[derive(Debug, thiserror::Error)]
@@ -37,205 +63,32 @@ pub enum PcaError {
         /// Which decomposition.
         decomposition: &'static str,
     },
+
+    /// The components need more memory than they may have.
+    #[error(
+        "{components} principal components of {features} values need {bytes} bytes, more than the {most} that they may have",
+        most = MOST_BYTES
+    )]
+    TooLarge {
+        /// Components asked for.
+        components: usize,
+        /// The length of a row.
+        features: usize,
+        /// Bytes of the components and of what finds them.
+        bytes: usize,
+    },
 }
 
-/// Sums over rows as they come; [`PcaBuilder::finish`] turns them into a [`Pca`].
-pub struct PcaBuilder {
-    features: usize,
-    rows: usize,
-    /// The mean of the first block, about which sums are taken; empty until that block is complete.
-    shift: Vec<f64>,
-    /// Sum of `x - shift`.
-    sum: Vec<f64>,
-    /// Sum of `(x - shift)(x - shift)ᵀ`, the lower triangle only.
-    products: Mat<f64>,
-    /// Rows that wait for their block to fill, row-major.
-    pending: Vec<f64>,
-}
-
-impl PcaBuilder {
-    /// Starts with no rows.
-    ///
-    /// # Panics
-    /// If `features` is 0.
-    pub fn new(features: usize) -> Self {
-        assert!(features > 0, "rows must have at least one feature");
-        Self {
-            features,
-            rows: 0,
-            shift: Vec::new(),
-            sum: vec![0.0; features],
-            products: Mat::zeros(features, features),
-            pending: Vec::with_capacity(BLOCK_ROWS * features),
-        }
-    }
-
-    /// Rows added so far.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Adds whole rows.
-    ///
-    /// # Shapes
-    /// - `rows`: `[any, features]`, row-major
-    ///
-    /// # Panics
-    /// If the length is no multiple of `features`.
-    pub fn add(&mut self, rows: &[f32]) {
-        assert_whole_rows(rows, self.features);
-        for row in rows.chunks_exact(self.features) {
-            self.pending
-                .extend(row.iter().map(|&value| f64::from(value)));
-            self.rows += 1;
-            if self.pending.len() == BLOCK_ROWS * self.features {
-                self.add_pending();
-            }
-        }
-    }
-
-    /// Decomposes the covariance of the rows added.
-    pub fn finish(mut self) -> Result<Pca, PcaError> {
-        if self.rows == 0 {
-            return Err(PcaError::NoRows);
-        }
-        self.add_pending();
-        // The square of the largest f32 is far from overflowing an f64, so a sum is finite if and only if the values are.
-        if !self.sum.iter().all(|value| value.is_finite()) {
-            return Err(PcaError::NotFinite { place: "rows" });
-        }
-        let rows = self.rows as f64;
-        let offset: Vec<f64> = self.sum.iter().map(|sum| sum / rows).collect();
-        let mean = std::iter::zip(&self.shift, &offset).map(|(shift, offset)| shift + offset);
-        let mean = mean.collect();
-        let covariance = Mat::from_fn(self.features, self.features, |row, column| {
-            let product = self.products[(row.max(column), row.min(column))];
-            product / rows - offset[row] * offset[column]
-        }); // [features, features]
-        Pca::from_covariance(mean, covariance.as_ref())
-    }
-
-    /// Moves the pending rows into the sums.
-    fn add_pending(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        if self.shift.is_empty() {
-            self.shift = column_means(&self.pending, self.features);
-        }
-        for row in self.pending.chunks_exact_mut(self.features) {
-            for ((value, shift), sum) in row.iter_mut().zip(&self.shift).zip(&mut self.sum) {
-                *value -= shift;
-                *sum += *value;
-            }
-        }
-        let rows = self.pending.len() / self.features;
-        // Row-major rows read as columns: the block is already transposed.
-        let block = MatRef::from_column_major_slice(&self.pending, self.features, rows); // [features, rows]
-        triangular::matmul(
-            self.products.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            block,
-            BlockStructure::Rectangular,
-            block.transpose(),
-            BlockStructure::Rectangular,
-            1.0,
-            get_global_parallelism(),
-        );
-        self.pending.clear();
-    }
-}
-
-/// The principal components of a set of rows: all of them, so that any number of codes can be asked for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "StoredPca", into = "StoredPca")]
+/// The mean and the first principal components of a set of rows.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pca {
     mean: Vec<f64>,
-    /// `[features, features]`, orthonormal columns in the order of `variances`.
+    /// `[features, kept]`, orthonormal columns in the order of `variances`.
     components: Mat<f64>,
     variances: Vec<f64>,
 }
 
-/// [`Pca`] in plain lists; the components are `[features, features]`, column-major.
-#[derive(Serialize, Deserialize)]
-struct StoredPca {
-    mean: Vec<f64>,
-    components: Vec<f64>,
-    variances: Vec<f64>,
-}
-
-impl From<Pca> for StoredPca {
-    fn from(pca: Pca) -> Self {
-        let columns = pca.components.col_iter();
-        Self {
-            components: columns.flat_map(|column| column.iter().copied()).collect(),
-            mean: pca.mean,
-            variances: pca.variances,
-        }
-    }
-}
-
-impl TryFrom<StoredPca> for Pca {
-    type Error = &'static str;
-
-    fn try_from(stored: StoredPca) -> Result<Self, Self::Error> {
-        let features = stored.mean.len();
-        if features == 0
-            || stored.variances.len() != features
-            || stored.components.len() != features * features
-        {
-            return Err("components, mean and variances are not of one number of features");
-        }
-        Ok(Self {
-            components: Mat::from_fn(features, features, |row, column| {
-                stored.components[column * features + row]
-            }),
-            mean: stored.mean,
-            variances: stored.variances,
-        })
-    }
-}
-
 impl Pca {
-    /// Fits to batches of rows; `progress` is told the number of rows seen after each batch.
-    ///
-    /// # Shapes
-    /// - each of `batches`: `[any, features]`, row-major
-    ///
-    /// # Panics
-    /// If `features` is 0, or the length of a batch is no multiple of it.
-    pub fn fit<Rows: AsRef<[f32]>>(
-        features: usize,
-        batches: impl IntoIterator<Item = Rows>,
-        mut progress: impl FnMut(usize),
-    ) -> Result<Self, PcaError> {
-        let mut builder = PcaBuilder::new(features);
-        for batch in batches {
-            builder.add(batch.as_ref());
-            progress(builder.rows());
-        }
-        builder.finish()
-    }
-
-    fn from_covariance(mean: Vec<f64>, covariance: MatRef<'_, f64>) -> Result<Self, PcaError> {
-        let decomposition =
-            covariance
-                .self_adjoint_eigen(Side::Lower)
-                .map_err(|_| PcaError::NoConvergence {
-                    decomposition: "eigendecomposition",
-                })?;
-        // Eigenvalues come in increasing order; rounding can leave those of empty directions slightly negative.
-        let values = decomposition.S().column_vector();
-        let variances = values.iter().rev().map(|value| value.max(0.0)).collect();
-        let components = decomposition.U().reverse_cols().to_owned();
-        Ok(Self {
-            mean,
-            components,
-            variances,
-        })
-    }
-
     /// The length of a row.
     pub fn features(&self) -> usize {
         self.mean.len()
@@ -246,19 +99,20 @@ impl Pca {
         &self.mean
     }
 
-    /// The variance along each component, decreasing: `[features]`.
+    /// The variance along each component that was kept, decreasing: `[kept]`.
     ///
-    /// Sums are divided by the number of rows, so those after the first `count` add up to the mean squared error, per row,
-    /// of `count` components on the rows fitted.
+    /// Sums are divided by the number of rows. Where all components were kept, those after the first `count` add up to the
+    /// mean squared error, per row, of `count` components on the rows fitted.
     pub fn variances(&self) -> &[f64] {
         &self.variances
     }
 
     /// The first `count` components as orthonormal columns: `[features, count]`.
     ///
-    /// There are no more than `features`: a larger `count`, here and in the other functions, means all of them.
+    /// A larger `count` than were kept, here and in the other functions, means all of them.
     pub fn components(&self, count: usize) -> MatRef<'_, f64> {
-        self.components.get(.., ..count.min(self.features()))
+        self.components
+            .get(.., ..count.min(self.components.ncols()))
     }
 
     /// The sum over rows of `|target - reconstruction(input)|²` with the first `count` components.
@@ -273,7 +127,7 @@ impl Pca {
     pub fn squared_error(&self, count: usize, inputs: &[f32], targets: &[f32]) -> f64 {
         assert_eq!(inputs.len(), targets.len(), "each input needs its target");
         assert_whole_rows(inputs, self.features());
-        let block = BLOCK_ROWS * self.features();
+        let block = block_rows(self.features()) * self.features();
         let blocks = inputs.chunks(block).zip(targets.chunks(block));
         blocks
             .map(|(inputs, targets)| {
@@ -302,7 +156,7 @@ impl Pca {
     pub fn reconstruct(&self, count: usize, inputs: &[f32]) -> Vec<f32> {
         assert_whole_rows(inputs, self.features());
         let mut outputs = Vec::with_capacity(inputs.len());
-        for block in inputs.chunks(BLOCK_ROWS * self.features()) {
+        for block in inputs.chunks(block_rows(self.features()) * self.features()) {
             for projection in self.project(count, block).col_iter() {
                 let values = projection.iter().zip(&self.mean);
                 outputs.extend(values.map(|(value, mean)| (value + mean) as f32));
@@ -321,14 +175,17 @@ impl Pca {
     /// If the length is no multiple of `features`.
     pub fn codes(&self, count: usize, inputs: &[f32]) -> Vec<f32> {
         assert_whole_rows(inputs, self.features());
+        let kept = count.min(self.components.ncols());
         let mut outputs = Vec::with_capacity(inputs.len() / self.features() * count);
-        for block in inputs.chunks(BLOCK_ROWS * self.features()) {
+        for block in inputs.chunks(block_rows(self.features()) * self.features()) {
             let codes = product(
                 self.components(count).transpose(),
                 self.centred(block).as_ref(),
             );
             for code in codes.col_iter() {
                 outputs.extend(code.iter().map(|&value| value as f32));
+                // Rows do not vary along components beyond those that were kept.
+                outputs.extend(std::iter::repeat_n(0.0, count - kept));
             }
         }
         outputs
@@ -343,56 +200,43 @@ impl Pca {
 
     /// `x - mean`, a column for each row `x` of `inputs`: `[features, rows]`.
     fn centred(&self, inputs: &[f32]) -> Mat<f64> {
-        let features = self.features();
-        Mat::from_fn(features, inputs.len() / features, |feature, row| {
-            f64::from(inputs[row * features + feature]) - self.mean[feature]
-        })
+        centred(inputs, &self.mean)
     }
 }
 
-/// The largest angle, in degrees, between the space of the first `count` components and that of the columns of `basis`.
-///
-/// 0 means the same space. The columns need be neither orthogonal nor of length 1; where they are dependent, some
-/// component has no counterpart, and the angle is 90.
-///
-/// # Shapes
-/// - `basis`: `[features, count]`, row-major, such as the weight of a linear decoder
-///
-/// # Panics
-/// If the length of `basis` is not `features * count`, or `count` is not from 1 to `features`.
-pub fn largest_principal_angle(basis: &[f64], pca: &Pca, count: usize) -> Result<f64, PcaError> {
-    let features = pca.features();
-    assert!(
-        (1..=features).contains(&count),
-        "count must be from 1 to the number of features"
-    );
-    assert_eq!(
-        basis.len(),
-        features * count,
-        "the basis must be [features, count]"
-    );
-    if !basis.iter().all(|value| value.is_finite()) {
-        return Err(PcaError::NotFinite { place: "basis" });
-    }
-    let no_convergence = |_| PcaError::NoConvergence {
-        decomposition: "singular value decomposition",
-    };
+/// `x - mean`, a column for each row `x`: `[features, rows]`.
+fn centred(rows: &[f32], mean: &[f64]) -> Mat<f64> {
+    let features = mean.len();
+    Mat::from_fn(features, rows.len() / features, |feature, row| {
+        f64::from(rows[row * features + feature]) - mean[feature]
+    })
+}
 
-    let basis = MatRef::from_row_major_slice(basis, features, count);
-    let decomposition = basis.thin_svd().map_err(no_convergence)?;
-    let scales = decomposition.S().column_vector();
-    // The usual bound for the rank of a matrix with rounding errors, as in numpy.linalg.matrix_rank.
-    if scales[count - 1] <= scales[0] * features as f64 * f64::EPSILON {
-        return Ok(90.0);
+/// The eigenvalues of a symmetric matrix, decreasing, and its eigenvectors as columns. They are computed on a thread of
+/// their own, which takes seconds for thousands of columns; `waiting` is called in the meantime.
+fn eigen(matrix: Mat<f64>, waiting: &mut dyn FnMut()) -> Result<(Vec<f64>, Mat<f64>), PcaError> {
+    let failed = PcaError::NoConvergence {
+        decomposition: "eigendecomposition",
+    };
+    let (sender, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        let decomposition = matrix.self_adjoint_eigen(Side::Lower);
+        let decomposition = decomposition.map(|found| {
+            // Eigenvalues come in increasing order; rounding can leave those of empty directions slightly negative.
+            let values = found.S().column_vector().iter();
+            let values = values.rev().map(|value| value.max(0.0)).collect();
+            (values, found.U().reverse_cols().to_owned())
+        });
+        // Nobody listens where the wait was interrupted.
+        let _ = sender.send(decomposition);
+    });
+    loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(decomposition) => return decomposition.map_err(|_| failed),
+            Err(RecvTimeoutError::Timeout) => waiting(),
+            Err(RecvTimeoutError::Disconnected) => return Err(failed),
+        }
     }
-    let orthonormal = decomposition.U(); // [features, count]
-    let components = pca.components(count); // [features, count]
-    let overlap = product(components.transpose(), orthonormal); // [count, count]
-    let residual = orthonormal - components * &overlap; // [features, count]
-    let cosines = overlap.singular_values().map_err(no_convergence)?;
-    let sines = residual.singular_values().map_err(no_convergence)?;
-    // Near 0 the cosine has lost the angle's digits, near 90 degrees the sine has: the arctangent takes both.
-    Ok(sines[0].atan2(cosines[count - 1]).to_degrees())
 }
 
 /// `left * right`, on all threads.
@@ -407,17 +251,6 @@ fn product(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Mat<f64> {
         get_global_parallelism(),
     );
     result
-}
-
-fn column_means(rows: &[f64], features: usize) -> Vec<f64> {
-    let count = (rows.len() / features) as f64;
-    let mut means = vec![0.0; features];
-    for row in rows.chunks_exact(features) {
-        for (mean, value) in means.iter_mut().zip(row) {
-            *mean += value / count;
-        }
-    }
-    means
 }
 
 fn assert_whole_rows(values: &[f32], features: usize) {
