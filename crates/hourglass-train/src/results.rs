@@ -160,7 +160,8 @@ impl<B: Backend> Finished<'_, B> {
         cache: Option<&Cache>,
         progress: Progress<'_>,
     ) -> Result<(), ResultsError> {
-        summary.evaluation = evaluate(self.subject, cache, progress).into();
+        let evaluation = evaluate(self.subject, cache, progress);
+        summary.evaluation = evaluation.and_then(all_finite).into();
         summary.write(self.run)?;
         fs::create_dir_all(self.run.figures())?;
         let mut drawn = 0;
@@ -194,6 +195,16 @@ impl<B: Backend> Finished<'_, B> {
             Ok(samples(description, model, count, columns, 0, device)?)
         })?;
         summary.write(self.run)
+    }
+}
+
+/// The evaluation, or the number of it that is none.
+fn all_finite(evaluation: Evaluation) -> Result<Evaluation, String> {
+    match evaluation.first_not_finite() {
+        Some((term, value)) => Err(format!(
+            "expected a finite {term}, found {value}; the training has diverged"
+        )),
+        None => Ok(evaluation),
     }
 }
 

@@ -203,10 +203,12 @@ fn robustness_is_the_expected_error_of_linear_maps() {
         let Robustness {
             corruption,
             level,
+            images: measured,
             corrupted_squared_error,
             squared_error: found,
             pca_squared_error,
         } = row;
+        assert_eq!(measured, 4000);
         let expected = |map: &([Image; FEATURES], Image)| {
             let of_image = |image: &Image| {
                 let moments = image.map(|x| moments(corruption, level, x));
@@ -364,8 +366,9 @@ fn reconstruction_has_the_errors_of_each_class() {
         PcaComparison::Measured {
             components,
             squared_error,
+            fitted_to,
         } => {
-            assert_eq!(*components, CODE);
+            assert_eq!((*components, *fitted_to), (CODE, None));
             assert_close(*squared_error, beside.squared_error.value, 1e-6);
         }
         PcaComparison::LeftOut(reason) => panic!("{reason}"),

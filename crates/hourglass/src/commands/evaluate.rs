@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
+use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{Locations, Split, Splits, Subset};
 use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::{
     Cache, EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes,
-    examine,
+    examine, interrupt,
 };
 use serde_json::{Value, json};
 
-use super::{baselines, check_parity, recipe_of, training_images};
+use super::{baselines, check_parity, listen_for_interrupts, recipe_of, training_images};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::{image_shape, open};
@@ -106,7 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         data: name.clone(),
         split: arguments.split.to_string(),
     });
+    let interrupter = Interrupter::new();
+    listen_for_interrupts(&interrupter);
     let report = chosen.run(Examine {
+        interrupter: &interrupter,
         saved: &saved,
         description: &description,
         split,
@@ -124,15 +128,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         let json = to_json(&sha256?, &description, arguments, name, &chosen, &report);
         println!("{json:#}");
-        return Ok(());
+    } else {
+        let split = arguments.split.to_string();
+        println!(
+            "{} on {name}, {}",
+            arguments.model.display(),
+            evaluation_text(&report.evaluation, &split)
+        );
+        print!("{}", report_text(&report));
     }
-    let split = arguments.split.to_string();
-    println!(
-        "{} on {name}, {}",
-        arguments.model.display(),
-        evaluation_text(&report.evaluation, &split)
-    );
-    print!("{}", report_text(&report));
+    if interrupter.should_stop() {
+        bail!("interrupted; what was left out can be measured by the same command");
+    }
     Ok(())
 }
 
@@ -284,6 +291,7 @@ impl From<MeasureName> for Measure {
 }
 
 struct Examine<'a> {
+    interrupter: &'a Interrupter,
     saved: &'a SavedModel,
     description: &'a Description,
     split: &'a Subset,
@@ -318,6 +326,9 @@ impl Task for Examine<'_> {
             device,
         };
         let report = examine(subject, &self.request, &mut |phase, done, total| {
+            if self.interrupter.should_stop() {
+                interrupt();
+            }
             phases.update(phase, done, total);
         });
         phases.finish();

@@ -30,6 +30,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
+use burn::train::Interrupter;
 use hourglass_data::{Locations, Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
@@ -61,6 +62,21 @@ pub(crate) fn training_images(
         None => all,
     };
     Ok(all.split_validation(data.validation, seed)?)
+}
+
+/// The first Ctrl-C asks the run to stop at the next step, or ends what is being measured; the second ends the program.
+pub(crate) fn listen_for_interrupts(interrupter: &Interrupter) {
+    let interrupter = interrupter.clone();
+    let result = ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(1);
+        }
+        eprintln!("stopping; once more to stop at once");
+        interrupter.stop(None);
+    });
+    if let Err(error) = result {
+        eprintln!("warning: Ctrl-C will end the program at once: {error}");
+    }
 }
 
 /// Where fitted baselines are kept, if there is a place.

@@ -74,7 +74,7 @@ impl PictureArguments {
 
 /// The scale asked for, or one that makes images of this shape visible.
 pub(crate) fn scale_for(asked: Option<NonZeroUsize>, [_, height, width]: [usize; 3]) -> usize {
-    let visible = VISIBLE.div_ceil(height.min(width).max(1));
+    let visible = VISIBLE.div_ceil(height.max(width).max(1));
     asked.map_or(visible, NonZeroUsize::get)
 }
 

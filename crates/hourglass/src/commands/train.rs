@@ -16,7 +16,7 @@ use hourglass_train::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{baselines, check_parity, recipe_of, training_images};
+use super::{baselines, check_parity, listen_for_interrupts, recipe_of, training_images};
 use crate::UsageError;
 use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments, parse_shape};
@@ -288,21 +288,6 @@ fn resumed_backend(arguments: &DeviceArguments, run: &RunDirectory) -> Result<Ch
         );
     }
     Ok(chosen)
-}
-
-/// The first Ctrl-C asks the run to stop at the next step, or ends what is being measured; the second ends the program.
-fn listen_for_interrupts(interrupter: &Interrupter) {
-    let interrupter = interrupter.clone();
-    let result = ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            std::process::exit(1);
-        }
-        eprintln!("stopping; once more to stop at once");
-        interrupter.stop(None);
-    });
-    if let Err(error) = result {
-        eprintln!("warning: Ctrl-C will end the run without a checkpoint: {error}");
-    }
 }
 
 struct Run<'a> {
