@@ -1,7 +1,5 @@
 //! How likely a code is, for families that say nothing of it: a normal distribution fitted to the codes of training images.
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use faer::Mat;

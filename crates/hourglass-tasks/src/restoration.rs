@@ -2,7 +2,6 @@
 //! is known.
 
 use std::io;
-use std::num::NonZeroUsize;
 
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};

@@ -448,7 +448,7 @@ const FEW_STEPS: [&str; 12] = [
 #[test]
 fn a_picture_that_cannot_be_drawn_is_left_out_and_the_run_is_finished() {
     let workplace = Workplace::new();
-    workplace.write("tall.npy", npy(12, 20_000, 1));
+    workplace.write("tall.npy", npy(12, 16_384, 1));
     let train = [&FEW_STEPS[..], &["--data", "tall.npy"]].concat();
     let ran = workplace.run(&train).succeeds();
     for part in [

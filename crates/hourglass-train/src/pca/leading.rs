@@ -69,8 +69,7 @@ pub fn rows_fitted(rows: usize, features: usize, components: usize) -> usize {
 }
 
 impl Pca {
-    /// Fits the first components: all where rows have up to a thousand features, else so many, of which those along which
-    /// the rows do not vary are left out. `progress` is told the rows read, each as often as it is read, and about how many
+    /// Fits so many components, the first; those along which the rows do not vary, where they are few, are left out. `progress` is told the rows read, each as often as it is read, and about how many
     /// that will be.
     ///
     /// # Errors
@@ -84,7 +83,8 @@ impl Pca {
         match Method::of(rows.count, rows.features) {
             Method::Covariance => {
                 let all = rows.count;
-                Self::fit(rows.features, (rows.read)(), |done| progress(done, all))
+                let fitted = Self::fit(rows.features, (rows.read)(), |done| progress(done, all))?;
+                Ok(fitted.first(components))
             }
             Method::Gram => gram(rows, components, progress),
             Method::Krylov => krylov::fit(rows, components, progress),

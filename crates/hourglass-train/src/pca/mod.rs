@@ -89,6 +89,13 @@ pub struct Pca {
 }
 
 impl Pca {
+    /// The first components alone.
+    fn first(mut self, count: usize) -> Self {
+        self.components = self.components(count).to_owned();
+        self.variances.truncate(count);
+        self
+    }
+
     /// The length of a row.
     pub fn features(&self) -> usize {
         self.mean.len()

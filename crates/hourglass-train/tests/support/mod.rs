@@ -1,5 +1,7 @@
 //! Small models with known weights, and images to measure them on, in double precision.
 
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
 use std::sync::Arc;
 
 use burn::backend::NdArray;

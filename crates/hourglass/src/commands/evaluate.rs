@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use hourglass_data::{Locations, Split, Splits, Subset};
 use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::{
-    Cache, EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes,
-    examine, interrupt,
+    EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes, examine,
+    interrupt,
 };
 use serde_json::{Value, json};
 

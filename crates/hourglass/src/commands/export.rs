@@ -1,6 +1,5 @@
 //! `hourglass export`
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
