@@ -19,6 +19,7 @@ pub mod image_quality;
 mod labelled;
 mod lbfgs;
 pub mod neighbours;
+mod penalty;
 pub mod probe;
 mod standardise;
 

@@ -1,34 +1,43 @@
 //! The linear probe: how well a linear classifier tells the classes from codes, Alain and Bengio, "Understanding intermediate
 //! layers using linear classifier probes" (2016).
 //!
-//! Multinomial logistic regression on standardised features `z` (mean 0 and variance 1 over the `n` training rows):
+//! Multinomial logistic regression on features `z` of one scale ([`Scaling`]), over the `n` training rows:
 //!
 //! `p(class | z) = softmax(W z + b)`, minimising `-1/n Σ log p(label | z) + penalty / (2 n) ‖W‖²`
 //!
-//! with a free bias. With the default penalty of 1 this is `LogisticRegression(C=1.0)` of scikit-learn after its
-//! `StandardScaler`. The objective is convex; L-BFGS stops at the gradient or the number of steps of the [`ProbeConfig`],
-//! and [`Probe::ending`] says at which.
+//! with a free bias. The penalty is chosen on training rows that are held out, unless it is given; [`Probe::choice`] says what
+//! was chosen. With a penalty P this is `LogisticRegression(C=1/P)` of scikit-learn on features of the same scale. The
+//! objective is convex; L-BFGS stops at the gradient or the number of steps of the [`ProbeConfig`], and [`Probe::ending`]
+//! says at which.
+//!
+//! L-BFGS moves in weights that are measured in units of their own, about the square roots of the objective's second
+//! derivatives: sparse features, whose deviations differ by a lot, then take about as many steps as standardised ones.
 //!
 //! Matrix products are in f32, sums over blocks of rows in f64 and in the order of the rows: the result is the same for any
-//! number of threads. The standardised training rows are kept in memory, 4 bytes a value.
+//! number of threads. The scaled training rows are kept in memory, 4 bytes a value.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::lbfgs::{Limits, minimise};
+use super::lbfgs::{Limits, Point, minimise};
+use super::penalty::{self, Chosen};
+pub use super::standardise::Scaling;
 use super::standardise::Standardisation;
 use super::{Confusion, Estimate, Labelled, MeasureError};
 
 /// Rows to a matrix product: enough for it to be fast, few enough that a block is in the cache when its gradient is taken.
 const BLOCK_ROWS: usize = 512;
 
+/// `p (1 - p)` at a score that matters, about: with it the second derivatives are guessed.
+const CURVATURE: f64 = 0.05;
+
 /// How the classifier is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProbeConfig {
-    /// The weight of `‖W‖² / (2 n)`, not negative.
-    pub penalty: f64,
+    /// The weight of `‖W‖² / (2 n)`, not negative; where there is none, it is chosen on training rows that are held out.
+    pub penalty: Option<f64>,
     /// The largest absolute value in the gradient that counts as zero.
     pub gradient_tolerance: f64,
     /// The most steps of L-BFGS.
@@ -36,10 +45,10 @@ pub struct ProbeConfig {
 }
 
 impl Default for ProbeConfig {
-    /// Scikit-learn's penalty and tolerance; 200 steps: on the pixels of MNIST the tolerance is met after about 190.
+    /// A penalty that is chosen; scikit-learn's tolerance; 200 steps.
     fn default() -> Self {
         Self {
-            penalty: 1.0,
+            penalty: None,
             gradient_tolerance: 1e-4,
             max_iterations: 200,
         }
@@ -53,10 +62,22 @@ pub struct Ending {
     pub iterations: usize,
     /// The objective reached, in nats.
     pub objective: f64,
-    /// The largest absolute value in its gradient.
+    /// The largest absolute value in its gradient, to weights in the units that L-BFGS moves in.
     pub gradient: f64,
     /// Whether the gradient is within its tolerance; otherwise the steps ran out, or rounding hid the way down.
     pub converged: bool,
+}
+
+/// What a classifier was fitted with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The weight of `‖W‖² / (2 n)`.
+    pub penalty: f64,
+    /// The training rows on which it was chosen, held out from fits to others; 0 where it was given, or where there were too
+    /// few rows.
+    pub held_out: usize,
+    /// How the features were brought to one scale.
+    pub scaling: Scaling,
 }
 
 /// A fitted classifier.
@@ -66,6 +87,7 @@ pub struct Probe {
     standardisation: Standardisation,
     /// `[features + 1, classes]`, the bias last.
     weights: Vec<f32>,
+    choice: Choice,
     ending: Ending,
 }
 
@@ -81,45 +103,47 @@ impl Probe {
             gradient_tolerance,
             max_iterations,
         } = *config;
-        if !(penalty.is_finite() && penalty >= 0.0) {
+        if let Some(found) = penalty.filter(|penalty| !(penalty.is_finite() && *penalty >= 0.0)) {
             return Err(MeasureError::Value {
                 what: "the probe's penalty",
                 expected: "a finite value from 0",
-                found: penalty,
+                found,
             });
         }
         let classes = training.classes()?;
         let standardisation = Standardisation::fit(training.rows(), training.features());
-        let problem = Problem {
-            rows: standardisation.apply(training.rows()),
-            targets: places(&classes, training.labels()),
-            width: training.features() + 1,
-            classes: classes.len(),
-            penalty,
-        };
+        let problem = Problem::new(training, &classes, &standardisation);
         let limits = Limits {
             gradient: gradient_tolerance,
             iterations: max_iterations,
         };
-        let start = vec![0.0; problem.width * problem.classes];
-        let minimum = minimise(
-            start,
-            &|weights| problem.objective(weights),
-            &limits,
-            progress,
-        );
-        let gradient = minimum.point.steepness();
+        let chosen = match penalty {
+            Some(penalty) => problem.given(penalty),
+            None => problem.chosen(&limits, progress),
+        };
+        let mut progress = |done, total| progress(chosen.steps + done, chosen.steps + total);
+        let solution = problem.minimise(chosen.penalty, &chosen.weights, &limits, &mut progress);
         Ok(Self {
             classes,
-            standardisation,
-            weights: single(&minimum.point.position),
-            ending: Ending {
-                iterations: minimum.iterations,
-                objective: minimum.point.value,
-                gradient,
-                converged: gradient <= gradient_tolerance,
+            weights: single(&solution.weights),
+            choice: Choice {
+                penalty: chosen.penalty,
+                held_out: chosen.held_out,
+                scaling: standardisation.scaling(),
             },
+            ending: Ending {
+                iterations: solution.iterations,
+                objective: solution.objective,
+                gradient: solution.gradient,
+                converged: solution.gradient <= gradient_tolerance,
+            },
+            standardisation,
         })
+    }
+
+    /// What it was fitted with.
+    pub fn choice(&self) -> Choice {
+        self.choice
     }
 
     /// How fitting ended.
@@ -178,20 +202,122 @@ impl Probe {
 }
 
 /// The training rows as the objective needs them.
-struct Problem {
-    /// `[rows, width]`, standardised, the last value of each row 1.
-    rows: Vec<f32>,
+pub(super) struct Problem {
+    /// `[rows, width]`, of one scale, the last value of each row 1.
+    pub rows: Vec<f32>,
     /// The place of each row's class.
-    targets: Vec<usize>,
+    pub targets: Vec<usize>,
     /// Features and the bias.
-    width: usize,
-    classes: usize,
-    penalty: f64,
+    pub width: usize,
+    pub classes: usize,
+    /// The standard deviation of each feature.
+    pub deviations: Vec<f64>,
+}
+
+/// Where a fit ended.
+pub(super) struct Solution {
+    /// `[width, classes]`
+    pub weights: Vec<f64>,
+    pub objective: f64,
+    pub gradient: f64,
+    pub iterations: usize,
 }
 
 impl Problem {
+    fn new(training: Labelled<'_>, classes: &[u8], standardisation: &Standardisation) -> Self {
+        Self {
+            rows: standardisation.apply(training.rows()),
+            targets: places(classes, training.labels()),
+            width: training.features() + 1,
+            classes: classes.len(),
+            deviations: standardisation.deviations().to_vec(),
+        }
+    }
+
+    /// Some of the rows.
+    pub(super) fn of_rows(&self, rows: &[usize]) -> Self {
+        let values = rows
+            .iter()
+            .flat_map(|row| &self.rows[row * self.width..][..self.width]);
+        Self {
+            rows: values.copied().collect(),
+            targets: rows.iter().map(|&row| self.targets[row]).collect(),
+            deviations: self.deviations.clone(),
+            ..*self
+        }
+    }
+
+    /// A penalty that was not chosen here, and weights to start from.
+    fn given(&self, penalty: f64) -> Chosen {
+        Chosen {
+            penalty,
+            held_out: 0,
+            weights: vec![0.0; self.width * self.classes],
+            nats: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// A penalty chosen on rows held out, or the default where they are too few.
+    fn chosen(&self, limits: &Limits, progress: &mut dyn FnMut(usize, usize)) -> Chosen {
+        let most = penalty::MOST_STEPS + limits.iterations;
+        let chosen = penalty::choose(self, limits.gradient, &mut |done| progress(done, most));
+        chosen.unwrap_or_else(|| self.given(penalty::DEFAULT))
+    }
+
+    /// The weights with the smallest objective, sought from `start`, both `[width, classes]`.
+    pub(super) fn minimise(
+        &self,
+        penalty: f64,
+        start: &[f64],
+        limits: &Limits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Solution {
+        let units = self.units(penalty);
+        let scaled = |weights: &[f64], by: &dyn Fn(f64) -> f64| -> Vec<f64> {
+            let weights = weights.iter().zip(&units);
+            weights.map(|(weight, &unit)| weight * by(unit)).collect()
+        };
+        let minimum = minimise(
+            scaled(start, &|unit| unit),
+            &|position| {
+                let weights = scaled(position, &|unit| 1.0 / unit);
+                let (value, gradient) = self.objective(penalty, &weights);
+                (value, scaled(&gradient, &|unit| 1.0 / unit))
+            },
+            limits,
+            progress,
+        );
+        let Point {
+            position, value, ..
+        } = &minimum.point;
+        Solution {
+            weights: scaled(position, &|unit| 1.0 / unit),
+            objective: *value,
+            gradient: minimum.point.steepness(),
+            iterations: minimum.iterations,
+        }
+    }
+
+    /// The unit of each weight, `[width, classes]`; that of the bias is 1.
+    fn units(&self, penalty: f64) -> Vec<f64> {
+        let shrinking = penalty / (CURVATURE * self.targets.len() as f64);
+        let features = self.deviations.iter().map(|deviation| {
+            let curvature = deviation * deviation + shrinking;
+            if curvature > 0.0 {
+                curvature.sqrt()
+            } else {
+                1.0
+            }
+        });
+        let units = features.chain([1.0]);
+        units
+            .flat_map(|unit| std::iter::repeat_n(unit, self.classes))
+            .collect()
+    }
+
     /// The objective and its gradient at `weights`, both `[width, classes]`.
-    fn objective(&self, weights: &[f64]) -> (f64, Vec<f64>) {
+    fn objective(&self, penalty: f64, weights: &[f64]) -> (f64, Vec<f64>) {
         let single = single(weights);
         let blocks = self.rows.par_chunks(BLOCK_ROWS * self.width);
         let blocks = blocks.zip(self.targets.par_chunks(BLOCK_ROWS));
@@ -215,13 +341,13 @@ impl Problem {
             .sum();
         for (index, sum) in gradient.iter_mut().enumerate() {
             let shrinking = if index < penalised {
-                self.penalty * weights[index]
+                penalty * weights[index]
             } else {
                 0.0
             };
             *sum = (*sum + shrinking) / count;
         }
-        ((value + self.penalty / 2.0 * squares) / count, gradient)
+        ((value + penalty / 2.0 * squares) / count, gradient)
     }
 
     /// The sum of the cross-entropy over a block of rows, and its gradient.
@@ -249,7 +375,7 @@ impl Problem {
 }
 
 /// `rows · weights`: `[rows, classes]`, row-major.
-fn scores(rows: &[f32], weights: &[f32], classes: usize) -> Vec<f32> {
+pub(super) fn scores(rows: &[f32], weights: &[f32], classes: usize) -> Vec<f32> {
     let width = weights.len() / classes;
     let count = rows.len() / width;
     let mut scores = vec![0.0; count * classes];
@@ -265,7 +391,7 @@ fn scores(rows: &[f32], weights: &[f32], classes: usize) -> Vec<f32> {
 }
 
 /// Turns scores into probabilities in place; the result is `log Σ exp(score)`.
-fn softmax(scores: &mut [f32]) -> f64 {
+pub(super) fn softmax(scores: &mut [f32]) -> f64 {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for score in scores.iter_mut() {
@@ -302,6 +428,13 @@ fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&value| value as f32).collect()
 }
 
+/// The problem that [`Probe::fit`] solves.
+#[cfg(test)]
+pub(super) fn problem(training: Labelled<'_>) -> Problem {
+    let standardisation = Standardisation::fit(training.rows(), training.features());
+    Problem::new(training, &training.classes().unwrap(), &standardisation)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{golden, list, noise};
@@ -320,7 +453,7 @@ mod tests {
         let test_labels: Vec<u8> = list(&golden["test_labels"]);
         for case in golden["cases"].as_array().unwrap() {
             let config = ProbeConfig {
-                penalty: case["penalty"].as_f64().unwrap(),
+                penalty: case["penalty"].as_f64(),
                 gradient_tolerance: 1e-5,
                 ..ProbeConfig::default()
             };
@@ -347,15 +480,15 @@ mod tests {
             targets: (0..300).map(|row| row % 3).collect(),
             width: 4,
             classes: 3,
-            penalty: 50.0,
+            deviations: vec![1.0; 3],
         };
         let weights: Vec<f64> = noise(12).iter().map(|&value| f64::from(value)).collect();
-        let (_, gradient) = problem.objective(&weights);
+        let (_, gradient) = problem.objective(50.0, &weights);
         for index in 0..weights.len() {
             let value_at = |offset: f64| {
                 let mut moved = weights.clone();
                 moved[index] += offset;
-                problem.objective(&moved).0
+                problem.objective(50.0, &moved).0
             };
             let difference = (value_at(1e-2) - value_at(-1e-2)) / 2e-2;
             assert!((difference - gradient[index]).abs() < 2e-5, "{index}");
@@ -400,7 +533,7 @@ mod tests {
         assert!(fit(&[0.0, f32::NAN], &[0, 1], &config).is_err());
         assert!(fit(&[], &[], &config).is_err());
         let negative = ProbeConfig {
-            penalty: -1.0,
+            penalty: Some(-1.0),
             ..config
         };
         assert!(fit(&noise(4), &[0, 1], &negative).is_err());
