@@ -21,6 +21,7 @@ mod lbfgs;
 pub mod neighbours;
 mod penalty;
 pub mod probe;
+mod problem;
 mod standardise;
 
 pub use confusion::Confusion;

@@ -6,7 +6,7 @@
 //! normal prior of the weights, which does not depend on the number of rows: it is used as it is for all of them.
 
 use super::lbfgs::Limits;
-use super::probe::{Problem, scores, softmax};
+use super::problem::{Problem, scores, softmax};
 
 /// The penalties that are tried.
 pub(super) const PENALTIES: [f64; 5] = [1000.0, 100.0, 10.0, 1.0, 0.1];
@@ -140,7 +140,8 @@ fn mean_nats(problem: &Problem, weights: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{Probe, ProbeConfig, Scaling, problem};
+    use super::super::probe::{Probe, ProbeConfig, Scaling};
+    use super::super::problem::problem;
     use super::super::{Labelled, golden, list};
     use super::*;
 
