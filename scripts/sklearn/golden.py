@@ -106,6 +106,59 @@ def probe(generator: np.random.Generator) -> dict:
             "test_labels": test_labels, "cases": cases}
 
 
+def shuffled(count: int) -> list:
+    """Numbers of rows in the order of SplitMix64's outputs for them: the first ones are used for the choice of a penalty."""
+    mask = 2**64 - 1
+
+    def scrambled(row: int) -> int:
+        mixed = (row + 1) * 0x9E3779B97F4A7C15 & mask
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & mask
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & mask
+        return mixed ^ mixed >> 31
+
+    return sorted(range(count), key=scrambled)
+
+
+def chosen_penalty(training: np.ndarray, labels: np.ndarray, scale) -> dict:
+    """The penalty of 1000, 100, 10, 1 and 0.1 that is best on a fifth of the rows, and the cross-entropies there."""
+    order = shuffled(len(training))
+    held_out, fitted = order[:len(order) // 5], order[len(order) // 5:]
+    nats = []
+    for penalty in [1000, 100, 10, 1, 0.1]:
+        model = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000)
+        model.fit(scale(training[fitted]), labels[fitted])
+        nats.append(log_loss(labels[held_out], model.predict_proba(scale(training[held_out]))))
+    return {"penalty": [1000, 100, 10, 1, 0.1][int(np.argmin(nats))], "held_out": held_out, "nats": nats}
+
+
+def penalty(generator: np.random.Generator) -> list:
+    """Dense features, which are standardised, and sparse ones, which have one scale in common and are not shifted."""
+    dense, dense_labels = classified(generator, 260, 6, 3, 2.0)
+    means = generator.normal(0, 1, (3, 16))
+    sparse_labels = generator.integers(3, size=260)
+    sparse = means[sparse_labels] + 2.0 * generator.normal(0, 1, (260, 16))
+    sparse = np.where(sparse >= np.sort(sparse)[:, -4:-3], sparse, 0) * np.linspace(0.2, 3, 16)  # the 4 largest of each
+    cases = []
+    for values, labels in [(dense, dense_labels), (short(sparse), sparse_labels)]:
+        training, test, train_labels, test_labels = values[:200], values[200:], labels[:200], labels[200:]
+        is_sparse = np.mean(training == 0) >= 0.5
+        scaler = StandardScaler().fit(training)
+        mean_square = np.mean(training**2)
+
+        def scale(rows):
+            return rows / np.sqrt(mean_square) if is_sparse else scaler.transform(rows)
+
+        choice = chosen_penalty(training, train_labels, scale)
+        model = LogisticRegression(C=1 / choice["penalty"], tol=1e-10, max_iter=10_000)
+        model.fit(scale(training), train_labels)
+        cases.append({
+            "scaling": "common" if is_sparse else "standardised", "choice": choice,
+            "training": training.ravel(), "training_labels": train_labels, "test": test.ravel(), "test_labels": test_labels,
+            "probabilities": model.predict_proba(scale(test))[:20], "accuracy": model.score(scale(test), test_labels),
+        })
+    return cases
+
+
 def vote(labels: np.ndarray) -> tuple[int, bool]:
     """The class most frequent among neighbours, nearest first, and whether others are as frequent: the first of them wins."""
     counts = [int(np.sum(labels == label)) for label in labels]
@@ -131,7 +184,7 @@ def neighbours(generator: np.random.Generator) -> dict:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for seed, measure in enumerate([image_quality, auroc, probe, neighbours]):
+    for seed, measure in enumerate([image_quality, auroc, probe, neighbours, penalty]):
         values = measure(np.random.default_rng(seed))
         path = FOLDER / f"{measure.__name__}.json"
         path.write_text(json.dumps(values, default=lambda value: value.tolist(), separators=(",", ":")) + "\n")

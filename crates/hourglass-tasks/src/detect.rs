@@ -1,14 +1,18 @@
 //! Anomaly scores: how little an image is like those that a model was trained on. Higher is stranger.
 
-use std::io::{self, Write};
+mod table;
+mod threshold;
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batch, Dataset, Subset};
-use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_data::{Batch, Subset};
+use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
 use hourglass_train::fit_pca;
 use hourglass_train::pca::{Pca, PcaError};
 
-use crate::codes::{LabelKind, image_id};
+pub use table::ScoreTable;
+pub use threshold::Threshold;
+
 use crate::stream::{Done, batch_codes, batch_sizes, batches, codes, host, inputs_of};
 
 /// Draws of the code an image at a time.
@@ -21,13 +25,20 @@ const SEED: u64 = 0;
 /// not make every other image infinitely far away.
 const RIDGE: f64 = 1e-6;
 
+/// The widest code that has a Mahalanobis distance: its covariance takes 134 MB, and half a minute to decompose.
+const WIDEST_DISTANCE: usize = 4096;
+
+/// Products that the covariance of the codes is a sum of, at most: of very many images, a sample is used.
+const MOST_PRODUCTS: usize = 500_000_000_000;
+
 /// What an image is scored by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Score {
-    /// The reconstruction term of the objective, in its own unit.
+    /// The reconstruction term of the objective, in its own unit. Of Bernoulli on grey pixels the entropy of the image is
+    /// taken off, which leaves KL(x || p): the cross-entropy would rank images by how grey they are.
     Error,
     /// The negative evidence lower bound in nats, at beta 1, of families with a prior and a posterior: the mean of so many
-    /// draws of the code.
+    /// draws of the code. Of Bernoulli on grey pixels the entropy of the image is taken off, as for the error.
     Bound {
         /// Draws an image.
         samples: usize,
@@ -49,6 +60,15 @@ pub enum DetectError {
     NoBound {
         /// The family.
         family: &'static str,
+    },
+    /// The covariance of the code would be too large.
+    #[error(
+        "expected a code of at most {most} numbers for the score `distance`, found {code}; use `error`",
+        most = WIDEST_DISTANCE
+    )]
+    TooWide {
+        /// The width of the code.
+        code: usize,
     },
     /// The images that are normal have no mean and covariance.
     #[error(transparent)]
@@ -98,7 +118,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
         let fitted = match score {
             Score::Error => Fitted::Error,
             Score::Bound { samples } => {
-                let blank = burn::tensor::Tensor::zeros([1, normal.dataset().features()], device);
+                let blank = Tensor::zeros([1, normal.dataset().features()], device);
                 if model.posterior(blank).is_none() {
                     return Err(DetectError::NoBound { family });
                 }
@@ -106,7 +126,11 @@ impl<'a, B: Backend> Scorer<'a, B> {
             }
             Score::Distance => {
                 let code = code_of(model, normal, device);
-                Fitted::Distance(Pca::fit(code, codes(model, normal, device), done)?)
+                if code > WIDEST_DISTANCE {
+                    return Err(DetectError::TooWide { code });
+                }
+                let sample = normal.sample(MOST_PRODUCTS / (code * code).max(1), SEED);
+                Fitted::Distance(Pca::fit(code, codes(model, &sample, device), done)?)
             }
             Score::Pca => {
                 let code = code_of(model, normal, device);
@@ -119,6 +143,21 @@ impl<'a, B: Backend> Scorer<'a, B> {
             device,
             fitted,
         })
+    }
+
+    /// What the scores are, as in the header of their table.
+    pub fn name(&self) -> &'static str {
+        let likelihood = self.model.likelihood();
+        let is_grey = likelihood == Likelihood::Bernoulli && !is_binarized(self.model, self.device);
+        match (&self.fitted, likelihood) {
+            (Fitted::Error, Likelihood::Bernoulli) if is_grey => "pixel_kl_nats",
+            (Fitted::Error, Likelihood::Bernoulli) => "reconstruction_nats",
+            (Fitted::Error, likelihood) => likelihood.term(),
+            (Fitted::Bound(_), _) if is_grey => "negative_elbo_less_entropy",
+            (Fitted::Bound(_), _) => "negative_elbo",
+            (Fitted::Distance(_), _) => "mahalanobis_distance",
+            (Fitted::Pca(..), _) => "pca_squared_error",
+        }
     }
 
     /// Scores images batch after batch; `each` is given a batch and its scores.
@@ -146,8 +185,11 @@ impl<'a, B: Backend> Scorer<'a, B> {
             Fitted::Error => {
                 let images = inputs_of(self.model, batch, self.device);
                 let parameters = self.model.decode(self.model.encode(images.clone()));
-                let errors = self.model.likelihood().loss_per_image(parameters, images);
-                host(errors).into_iter().map(f64::from).collect()
+                let likelihood = self.model.likelihood();
+                let entropy = likelihood.entropy_per_image(images.clone());
+                let errors = likelihood.loss_per_image(parameters, images);
+                let errors = host(without(errors, entropy));
+                errors.into_iter().map(f64::from).collect()
             }
             Fitted::Bound(samples) => self.negative_bounds(batch, index, *samples),
             Fitted::Distance(pca) => mahalanobis(pca, &batch_codes(self.model, batch, self.device)),
@@ -185,21 +227,38 @@ impl<B: Backend> Scorer<'_, B> {
             let draws = DRAWS.min(samples - part * DRAWS);
             let images = inputs_of(self.model, batch, self.device);
             let context = StepContext::evaluate(SEED, index * parts as u64 + part as u64);
+            let entropy = self.model.likelihood().entropy_per_image(images.clone());
             let weights = self.model.log_importance_weights(images, &context, draws);
             // Families without them were refused.
-            let weights = weights
-                .into_iter()
-                .flat_map(|weights| host(weights.sum_dim(1)));
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum -= f64::from(weight) / samples as f64;
+            let bounds = weights.into_iter().flat_map(|weights| {
+                let bounds: Tensor<B, 1> = weights.mean_dim(1).squeeze_dim(1).neg();
+                host(without(bounds, entropy.clone()))
+            });
+            for (sum, bound) in sums.iter_mut().zip(bounds) {
+                *sum += f64::from(bound) * draws as f64 / samples as f64;
             }
         }
         sums
     }
 }
 
+/// Scores without the entropy of their images, where there is one to take off.
+fn without<B: Backend>(scores: Tensor<B, 1>, entropy: Option<Tensor<B, 1>>) -> Tensor<B, 1> {
+    match entropy {
+        Some(entropy) => scores - entropy,
+        None => scores,
+    }
+}
+
+/// Whether the model sees binary images in place of grey ones.
+fn is_binarized<B: Backend>(model: &Model<B>, device: &B::Device) -> bool {
+    let blank = Tensor::zeros([1, 1], device);
+    let context = StepContext::evaluate(SEED, 0);
+    model.binarize(blank, &context).is_some()
+}
+
 fn code_of<B: Backend>(model: &Model<B>, images: &Subset, device: &B::Device) -> usize {
-    let blank = burn::tensor::Tensor::zeros([1, images.dataset().features()], device);
+    let blank = Tensor::zeros([1, images.dataset().features()], device);
     let [_, code] = model.encode(blank).dims();
     code
 }
@@ -227,98 +286,152 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
     pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum()
 }
 
-/// A table of scores with the columns `id`, `score`, `anomalous` and, where there are labels, `label`.
-pub struct ScoreTable<W: Write> {
-    writer: csv::Writer<W>,
-    labels: LabelKind,
-    threshold: f64,
-}
-
-impl<W: Write> ScoreTable<W> {
-    /// Begins a table of the scores of images of a dataset. What is above the threshold is anomalous.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn new(to: W, dataset: &Dataset, threshold: f64) -> io::Result<Self> {
-        let mut writer = csv::Writer::from_writer(to);
-        let labels = LabelKind::of(dataset);
-        let label = (labels != LabelKind::None).then_some("label");
-        writer.write_record(["id", "score", "anomalous"].into_iter().chain(label))?;
-        Ok(Self {
-            writer,
-            labels,
-            threshold,
-        })
-    }
-
-    /// Adds the scores of a batch.
-    ///
-    /// # Errors
-    /// When they can't be written.
-    pub fn write(&mut self, dataset: &Dataset, batch: &Batch, scores: &[f64]) -> io::Result<()> {
-        for (row, (&index, &score)) in batch.indices.iter().zip(scores).enumerate() {
-            let label = batch
-                .labels
-                .as_ref()
-                .map(|labels| self.labels.text(labels[row]));
-            let fields = [
-                image_id(dataset, index),
-                score.to_string(),
-                (score > self.threshold).to_string(),
-            ];
-            self.writer.write_record(fields.into_iter().chain(label))?;
-        }
-        Ok(())
-    }
-
-    /// Ends the table, and gives back what it was written to.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn finish(self) -> io::Result<W> {
-        let written = self.writer.into_inner();
-        written.map_err(|error| io::Error::other(error.to_string()))
-    }
-}
-
-/// The smallest score that at most a share `contamination` of the scores lies above.
-///
-/// # Errors
-/// When there are no scores.
-pub fn threshold(mut scores: Vec<f64>, contamination: f64) -> Result<f64, DetectError> {
-    scores.sort_unstable_by(f64::total_cmp);
-    let above = (contamination * scores.len() as f64).floor() as usize;
-    let place = scores.len().checked_sub(above + 1).or(match scores.len() {
-        0 => None,
-        _ => Some(0),
-    });
-    place
-        .map(|place| scores[place])
-        .ok_or(DetectError::NoImages)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use burn::backend::NdArray;
+    use burn::tensor::TensorData;
+    use hourglass_data::{Dataset, ImageShape};
+    use hourglass_models::{ModelConfig, load_state_dict};
+
     use super::*;
 
+    /// Images of four pixels.
+    fn images(pixels: &[[u8; 4]]) -> Subset {
+        let shape = ImageShape {
+            channels: 1,
+            height: 2,
+            width: 2,
+        };
+        let dataset = Dataset::from_memory("four", shape, pixels.concat(), None);
+        Subset::all(&Arc::new(dataset.expect("images")))
+    }
+
+    /// A model that makes the same of every image, and whose posterior, where it has one, is the prior.
+    fn constant(family: &str, objective: &str, outputs: [f32; 4]) -> Model<NdArray> {
+        let config = format!(
+            r#"{{"family": "{family}", "network": {{"kind": "mlp", "hidden": [], "code": 2}}, "objective": {objective}}}"#
+        );
+        let config: ModelConfig = serde_json::from_str(&config).expect("a config");
+        let encoded = if family == "variational" { 4 } else { 2 };
+        let zeros = |shape: [usize; 2]| TensorData::zeros::<f32, _>(shape);
+        let weights = [
+            ("encoder.0.weight", zeros([encoded, 4])),
+            ("encoder.0.bias", TensorData::zeros::<f32, _>([encoded])),
+            ("decoder.0.weight", zeros([4, 2])),
+            ("decoder.0.bias", TensorData::from(outputs)),
+        ];
+        let weights = weights.map(|(name, data)| (name.to_owned(), data));
+        let model = config.init([1, 2, 2], 0, &Default::default());
+        load_state_dict(model.expect("a model"), weights.into()).expect("fitting weights")
+    }
+
+    fn scores(model: &Model<NdArray>, score: Score, images: &Subset) -> (&'static str, Vec<f64>) {
+        let device = Default::default();
+        let scorer = Scorer::fit(model, "any", score, images, &device, &mut |_| {});
+        let scorer = scorer.expect("a score");
+        let mut found = Vec::new();
+        let scored = scorer.score(images, |_, scores| {
+            found.extend_from_slice(scores);
+            Ok::<_, DetectError>(())
+        });
+        scored.expect("finite scores");
+        (scorer.name(), found)
+    }
+
+    /// Of Bernoulli models the divergence from the image, written out, and not the cross-entropy, by which a grey image
+    /// that comes back as it was would be the strangest of all.
     #[test]
-    fn at_most_the_share_lies_above_the_threshold() {
-        let scores: Vec<f64> = (1..=20).rev().map(f64::from).collect();
-        for (contamination, expected) in [
-            (0.0, 20.0),
-            (0.05, 19.0),
-            (0.09, 19.0),
-            (0.1, 18.0),
-            (0.999, 1.0),
+    fn grey_images_are_not_strange_for_being_grey() {
+        let means = [0.5_f32, 0.5, 0.75, 0.1];
+        let logits = means.map(|p| (p / (1.0 - p)).ln());
+        // As the model expects them, nearly; black and white; in between.
+        let pixels = [[127, 128, 191, 26], [0, 255, 255, 0], [40, 90, 160, 250]];
+        let images = images(&pixels);
+        let divergence = |image: &[u8; 4]| {
+            let part = |x: f64, p: f64| if x > 0.0 { x * (x / p).ln() } else { 0.0 };
+            let pixels = image.iter().zip(means);
+            let parts = pixels.map(|(&pixel, p)| {
+                let (x, p) = (f64::from(pixel) / 255.0, f64::from(p));
+                part(x, p) + part(1.0 - x, 1.0 - p)
+            });
+            parts.sum::<f64>()
+        };
+        let plain = constant("undercomplete", r#"{"likelihood": "bernoulli"}"#, logits);
+        let variational = constant("variational", r#"{"likelihood": "bernoulli"}"#, logits);
+        for (model, score, name) in [
+            (&plain, Score::Error, "pixel_kl_nats"),
+            (&variational, Score::Error, "pixel_kl_nats"),
+            (
+                &variational,
+                Score::Bound { samples: 20 },
+                "negative_elbo_less_entropy",
+            ),
         ] {
-            let found = threshold(scores.clone(), contamination).unwrap();
-            assert_eq!(found, expected, "{contamination}");
-            let above = scores.iter().filter(|&&score| score > found).count() as f64;
-            assert!(above <= contamination * 20.0);
+            let (found_name, found) = scores(model, score, &images);
+            assert_eq!(found_name, name);
+            for (found, image) in found.iter().zip(&pixels) {
+                let expected = divergence(image);
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{name}: {found} {expected}"
+                );
+            }
+            assert!(found[0] < 1e-3 && found[1] > 1.0, "{name}: {found:?}");
         }
-        // Ties at the threshold are not above it.
-        assert_eq!(threshold(vec![3.0; 10], 0.5).unwrap(), 3.0);
-        assert!(threshold(Vec::new(), 0.5).is_err());
+    }
+
+    /// The other terms are what they were, constants and all.
+    #[test]
+    fn scores_say_what_they_are() {
+        let images = images(&[[0, 255, 51, 102], [255, 0, 0, 204]]);
+        let squares = |image: [f64; 4]| image.map(|x| (x - 0.2).powi(2)).iter().sum::<f64>();
+        let errors = [squares([0.0, 1.0, 0.2, 0.4]), squares([1.0, 0.0, 0.0, 0.8])];
+        let nats =
+            |error: &f64| error / (2.0 * 0.09) + 2.0 * (2.0 * std::f64::consts::PI * 0.09).ln();
+        let gaussian = r#"{"likelihood": {"gaussian": {"sigma": 0.3}}}"#;
+        let bound = Score::Bound { samples: 3 };
+        for (family, objective, score, name, expected) in [
+            (
+                "undercomplete",
+                "{}",
+                Score::Error,
+                "squared_error",
+                errors.to_vec(),
+            ),
+            (
+                "undercomplete",
+                gaussian,
+                Score::Error,
+                "reconstruction_nats",
+                errors.iter().map(nats).collect(),
+            ),
+            (
+                "variational",
+                gaussian,
+                bound,
+                "negative_elbo",
+                errors.iter().map(nats).collect(),
+            ),
+        ] {
+            let model = constant(family, objective, [0.2; 4]);
+            let (found_name, found) = scores(&model, score, &images);
+            assert_eq!(found_name, name);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{name}: {found} {expected}"
+                );
+            }
+        }
+        let binary = r#"{"likelihood": "bernoulli", "binarize": true}"#;
+        let binary = constant("variational", binary, [0.0; 4]);
+        let name = |score| scores(&binary, score, &images).0;
+        assert_eq!(name(Score::Error), "reconstruction_nats");
+        assert_eq!(name(bound), "negative_elbo");
+        assert_eq!(name(Score::Distance), "mahalanobis_distance");
+        assert_eq!(name(Score::Pca), "pca_squared_error");
     }
 
     /// Against the inverse of a covariance, worked out by hand.

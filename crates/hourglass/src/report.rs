@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use hourglass_train::measures::Estimate;
+use hourglass_train::measures::probe::{Choice, Scaling};
 use hourglass_train::{
     Classification, Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison,
     Readout, Reconstruction, Report, Representation, Robustness,
@@ -271,10 +272,44 @@ fn representation(text: &mut String, part: &Representation) {
         row("PCA's codes", pca);
     }
     row("pixels", &part.pixels);
+    if let Some(choices) = probe_choices(part) {
+        line!(text, "  linear probe, penalty and scale: {choices}");
+    }
     reason(text, "PCA's codes", &part.pca_codes);
     let codes = &part.codes;
     reason(text, "linear probe", &codes.probe_accuracy);
     reason(text, "5 nearest neighbours", &codes.neighbours_accuracy);
+}
+
+/// What each linear probe was fitted with.
+fn probe_choices(part: &Representation) -> Option<String> {
+    let pca = match &part.pca_codes {
+        Measured::Value(readout) => readout.probe_choice,
+        Measured::LeftOut { .. } => None,
+    };
+    let all = [
+        ("codes", part.codes.probe_choice),
+        ("PCA's codes", pca),
+        ("pixels", part.pixels.probe_choice),
+    ];
+    let found: Vec<(&str, Choice)> = all
+        .into_iter()
+        .filter_map(|(name, choice)| Some((name, choice?)))
+        .collect();
+    let held_out = found.iter().map(|(_, choice)| choice.held_out).max()?;
+    let text = |(name, choice): &(&str, Choice)| {
+        let scale = match choice.scaling {
+            Scaling::Standardised => "standardised",
+            Scaling::Common => "one scale, not centred",
+        };
+        format!("{name} {}, {scale}", choice.penalty)
+    };
+    let texts: Vec<String> = found.iter().map(text).collect();
+    let on = match held_out {
+        0 => "by default, of too few training images to choose on".to_owned(),
+        held_out => format!("chosen on {held_out} held-out training images"),
+    };
+    Some(format!("{} ({on})", texts.join("; ")))
 }
 
 /// A share in percent with its standard error.
@@ -394,9 +429,9 @@ fn robustness(text: &mut String, part: &Vec<Robustness>) {
 }
 
 fn outliers(text: &mut String, part: &Outliers) {
-    let bound = match &part.auroc_negative_elbo {
-        Some(bound) => format!(", {} by its negative ELBO", or_dash(bound, 4)),
-        None => String::new(),
+    let bound = match (&part.auroc_bound, part.bound) {
+        (Some(auroc), Some(bound)) => format!(", {} by its {bound}", or_dash(auroc, 4)),
+        _ => String::new(),
     };
     line!(
         text,

@@ -176,7 +176,18 @@ fn what_can_not_be_measured_says_why() {
     assert!(reason(&reconstruction["classes"]).contains("no labels"));
     assert!(reason(&report["representation"]).contains("no labels"));
     assert!(reason(&reconstruction["model"]["ssim"]).contains("11x11"));
-    assert!(reason(&report["outliers"]).contains("hourglass data fetch fashion-mnist"));
+    // Nothing is squeezed to the model's shape unless it is named.
+    let outliers = reason(&report["outliers"]);
+    for part in ["1x28x28", "1x8x8", "--outliers"] {
+        assert!(outliers.contains(part), "{outliers}");
+    }
+    workplace
+        .train("digits", &["--set", "training.steps=3"])
+        .succeeds();
+    let digits = ["evaluate", "digits", "--backend", "ndarray", "--json"];
+    let measures = ["--measures", "outliers"];
+    let report = workplace.run(&[&digits[..], &measures].concat()).succeeds();
+    assert!(reason(&report.json()["outliers"]).contains("hourglass data fetch fashion-mnist"));
 
     workplace.write("large/train-images-idx3-ubyte", idx_images(5, 9));
     let large = [&EVALUATE[..], &["--data", "large", "--split", "train"]].concat();

@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
+use hourglass_models::{Autoencoder, Likelihood};
 use serde::Serialize;
 
 use super::baseline::{Baseline, Errors};
@@ -22,9 +23,13 @@ pub struct Outliers {
     pub own_images: usize,
     /// By the model's squared error.
     pub auroc_squared_error: Measured<Estimate>,
-    /// By the negative evidence lower bound, for families that have one.
+    /// By the negative evidence lower bound, for families that have one; see `bound` for what was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub auroc_negative_elbo: Option<Measured<Estimate>>,
+    pub auroc_bound: Option<Measured<Estimate>>,
+    /// `negative_elbo`, or for Bernoulli on grey pixels `negative_elbo_less_entropy`: the image's own entropy is no sign of
+    /// how strange it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<&'static str>,
     /// By the squared error of PCA.
     pub auroc_pca_squared_error: Measured<Estimate>,
 }
@@ -50,14 +55,19 @@ pub(super) fn measure<B: Backend>(
         ..subject
     };
     let outliers = scores(others_subject, baseline.ok(), progress);
+    let auroc_bound = bounds(subject, progress)
+        .zip(bounds(others_subject, progress))
+        .map(|(inliers, outliers)| auroc(&inliers, &outliers).into());
     Outliers {
         data: others.dataset().name().to_owned(),
         images: others.len(),
         own_images: split.len(),
         auroc_squared_error: auroc(&inliers.model, &outliers.model).into(),
-        auroc_negative_elbo: bounds(subject, progress)
-            .zip(bounds(others_subject, progress))
-            .map(|(inliers, outliers)| auroc(&inliers, &outliers).into()),
+        bound: auroc_bound.is_some().then(|| match is_grey(subject) {
+            true => "negative_elbo_less_entropy",
+            false => "negative_elbo",
+        }),
+        auroc_bound,
         auroc_pca_squared_error: match baseline {
             Ok(_) => auroc(&inliers.pca, &outliers.pca).into(),
             Err(reason) => left_out(reason),
@@ -65,9 +75,25 @@ pub(super) fn measure<B: Backend>(
     }
 }
 
-/// The negative evidence lower bounds of the clean images; nothing for families without one.
+/// The negative evidence lower bounds of the clean images, without the images' own entropy where they have one; nothing for
+/// families without a bound.
 fn bounds<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Option<Vec<f64>> {
-    negative_elbos(subject, progress).map(|bounds| bounds.sums())
+    let mut bounds = negative_elbos(subject, progress)?.sums();
+    let likelihood = subject.model.likelihood();
+    let entropies = subject.shown().flat_map(|Shown { images, .. }| {
+        let entropies = likelihood.entropy_per_image(images);
+        let values = entropies.map(|values| values.into_data().iter::<f64>().collect::<Vec<_>>());
+        values.unwrap_or_default()
+    });
+    for (bound, entropy) in bounds.iter_mut().zip(entropies) {
+        *bound -= entropy;
+    }
+    Some(bounds)
+}
+
+/// Whether images are grey where the likelihood is one of binary images.
+fn is_grey<B: Backend>(subject: Subject<'_, B>) -> bool {
+    subject.model.likelihood() == Likelihood::Bernoulli && !subject.is_binarized()
 }
 
 /// The errors of the clean images.

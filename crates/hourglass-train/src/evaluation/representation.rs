@@ -11,7 +11,7 @@ use super::report::Request;
 use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host};
 use super::{Measured, budget, left_out};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
-use crate::measures::probe::{Probe, ProbeConfig};
+use crate::measures::probe::{Choice, Probe, ProbeConfig};
 use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
 
 /// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide
@@ -46,6 +46,8 @@ pub struct Readout {
     /// Which classes it takes for which; nothing where there is no accuracy, or where it was kept from before.
     #[serde(skip)]
     pub probe_confusion: Option<Confusion>,
+    /// What it was fitted with: its penalty and the scale of its features; nothing where there is no accuracy.
+    pub probe_choice: Option<Choice>,
     /// Whether its fit has converged; if not, a longer one may do better.
     pub probe_converged: bool,
     /// The accuracy of the vote of the 5 nearest neighbours.
@@ -170,13 +172,14 @@ fn readout(features: &Features, name: &str, progress: Progress<'_>) -> Readout {
             Labelled::new(&test.0, &test.1)?,
         ))
     };
-    let mut converged = false;
+    let (mut converged, mut choice) = (false, None);
     let probe = labelled().and_then(|(training, test)| {
         let phase = format!("fitting a classifier to the {name}");
         let probe = Probe::fit(training, &ProbeConfig::default(), &mut |done, total| {
             progress(&phase, done, total);
         })?;
         converged = probe.ending().converged;
+        choice = Some(probe.choice());
         probe.confusion(test)
     });
     let accuracy = probe.as_ref().map_err(MeasureError::to_string);
@@ -194,6 +197,7 @@ fn readout(features: &Features, name: &str, progress: Progress<'_>) -> Readout {
         test_images: test.1.len(),
         probe_accuracy: accuracy.into(),
         probe_confusion: probe.ok(),
+        probe_choice: choice,
         probe_converged: converged,
         neighbours_accuracy: neighbours.into(),
     }

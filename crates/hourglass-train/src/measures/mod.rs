@@ -19,7 +19,9 @@ pub mod image_quality;
 mod labelled;
 mod lbfgs;
 pub mod neighbours;
+mod penalty;
 pub mod probe;
+mod problem;
 mod standardise;
 
 pub use confusion::Confusion;

@@ -1,13 +1,33 @@
-//! Features brought to mean 0 and variance 1 over the training rows, so that a penalty weighs them alike.
+//! Features brought to one scale, so that a penalty weighs them alike.
 //!
-//! The variance is divided by the number of rows. A feature that is constant in training tells nothing of the classes: it
-//! becomes 0 everywhere, whatever its value in other rows.
+//! Dense features are brought to mean 0 and variance 1 over the training rows. The variance is divided by the number of rows. A
+//! feature that is constant in training tells nothing of the classes: it becomes 0 everywhere, whatever its value in other
+//! rows.
+//!
+//! Sparse features, of which at least half of the values are 0, stay where they are and keep their proportions: all are
+//! multiplied by the one number that makes their mean square 1. Their own deviations would blow up those that are rarely
+//! other than 0, and shifted they would not be sparse.
+
+use serde::{Deserialize, Serialize};
+
+/// How features were brought to one scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// Each to mean 0 and variance 1.
+    Standardised,
+    /// All by one number, to a mean square of 1.
+    Common,
+}
 
 /// The shift and scale of each feature.
 pub(super) struct Standardisation {
+    scaling: Scaling,
     means: Vec<f64>,
-    /// 1 over the standard deviation; 0 for a constant feature.
+    /// What each feature is multiplied by; 0 for a constant one that is standardised.
     scales: Vec<f64>,
+    /// The standard deviations of the features after that.
+    deviations: Vec<f64>,
 }
 
 impl Standardisation {
@@ -28,21 +48,47 @@ impl Standardisation {
         let offsets = sums.iter().map(|sum| sum / count);
         let means = offsets.clone().zip(first);
         let variances = offsets.zip(&squares);
+        let deviations = variances.map(|(offset, squares)| {
+            let variance = squares / count - offset * offset;
+            variance.max(0.0).sqrt()
+        });
+        let deviations: Vec<f64> = deviations.collect();
+        let reciprocal = |deviation: f64| match deviation > 0.0 {
+            true => 1.0 / deviation,
+            false => 0.0,
+        };
+        if is_sparse(rows) {
+            let scale = reciprocal(root_mean_square(rows));
+            return Self {
+                scaling: Scaling::Common,
+                means: vec![0.0; features],
+                scales: vec![scale; features],
+                deviations: deviations.iter().map(|value| value * scale).collect(),
+            };
+        }
+        let scales: Vec<f64> = deviations.iter().copied().map(reciprocal).collect();
         Self {
+            scaling: Scaling::Standardised,
             means: means
                 .map(|(offset, &first)| offset + f64::from(first))
                 .collect(),
-            scales: variances
-                .map(|(offset, squares)| squares / count - offset * offset)
-                .map(|variance| {
-                    if variance > 0.0 {
-                        1.0 / variance.sqrt()
-                    } else {
-                        0.0
-                    }
-                })
+            deviations: deviations
+                .iter()
+                .zip(&scales)
+                .map(|(deviation, scale)| deviation * scale)
                 .collect(),
+            scales,
         }
+    }
+
+    /// How the features were brought to one scale.
+    pub(super) fn scaling(&self) -> Scaling {
+        self.scaling
+    }
+
+    /// The standard deviation of each feature after that.
+    pub(super) fn deviations(&self) -> &[f64] {
+        &self.deviations
     }
 
     /// The length of a row before.
@@ -50,7 +96,7 @@ impl Standardisation {
         self.means.len()
     }
 
-    /// The standardised rows, each followed by a 1 that a bias can multiply.
+    /// The scaled rows, each followed by a 1 that a bias can multiply.
     ///
     /// # Shapes
     /// - `rows`: `[rows, features]`, row-major
@@ -69,9 +115,38 @@ impl Standardisation {
     }
 }
 
+fn is_sparse(values: &[f32]) -> bool {
+    let zeros = values.iter().filter(|&&value| value == 0.0).count();
+    2 * zeros >= values.len()
+}
+
+fn root_mean_square(values: &[f32]) -> f64 {
+    let squares = values.iter().map(|&value| f64::from(value).powi(2));
+    (squares.sum::<f64>() / values.len() as f64).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sparse_features_keep_their_zeros_and_their_proportions() {
+        // Five of eight values are 0; the squares of the others have a mean of 2 over all.
+        let rows = [0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 8.0_f32.sqrt()];
+        let standardisation = Standardisation::fit(&rows, 2);
+        assert_eq!(standardisation.scaling(), Scaling::Common);
+        let scale = (1.0 / 2.0_f64.sqrt()) as f32;
+        let expected = rows.map(|value| value * scale);
+        let found = standardisation.apply(&rows);
+        for (found, expected) in found.chunks_exact(3).zip(expected.chunks_exact(2)) {
+            assert!((found[0] - expected[0]).abs() < 1e-6);
+            assert!((found[1] - expected[1]).abs() < 1e-6);
+        }
+        // 0, 0, 2, 0 has variance 3/4, half of which is left.
+        assert!((standardisation.deviations()[0] - 0.375_f64.sqrt()).abs() < 1e-12);
+        let zeros = Standardisation::fit(&[0.0; 4], 2);
+        assert_eq!(zeros.apply(&[0.0, 3.0]), [0.0, 0.0, 1.0]);
+    }
 
     #[test]
     fn features_get_mean_0_and_variance_1_and_constant_ones_vanish() {
@@ -84,5 +159,6 @@ mod tests {
             [-1.0, 0.0, 1.0, 1.0, 0.0, 1.0, -1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
         );
         assert_eq!(standardisation.apply(&[1006.0, 7.0]), [3.0, 0.0, 1.0]);
+        assert_eq!(standardisation.deviations(), [1.0, 0.0]);
     }
 }

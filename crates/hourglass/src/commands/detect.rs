@@ -8,27 +8,27 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_models::ModelConfig;
-use hourglass_store::{Description, SavedModel};
+use hourglass_store::SavedModel;
 use hourglass_tasks::codes::PendingFile;
-use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, threshold};
+use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, Threshold};
 use hourglass_train::measures::auroc::auroc;
 use hourglass_train::measures::average_precision::average_precision;
 use hourglass_train::measures::{Estimate, MeasureError};
 use serde::Serialize;
 use serde_json::json;
 
-use super::evaluate::own_images;
+use super::normal_images::{NormalImages, origin_json, origin_text};
 use super::{check_is_new, load_for_use};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
-use crate::images::{SourceArguments, image_shape, open};
+use crate::images::SourceArguments;
 use crate::progress::Phases;
 
 /// Score how little images are like those that a model was trained on
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass detect runs/conv-1 photos > scores.csv\n  hourglass detect variational --data fashion-mnist --score bound --contamination 0.01 --out scores.csv\n  hourglass train undercomplete --data mnist --set data.labels=[3] --out runs/threes\n  hourglass detect runs/threes --normal 3 --json\n\nA score above the threshold is anomalous: the threshold is what a share --contamination of the images that the model was trained on lie above. The table goes to stdout unless there is --out or --json."
+    after_help = "Examples:\n  hourglass detect runs/conv-1 photos > scores.csv\n  hourglass detect variational --data fashion-mnist --score bound --contamination 0.01 --out scores.csv\n  hourglass train undercomplete --data mnist --set data.labels=[3] --epochs 20 --out runs/threes\n  hourglass detect runs/threes --normal 3 --json\n\nA score above the threshold is anomalous: of new normal images at most a share --contamination is expected above it. It is taken from the images that the training held out (data.validation); where there are none, from those that it used, and then it is too low, which is said. The table goes to stdout unless there is --out or --json; its second column is named after the score."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
@@ -41,13 +41,13 @@ pub(crate) struct Arguments {
     /// Draws of the code an image, for the bound
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     samples: u16,
-    /// The share of the training images that may be called anomalous
+    /// The share of normal images that may be called anomalous
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_share)]
     contamination: f64,
-    /// The score above which images are anomalous, in place of one from training images
+    /// The score above which images are anomalous, in place of one from held-out images
     #[arg(long, value_name = "SCORE", conflicts_with = "contamination", value_parser = parse_finite)]
     threshold: Option<f64>,
-    /// Images that are normal, whose training part is taken in place of those that the model was trained on
+    /// Images that are normal, whose training part is taken in place of the model's own
     #[arg(long, value_name = "DATA")]
     reference: Option<String>,
     /// Labels of the images that are normal: then it is measured how well scores tell the others
@@ -68,9 +68,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ScoreName {
-    /// The reconstruction error, in the unit of the objective
+    /// The reconstruction error: squared error, nats of a Gaussian, or for Bernoulli the divergence KL(image ||
+    /// reconstruction) in nats, which is the cross-entropy without the image's own entropy
     Error,
-    /// The negative evidence lower bound in nats, of variational models
+    /// The negative evidence lower bound in nats, of variational models; for Bernoulli without the image's own entropy
     Bound,
     /// The Mahalanobis distance of the code from those of the training images
     Distance,
@@ -108,7 +109,11 @@ struct Quality {
 
 /// What came of scoring.
 struct Scored {
+    /// What the scores are.
+    name: &'static str,
     threshold: f64,
+    /// How the threshold was found, unless it was given.
+    found: Option<Threshold>,
     above: usize,
     /// Of the images that are normal, and the others.
     by_kind: [Vec<f64>; 2],
@@ -122,12 +127,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let images = arguments.source.open(&description)?;
     let normal = find_labels(&images, &arguments.normal)?;
-    let needs = arguments.threshold.is_none()
-        || matches!(arguments.score, ScoreName::Distance | ScoreName::Pca);
-    let reference = match needs {
-        true => Some(reference(arguments, &saved, &description)?),
-        false => None,
+    let is_fitted = matches!(arguments.score, ScoreName::Distance | ScoreName::Pca);
+    let reference = match (&arguments.reference, arguments.threshold) {
+        (_, Some(_)) if !is_fitted => None,
+        (Some(name), _) => Some(NormalImages::named(
+            name,
+            is_fitted,
+            &arguments.source,
+            &description,
+        )?),
+        (None, _) => Some(NormalImages::of_model(
+            &arguments.source,
+            &saved,
+            &description,
+        )?),
     };
+    let held_out = reference.as_ref().is_some_and(|images| images.held_out);
     let table = match (&arguments.out, arguments.json) {
         (Some(path), _) => Some(Target::File(PendingFile::create(path)?)),
         (None, false) => Some(Target::Stdout(std::io::stdout())),
@@ -147,24 +162,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         true => None,
         false => Some(quality(&scored).context("--normal")?),
     };
-    let score = score_text(arguments.score, &description);
+    let score = score_text(scored.name);
+    let threshold = scored.found.as_ref();
     if arguments.json {
         let json = json!({
             "model": arguments.model, "model_sha256": saved.sha256()?, "data": images.dataset().name(),
             "score": arguments.score.to_possible_value().map(|value| value.get_name().to_owned()),
-            "unit": score, "images": images.len(), "threshold": scored.threshold,
+            "score_is": scored.name, "unit": score, "images": images.len(), "threshold": scored.threshold,
+            "threshold_from": threshold.map(|threshold| origin_json(threshold, held_out)),
             "contamination": arguments.threshold.is_none().then_some(arguments.contamination),
             "anomalous": scored.above, "normal": arguments.normal, "quality": quality,
         });
         println!("{json:#}");
+    } else {
+        eprintln!(
+            "{} of {} images are above the threshold, {:.4} ({score})",
+            scored.above,
+            images.len(),
+            scored.threshold
+        );
+    }
+    if let Some(threshold) = threshold {
+        let text = origin_text(threshold, held_out, arguments.contamination);
+        eprintln!("{text}");
+    }
+    if arguments.json {
         return Ok(());
     }
-    eprintln!(
-        "{} of {} images are above the threshold, {:.4} ({score})",
-        scored.above,
-        images.len(),
-        scored.threshold
-    );
     if let Some(quality) = quality {
         eprintln!("{}", quality_text(&quality));
     }
@@ -174,13 +198,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn score_text(score: ScoreName, description: &Description) -> String {
-    match score {
-        ScoreName::Error => format!("{} an image", description.model.likelihood().term()),
-        ScoreName::Bound => "negative_elbo in nats".into(),
-        ScoreName::Distance => "Mahalanobis distance of the code, no unit".into(),
-        ScoreName::Pca => "squared_error an image, of PCA".into(),
-    }
+/// What a score is, in words.
+fn score_text(name: &str) -> String {
+    let what = match name {
+        "pixel_kl_nats" => {
+            "KL(image || reconstruction) in nats: cross_entropy less the image's own entropy"
+        }
+        "negative_elbo_less_entropy" => "negative_elbo in nats, less the image's own entropy",
+        "negative_elbo" => "in nats",
+        "reconstruction_nats" => "an image",
+        "mahalanobis_distance" => "of the code, no unit",
+        "pca_squared_error" => "squared_error an image, of PCA",
+        _ => "an image",
+    };
+    format!("{name}, {what}")
 }
 
 /// The labels that are normal: where some are named, there must be images with them and others.
@@ -201,28 +232,6 @@ fn find_labels(images: &Subset, labels: &[String]) -> Result<Vec<u8>> {
         );
     }
     Ok(normal)
-}
-
-/// The images that are normal.
-fn reference(
-    arguments: &Arguments,
-    saved: &SavedModel,
-    description: &Description,
-) -> Result<Subset> {
-    let locations = arguments.source.locations.locations();
-    match &arguments.reference {
-        Some(name) => {
-            let options = arguments.source.how.options(Some(image_shape(description)));
-            Ok(Subset::all(open(name, &locations, &options)?.train()))
-        }
-        None => {
-            let own = own_images(saved, description, arguments.source.how, &locations);
-            let (_, training, _) = own.context(
-                "the images that the model was trained on are needed; name others that are normal by --reference, or a --threshold",
-            )?;
-            Ok(training)
-        }
-    }
 }
 
 fn quality(scored: &Scored) -> Result<Quality, MeasureError> {
@@ -291,7 +300,7 @@ struct Detect<'a> {
     saved: &'a SavedModel,
     model: &'a ModelConfig,
     images: &'a Subset,
-    reference: Option<&'a Subset>,
+    reference: Option<&'a NormalImages>,
     normal: &'a [u8],
     table: Option<Target>,
 }
@@ -317,8 +326,13 @@ impl Task for Detect<'_> {
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
     ) -> Result<Scored> {
-        let fitted_to = self.reference.unwrap_or(self.images);
-        let counts = [self.images.len(), fitted_to.len()];
+        let fitted_to = self
+            .reference
+            .map_or(self.images, |images| &images.fitted_to);
+        let threshold_from = self
+            .reference
+            .map_or(0, |images| images.threshold_from.len());
+        let counts = [self.images.len(), fitted_to.len(), threshold_from];
         let shape = self.images.dataset().shape().to_array();
         let sizes = counts
             .map(|images| self.score().batch_sizes(images, shape))
@@ -335,26 +349,30 @@ impl Task for Detect<'_> {
                 phases.update("fitting", done, fitted_to.len());
             },
         )?;
-        let threshold = match (self.arguments.threshold, self.reference) {
-            (Some(threshold), _) => threshold,
+        let found = match (self.arguments.threshold, self.reference) {
+            (Some(_), _) => None,
             (None, None) => bail!(UsageError("expected a --threshold".into())),
-            (None, Some(reference)) => {
+            (None, Some(NormalImages { threshold_from, .. })) => {
                 let mut scores = Vec::new();
-                scorer.score(reference, |_, found| {
+                scorer.score(threshold_from, |_, found| {
                     scores.extend_from_slice(found);
-                    phases.update("scoring training images", scores.len(), reference.len());
+                    phases.update("scoring normal images", scores.len(), threshold_from.len());
                     Ok::<_, DetectError>(())
                 })?;
-                threshold(scores, self.arguments.contamination)?
+                Some(Threshold::of(scores, self.arguments.contamination)?)
             }
         };
+        let given = self.arguments.threshold.unwrap_or_default();
+        let threshold = found.map_or(given, |found| found.value);
         let dataset = self.images.dataset();
         let table = self
             .table
-            .map(|target| ScoreTable::new(target, dataset, threshold));
+            .map(|target| ScoreTable::new(target, scorer.name(), dataset, threshold));
         let mut table = table.transpose()?;
         let mut scored = Scored {
+            name: scorer.name(),
             threshold,
+            found,
             above: 0,
             by_kind: [Vec::new(), Vec::new()],
         };

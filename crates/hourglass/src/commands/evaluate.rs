@@ -8,7 +8,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
-use hourglass_data::{Locations, Split, Splits, Subset};
+use hourglass_data::{ImageShape, Locations, Split, Splits, Subset};
 use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::{
     EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes, examine,
@@ -23,8 +23,16 @@ use crate::images::{image_shape, open};
 use crate::progress::Phases;
 use crate::report::{evaluation_text, report_text};
 
-/// What the error should tell from the digits unless another data set is named.
-const OUTLIERS: &str = "fashion-mnist";
+/// What the error should tell from the digits unless another data set is named, and the shape of its images: images of
+/// other shapes are not compared with what would have to be squeezed to them.
+const OUTLIERS: (&str, ImageShape) = (
+    "fashion-mnist",
+    ImageShape {
+        channels: 1,
+        height: 28,
+        width: 28,
+    },
+);
 
 /// Measure a model on a split, with PCA beside it
 #[derive(Debug, clap::Args)]
@@ -43,7 +51,8 @@ pub(crate) struct Arguments {
     /// What to measure beside the error and the family's own terms [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
     measures: Option<Vec<MeasureName>>,
-    /// The data set that the model should tell from its own [default: fashion-mnist, where it was fetched]
+    /// The data set that the model should tell from its own, brought to its shape [default: fashion-mnist, where it was
+    /// fetched and the model's images are of its shape, 1x28x28]
     #[arg(long, value_name = "DATA")]
     outliers: Option<String>,
     /// Importance samples an image, for the log-likelihood; the field's tables have 5000
@@ -92,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let measures: Vec<Measure> = measures.into_iter().map(Measure::from).collect();
     let others = match &arguments.outliers {
         Some(others) => Ok(outlier_images(others, arguments, &description, split)?),
-        None => outlier_images(OUTLIERS, arguments, &description, split),
+        None => default_outliers(arguments, &description, split),
     };
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = baselines(&locations);
@@ -243,6 +252,23 @@ pub(crate) fn own_images(
         None => Subset::all(splits.train()).split_validation(0.0, 0)?,
     };
     Ok((splits, training, validation))
+}
+
+/// The images that the model should tell from its own where none are named.
+fn default_outliers(
+    arguments: &Arguments,
+    description: &Description,
+    split: &Subset,
+) -> Result<Subset> {
+    let (name, expected) = OUTLIERS;
+    let found = image_shape(description);
+    if found != expected {
+        bail!(
+            "{name} has images of {expected}, and the model's are of {found}; name a data set by --outliers, whose images \
+             are brought to that shape"
+        );
+    }
+    outlier_images(name, arguments, description, split)
 }
 
 /// The images of another data set, as many as are measured at most.

@@ -18,6 +18,7 @@ pub(crate) mod import;
 pub(crate) mod inpaint;
 pub(crate) mod interpolate;
 pub(crate) mod models;
+mod normal_images;
 pub(crate) mod picture;
 pub(crate) mod reconstruct;
 pub(crate) mod report;
