@@ -11,8 +11,6 @@ use hourglass_train::{Progress, images_of};
 
 use crate::mixture::{Mixture, MixtureError, MixtureOptions};
 
-/// Images at a time.
-
 /// p(z) = N(m, L L^T), with z = m + L u of u from N(0, 1).
 #[derive(Debug, Clone)]
 pub struct CodePrior {

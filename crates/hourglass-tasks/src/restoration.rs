@@ -16,8 +16,6 @@ use thiserror::Error;
 
 use crate::stream::host;
 
-/// Images at a time, as in evaluation: noise is drawn by the batch, so that the same images are seen.
-
 /// What becomes of a batch; values are `[batch * features]`.
 #[derive(Debug, Clone)]
 pub struct Restored {

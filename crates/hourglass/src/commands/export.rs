@@ -20,8 +20,6 @@ use crate::cli::{ImageArguments, LocationArguments};
 use crate::images::model_images;
 use crate::progress::Phases;
 
-/// Images that are encoded at a time.
-
 /// Write a model's weights for other programs
 #[derive(Debug, clap::Args)]
 #[command(
