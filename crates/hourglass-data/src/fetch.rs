@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
+use hourglass_files::check_target;
 use ureq::Agent;
 use ureq::http::{StatusCode, header};
 
 use crate::catalog::{self, Content, Entry};
 use crate::stamp::{self, CopyError};
-use crate::unpack::unpack;
+use crate::unpack::{Length, unpack};
 use crate::{DataError, Locations};
 
 /// How a fetch goes on.
@@ -158,6 +159,7 @@ fn download(
     name: &str,
     progress: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<(), Failure> {
+    check_target(part)?;
     let have = part.metadata().map_or(0, |metadata| metadata.len());
     let mut request = agent.get(url);
     if have > 0 {
@@ -202,10 +204,10 @@ fn download(
 
 /// Unpacks and checks `part` and puts it at `path`; what is wrong is deleted.
 fn install(part: &Path, path: &Path, file: &catalog::File) -> Result<(), Failure> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let reason = match unpack(part, directory) {
+    let length = Length::AtMost(file.bytes);
+    let reason = match unpack(part, path, |_| Ok(length)) {
         Ok(unpacked) if unpacked.sha256 == file.sha256 => {
-            unpacked.persist(path).map_err(Failure::Local)?;
+            unpacked.persist().map_err(Failure::Local)?;
             fs_err::remove_file(part)?;
             return Ok(());
         }
@@ -215,6 +217,11 @@ fn install(part: &Path, path: &Path, file: &catalog::File) -> Result<(), Failure
         ),
         Err(DataError::Gzip { reason, .. }) => {
             format!("expected gzip data, but it can't be unpacked: {reason}")
+        }
+        Err(DataError::UnpackedLength {
+            expected, found, ..
+        }) => {
+            format!("expected {expected} bytes once unpacked, found {found}")
         }
         Err(error) => return Err(Failure::Local(error)),
     };

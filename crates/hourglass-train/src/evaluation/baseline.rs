@@ -132,7 +132,7 @@ impl Cache {
 
     /// What was put there; nothing where that can't be read, since it can be fitted anew.
     pub(super) fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.path(key)).ok()?).ok()
+        serde_json::from_slice(&hourglass_files::read(&self.path(key)).ok()?).ok()
     }
 
     /// Keeps a value; a cache that can't be written is no reason to fail.

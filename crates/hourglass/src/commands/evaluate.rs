@@ -124,17 +124,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     if arguments.json {
         let json = to_json(&sha256?, &description, arguments, name, &chosen, &report);
-        println!("{json:#}");
+        say!("{json:#}")?;
         return Ok(());
     }
     let split = arguments.split.to_string();
-    println!(
+    say!(
         "{} on {name}, {}",
         arguments.model.display(),
         evaluation_text(&report.evaluation, &split)
-    );
-    print!("{}", report_text(&report));
-    Ok(())
+    )?;
+    crate::output::text(&report_text(&report))
 }
 
 /// Where the estimates of a model's log-likelihood are kept: in its run, or for a published one in the data directory.

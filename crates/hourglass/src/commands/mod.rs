@@ -31,6 +31,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Splits, Subset};
+use hourglass_files::check_target;
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
 use hourglass_train::{DataConfig, Recipe};
@@ -63,13 +64,17 @@ pub(crate) fn training_images(
     Ok(all.split_validation(data.validation, seed)?)
 }
 
-/// Refuses to write over a file, unless it is forced to, and into a directory that is not there.
+/// Refuses to write over a file, unless it is forced to, over what is no file, and into a directory that is not there.
 pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
     if path.exists() && !force {
         bail!(
             "{}: expected a new file, found one that is there; use --force to write over it",
             path.display()
         );
+    }
+    // A directory may be meant; whoever writes a file there refuses one.
+    if !path.is_dir() {
+        check_target(path)?;
     }
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
     match directory {
@@ -80,6 +85,11 @@ pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// What a model is called in errors.
+pub(crate) fn name_of(saved: &SavedModel) -> String {
+    saved.name().display().to_string()
 }
 
 /// The recipe that a model was trained by, where there is one.
@@ -103,9 +113,9 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
     device: &B::Device,
 ) -> Result<()> {
     if let Some(check) = parity {
-        eprintln!("checking loss and gradients against the CPU");
+        note!("checking loss and gradients against the CPU");
         let error = (check.training)(&model()?, config, recipe, images, sizes, device)?;
-        eprintln!("the largest relative difference is {error:.1e}");
+        note!("the largest relative difference is {error:.1e}");
     }
     Ok(())
 }
@@ -122,9 +132,9 @@ pub(crate) fn load_for_use<B: AutodiffBackend>(
     let model = model.context("the model can't be loaded")?;
     if let Some(check) = parity.filter(|_| sizes.iter().any(|&size| size > 0)) {
         let description = saved.description()?;
-        eprintln!("checking codes and decoded images against the CPU");
+        note!("checking codes and decoded images against the CPU");
         let error = (check.in_use)(&model, &description.model, description.shape, sizes, device)?;
-        eprintln!("the largest relative difference is {error:.1e}");
+        note!("the largest relative difference is {error:.1e}");
     }
     Ok(model)
 }

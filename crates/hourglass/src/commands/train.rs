@@ -110,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => RunDirectory::create(arguments.out.as_deref(), recipe.model.family())?,
     };
     let _lock = run.lock()?;
-    eprintln!(
+    note!(
         "training {} on {} images of {}, on {}: {}; in {}",
         recipe.model.family(),
         training.len(),
@@ -135,7 +135,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         interrupter,
     })?;
     let Some(summary) = summary else {
-        eprintln!(
+        note!(
             "interrupted; nothing is lost. Go on with\n  hourglass train --resume --out {}{}",
             run.path().display(),
             match &arguments.locations.data_dir {
@@ -148,13 +148,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.json {
         let mut map = summary.facts;
         map.insert(summary.split, json!(summary.evaluation.to_json()));
-        println!("{:#}", json!(map));
+        say!("{:#}", json!(map))?;
     } else {
-        println!("{}", evaluation_text(&summary.evaluation, &summary.split));
-        println!(
+        say!("{}", evaluation_text(&summary.evaluation, &summary.split))?;
+        say!(
             "model, numbers and pictures are in {}",
             run.path().display()
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -248,7 +248,7 @@ fn resumed_backend(arguments: &DeviceArguments, run: &RunDirectory) -> Result<Ch
     }
     let chosen = Chosen::from_arguments(&arguments)?;
     if chosen.name() != state.backend {
-        eprintln!(
+        note!(
             "the run began on {}; on {} it will not end with the very numbers that it would have there",
             state.backend,
             chosen.name()
@@ -264,11 +264,11 @@ fn listen_for_interrupts(interrupter: &Interrupter) {
         if interrupter.should_stop() {
             std::process::exit(1);
         }
-        eprintln!("stopping at the next step; once more to stop at once");
+        note!("stopping at the next step; once more to stop at once");
         interrupter.stop(None);
     });
     if let Err(error) = result {
-        eprintln!("warning: Ctrl-C will end the run without a checkpoint: {error}");
+        note!("warning: Ctrl-C will end the run without a checkpoint: {error}");
     }
 }
 
