@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
-use hourglass_files::check_target;
 use ureq::Agent;
 use ureq::http::{StatusCode, header};
 
@@ -159,7 +158,6 @@ fn download(
     name: &str,
     progress: &mut dyn FnMut(FetchEvent<'_>),
 ) -> Result<(), Failure> {
-    check_target(part)?;
     let have = part.metadata().map_or(0, |metadata| metadata.len());
     let mut request = agent.get(url);
     if have > 0 {

@@ -56,7 +56,10 @@ pub(crate) fn unpack(
     let mut file = PendingFile::create(target)?;
     let mut hashing = Hashing::new(&mut file);
     // One byte more, so that a file that goes on is told.
-    let mut source = start.as_slice().chain(source).take(length.most().saturating_add(1));
+    let mut source = start
+        .as_slice()
+        .chain(source)
+        .take(length.most().saturating_add(1));
     let mut found = 0;
     let copied = stamp::copy(&mut source, &mut hashing, |count| found += count as u64);
     copied.map_err(|error| match error {
