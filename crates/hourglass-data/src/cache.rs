@@ -6,10 +6,10 @@
 //! renamed when it is whole and on disk; it is used while the stamp of each file holds.
 
 use std::error::Error;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hourglass_files::{check_target, read};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -91,7 +91,7 @@ impl Cached {
     /// Whether what could not be read still can't be: permissions change without a change of the file.
     fn is_current(&self, root: &Path) -> bool {
         let mut unreadable = self.about.skipped.iter().filter(|file| file.unreadable);
-        unreadable.all(|file| File::open(root.join(&file.path)).is_err())
+        unreadable.all(|file| hourglass_files::open_file(&root.join(&file.path)).is_err())
     }
 
     /// The splits, as the dataset `name`, with a report that also says where their cache is.
@@ -138,7 +138,11 @@ pub(crate) fn open_or_make(
         return Ok(cached);
     }
     fs_err::create_dir_all(&images)?;
-    let lock = fs_err::File::create(images.join(format!("{}.lock", key.place)))?;
+    let lock = images.join(format!("{}.lock", key.place));
+    check_target(&lock)?;
+    let mut options = fs_err::OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false);
+    let lock = options.open(lock)?;
     // Where a file system knows no locks, two processes may do the same work, and the last one's stays.
     let locked = lock.file().lock().is_ok();
     if let Some(cached) = open_usable() {
@@ -177,8 +181,8 @@ fn remove_others(images: &Path, prefix: &str, keep: &Path) {
 /// Opens the cache at `path`; an error where anything is not as it was written.
 fn open(path: &Path) -> Result<Cached, DataError> {
     let about_path = path.join(ABOUT);
-    let about: About = serde_json::from_slice(&fs_err::read(&about_path)?)
-        .map_err(|error| damaged(&about_path, error))?;
+    let about: About =
+        serde_json::from_slice(&read(&about_path)?).map_err(|error| damaged(&about_path, error))?;
     let features = about.shape().features();
     let open_split = |split| open_split(path, split, features);
     Ok(Cached {

@@ -1,19 +1,18 @@
 //! One image file: read, checked and decoded, with every way in which it can be unusable told from the others.
 
-use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
+use hourglass_files::open_file;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use crate::npy::NpyFault;
 use crate::{ImageShape, jpeg};
 
 /// Pixels on a side, at most: more than any camera's, and 30 times the side that networks are trained on.
 pub(crate) const MAX_SIDE: u32 = 16_384;
 
 /// Bytes of a file, and of its decoded pixels, at most: 89 million pixels of RGB. Each thread may hold as many.
-const MAX_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
 /// Why an image can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +25,10 @@ pub(crate) enum Fault {
     Undecodable(String),
     #[error("expected a whole JPEG image, found one that ends before its end marker")]
     Truncated,
+    #[error(
+        "expected a whole JPEG image, found data for less than the {width}x{height} pixels that it claims"
+    )]
+    Short { width: u32, height: u32 },
     #[error("expected at most {MAX_BYTES} bytes in the file and in its pixels, found more")]
     Large,
     #[error(
@@ -42,14 +45,12 @@ pub(crate) enum Fault {
         height: u32,
         found: ColorType,
     },
-    #[error(transparent)]
-    Array(NpyFault),
 }
 
 /// Reads the file at `path`, unless it is too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    File::open(path)?
+    open_file(path)?
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -63,6 +64,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
     let (format, mut decoder) = decoder(bytes)?;
     if format == ImageFormat::Jpeg && !jpeg::is_whole(bytes) {
         return Err(Fault::Truncated);
+    }
+    if format == ImageFormat::Jpeg && !jpeg::holds_all(bytes) {
+        let (width, height) = decoder.dimensions();
+        return Err(Fault::Short { width, height });
     }
     // An orientation that can't be read is none: the image is what counts.
     let orientation = decoder.orientation().ok();

@@ -41,6 +41,17 @@ pub enum DataError {
         reason: String,
     },
 
+    /// A `.gz` file is longer or shorter than it says.
+    #[error("{}: expected {expected} bytes once unpacked, found {found}\nhint: the file is damaged or of another kind; fetch or copy it again", path.display())]
+    UnpackedLength {
+        /// The packed file.
+        path: PathBuf,
+        /// What its header says, or what no such file goes beyond.
+        expected: u64,
+        /// What was found.
+        found: String,
+    },
+
     /// Images and labels don't belong together.
     #[error("{} holds {labels} labels, expected one for each of the {images} images of {}", labels_path.display(), images_path.display())]
     CountsDisagree {

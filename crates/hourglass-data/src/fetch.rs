@@ -12,7 +12,7 @@ use ureq::http::{StatusCode, header};
 
 use crate::catalog::{self, Content, Entry};
 use crate::stamp::{self, CopyError};
-use crate::unpack::unpack;
+use crate::unpack::{Length, unpack};
 use crate::{DataError, Locations};
 
 /// How a fetch goes on.
@@ -202,10 +202,10 @@ fn download(
 
 /// Unpacks and checks `part` and puts it at `path`; what is wrong is deleted.
 fn install(part: &Path, path: &Path, file: &catalog::File) -> Result<(), Failure> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let reason = match unpack(part, directory) {
+    let length = Length::AtMost(file.bytes);
+    let reason = match unpack(part, path, |_| Ok(length)) {
         Ok(unpacked) if unpacked.sha256 == file.sha256 => {
-            unpacked.persist(path).map_err(Failure::Local)?;
+            unpacked.persist().map_err(Failure::Local)?;
             fs_err::remove_file(part)?;
             return Ok(());
         }
@@ -215,6 +215,11 @@ fn install(part: &Path, path: &Path, file: &catalog::File) -> Result<(), Failure
         ),
         Err(DataError::Gzip { reason, .. }) => {
             format!("expected gzip data, but it can't be unpacked: {reason}")
+        }
+        Err(DataError::UnpackedLength {
+            expected, found, ..
+        }) => {
+            format!("expected {expected} bytes once unpacked, found {found}")
         }
         Err(error) => return Err(Failure::Local(error)),
     };

@@ -15,8 +15,8 @@ use image::{
 use crate::ImageShape;
 use crate::decode::Fault;
 
-/// The version of the rule: what was kept by another one is made again.
-pub(crate) const RULE: u32 = 1;
+/// The version of the rule, and of what counts as an image: what was kept by another one is made again.
+pub(crate) const RULE: u32 = 2;
 
 /// The pixels of `image` in `shape`, plane by plane. `strict`: refuses an image that would have to be changed.
 pub(crate) fn fit(image: DynamicImage, shape: ImageShape, strict: bool) -> Result<Vec<u8>, Fault> {

@@ -3,6 +3,7 @@
 //! A header is parsed and checked against the length of the file before anything else is done with it, so that a file's
 //! claims about its size never cause an allocation.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::path::Path;
 
@@ -147,6 +148,27 @@ fn describe_magic(magic: u32) -> String {
 
 /// Parses the header of `bytes`, the whole file, and checks that the items fill the rest of it exactly.
 pub fn parse_header(bytes: &[u8], kind: Kind) -> Result<Header, IdxFault> {
+    let (header, expected) = parse_start(bytes, kind)?;
+    let (count, found) = (header.count, bytes.len());
+    match found.cmp(&expected) {
+        Ordering::Less => Err(IdxFault::Truncated {
+            kind,
+            count,
+            expected,
+            found,
+        }),
+        Ordering::Greater => Err(IdxFault::Trailing {
+            kind,
+            count,
+            expected,
+            found,
+        }),
+        Ordering::Equal => Ok(header),
+    }
+}
+
+/// The header of a file that begins with `bytes`, and how many bytes it says that the file has.
+fn parse_start(bytes: &[u8], kind: Kind) -> Result<(Header, usize), IdxFault> {
     let mut words = bytes
         .chunks_exact(4)
         .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
@@ -186,27 +208,24 @@ pub fn parse_header(bytes: &[u8], kind: Kind) -> Result<Header, IdxFault> {
             height,
             width,
         })?;
-    let (count, found) = (count as usize, bytes.len());
-    match found.cmp(&expected) {
-        std::cmp::Ordering::Less => Err(IdxFault::Truncated {
-            kind,
-            count,
-            expected,
-            found,
-        }),
-        std::cmp::Ordering::Greater => Err(IdxFault::Trailing {
-            kind,
-            count,
-            expected,
-            found,
-        }),
-        std::cmp::Ordering::Equal => Ok(Header {
-            count,
-            shape: ImageShape {
-                channels: 1,
-                height: height as usize,
-                width: width as usize,
-            },
+    let header = Header {
+        count: count as usize,
+        shape: ImageShape {
+            channels: 1,
+            height: height as usize,
+            width: width as usize,
+        },
+    };
+    Ok((header, expected))
+}
+
+/// How many bytes the IDX file has that begins with `start`, as its header says. `path` is for the error.
+pub(crate) fn claimed_bytes(start: &[u8], kind: Kind, path: &Path) -> Result<u64, DataError> {
+    match parse_start(start, kind) {
+        Ok((_, bytes)) => Ok(bytes as u64),
+        Err(fault) => Err(DataError::Idx {
+            path: path.into(),
+            fault,
         }),
     }
 }

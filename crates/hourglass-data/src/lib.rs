@@ -8,8 +8,8 @@
 //! - a directory of IDX files with MNIST's names, or one IDX file of images: mapped as they are;
 //! - a folder of PNG and JPEG images, at any depth, or one image: decoded once and kept in the data directory as long as no
 //!   file changes its path, its size or its time of change. Folders below it are labels, or splits where one is `train`;
-//! - a `.npy` file `[images, height, width]`, or with an axis of 1 or 3 channels first or last, of bytes or of floats from 0
-//!   to 1: mapped as it is, or converted once and kept.
+//! - a `.npy` file `[images, height, width]`, or with an axis of 1 or 3 channels first or last, of bytes: mapped as it is, or
+//!   converted once and kept. Floats are refused, since rounding them would lose what they say.
 //!
 //! Images take the shape of the first of them, or the one wanted: the largest window of its aspect ratio is cut from the
 //! centre and scaled by a triangle filter. Colours become grey by Rec. 709 luma; what is transparent is laid over white; the
@@ -43,10 +43,12 @@ mod ids;
 pub mod idx;
 mod images;
 mod jpeg;
+mod jpeg_scan;
 mod locations;
 mod make;
 mod mapped;
 mod npy;
+mod npy_header;
 mod open;
 mod options;
 mod order;
@@ -61,6 +63,7 @@ pub use error::DataError;
 pub use fetch::{FetchEvent, fetch};
 pub use locations::Locations;
 pub use npy::NpyFault;
+pub use npy_header::read_npy_header;
 pub use open::{Splits, open, open_with};
 pub use options::{ImageOptions, ImageReport, OnError, Skipped};
 pub use order::{permutation, split_validation};

@@ -137,15 +137,9 @@ impl Job<'_> {
             Some(id) => self.root.join(id),
             None => self.root.into(),
         };
-        match fault {
-            Fault::Array(fault) => DataError::Npy {
-                path,
-                fault: fault.clone(),
-            },
-            _ => DataError::Image {
-                path,
-                reason: fault.to_string(),
-            },
+        DataError::Image {
+            path,
+            reason: fault.to_string(),
         }
     }
 }

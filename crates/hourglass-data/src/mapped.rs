@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::path::Path;
 
+use hourglass_files::open_file;
 use memmap2::Mmap;
 
 use crate::DataError;
@@ -21,9 +22,9 @@ enum Storage {
 }
 
 impl Bytes {
-    /// Maps the file at `path` into memory; nothing is read before it is used.
+    /// Maps the regular file at `path` into memory; nothing is read before it is used.
     pub(crate) fn map(path: &Path) -> Result<Self, DataError> {
-        let file = fs_err::File::open(path)?;
+        let file = open_file(path)?;
         let mapped = map_file(file.file()).map_err(|reason| DataError::Io {
             path: path.into(),
             reason,

@@ -2,14 +2,12 @@
 //!
 //! An array is `[images, height, width]`, or has an axis of 1 or 3 channels besides: `[images, height, width, channels]` or
 //! `[images, channels, height, width]`. Where both the second and the last of four axes may be channels, it is refused. Its
-//! numbers are bytes, or floats from 0 to 1. An array of bytes that lies as a [`Dataset`] does is mapped; of others a
-//! converted copy is kept in the data directory.
+//! numbers are bytes. An array that lies as a [`Dataset`] does is mapped; of others a converted copy is kept in the data
+//! directory.
 
-use std::fmt;
-use std::io::Cursor;
 use std::path::Path;
 
-use npyz::{Deserialize, NpyFile, NpyHeader, Order};
+use npyz::{NpyHeader, Order};
 
 use crate::cache::{self, Key};
 use crate::decode::{Fault, MAX_SIDE};
@@ -17,6 +15,7 @@ use crate::fit;
 use crate::folder::ImageFile;
 use crate::make::{self, Job, Progress, Source};
 use crate::mapped::Bytes;
+use crate::npy_header::read_npy_header;
 use crate::open::Request;
 use crate::options::{ImageReport, OnError};
 use crate::resized;
@@ -25,9 +24,6 @@ use crate::{DataError, Dataset, ImageShape, Split, Splits};
 /// The first bytes of every `.npy` file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// A header of an array of numbers takes a hundred bytes; a longer one is no such header.
-const MAX_HEADER_BYTES: usize = 1 << 16;
-
 /// What is wrong with a `.npy` file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NpyFault {
@@ -35,10 +31,14 @@ pub enum NpyFault {
     #[error("expected a .npy header, but it can't be read: {0}")]
     Header(String),
     /// The numbers are of another type.
-    #[error(
-        "expected bytes (uint8) or floats from 0 to 1 (float32, float64), found {0}; convert the array before it is saved"
-    )]
+    #[error("expected bytes (uint8), found {0}; convert the array before it is saved")]
     Type(String),
+    /// The numbers are floats, which would have to be rounded.
+    #[error(
+        "expected bytes (uint8), found floats ({0}), which are not rounded unasked; where they are from 0 to 1 save \
+         numpy.round(255 * array).astype(numpy.uint8)"
+    )]
+    Floats(String),
     /// The array lies column by column.
     #[error(
         "expected an array in C order, found Fortran order; save numpy.ascontiguousarray of it"
@@ -64,32 +64,40 @@ pub enum NpyFault {
         /// Bytes behind the header.
         found: usize,
     },
-    /// A float is not from 0 to 1.
-    #[error("image {index}: expected floats from 0 to 1, found {found}; scale or clip the array")]
-    OutOfRange {
-        /// The image, from 0.
-        index: usize,
-        /// The float.
-        found: String,
-    },
 }
 
-/// The types of numbers that images have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
-    Byte,
-    Float32,
-    Float64,
-}
-
-/// A header that fits its file.
-struct Array {
-    header: NpyHeader,
-    number: Number,
+/// What a header says of images.
+#[derive(Debug, PartialEq, Eq)]
+struct Layout {
     count: usize,
     shape: ImageShape,
     channels_last: bool,
+    header_bytes: usize,
+    /// Those behind the header.
+    number_bytes: u128,
+}
+
+/// Images whose header fits their file.
+struct Array {
+    layout: Layout,
+    /// Without the header.
     bytes: Bytes,
+}
+
+/// How many bytes the `.npy` file has that begins with `start`, as its header says. `path` is for the error.
+pub(crate) fn claimed_bytes(start: &[u8], path: &Path) -> Result<u64, DataError> {
+    match Layout::read(start) {
+        Ok(layout) => {
+            let bytes = layout
+                .number_bytes
+                .saturating_add(layout.header_bytes as u128);
+            Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
+        }
+        Err(fault) => Err(DataError::Npy {
+            path: path.into(),
+            fault,
+        }),
+    }
 }
 
 /// Opens the `.npy` file at `path`.
@@ -102,13 +110,16 @@ pub(crate) fn open(
         path: path.into(),
         fault,
     })?;
-    let as_stored =
-        array.number == Number::Byte && (!array.channels_last || array.shape.channels == 1);
-    if as_stored {
-        let dataset = Dataset::new(request.name, array.shape, array.bytes, None);
+    let Layout {
+        shape,
+        channels_last,
+        ..
+    } = array.layout;
+    if !channels_last || shape.channels == 1 {
+        let dataset = Dataset::new(request.name, shape, array.bytes, None);
         return resized::open(Splits::new(dataset, None)?, request, progress);
     }
-    let shape = resized::wanted(array.shape, request)?;
+    let shape = resized::wanted(shape, request)?;
     let file = ImageFile::new(path.into(), &fs_err::metadata(path)?);
     let key = Key::new(
         &fs_err::canonicalize(path)?,
@@ -121,7 +132,7 @@ pub(crate) fn open(
             root: path,
             shape,
             splits: vec![(Split::Train, &source)],
-            // Numbers out of range are a fault of the whole array.
+            // What is wrong with one image is wrong with all.
             on_error: OnError::Stop,
         };
         make::make(directory, &job, progress)
@@ -129,88 +140,59 @@ pub(crate) fn open(
     cached.into_splits(request.name, None, ImageReport::default())
 }
 
-impl Array {
-    fn read(bytes: Bytes) -> Result<Self, NpyFault> {
-        let mut start = Cursor::new(&bytes[..bytes.len().min(MAX_HEADER_BYTES)]);
-        let header = NpyHeader::from_reader(&mut start)
-            .map_err(|error| NpyFault::Header(error.to_string()))?;
-        let header_bytes = start.position() as usize;
-        let (number, number_bytes) = number(&header)?;
+impl Layout {
+    /// The layout of the file that begins with `start`.
+    fn read(start: &[u8]) -> Result<Self, NpyFault> {
+        let mut rest = start;
+        let (header, header_bytes) =
+            read_npy_header(&mut rest).map_err(|error| NpyFault::Header(error.to_string()))?;
+        check_type(&header)?;
         if header.order() != Order::C {
             return Err(NpyFault::FortranOrder);
         }
         let (shape, channels_last) = axes(header.shape())?;
-        let found = bytes.len() - header_bytes;
         // The axes may be anything: their product overflows 64 bits.
-        let expected = header
-            .shape()
-            .iter()
-            .try_fold(number_bytes, |product: u128, &axis| {
-                product.checked_mul(u128::from(axis))
-            })
-            .unwrap_or(u128::MAX);
+        let axes = header.shape().iter();
+        let number_bytes = axes.fold(1, |product: u128, &axis| {
+            product.saturating_mul(u128::from(axis))
+        });
+        Ok(Self {
+            count: header.shape()[0] as usize,
+            shape,
+            channels_last,
+            header_bytes,
+            number_bytes,
+        })
+    }
+}
+
+impl Array {
+    fn read(bytes: Bytes) -> Result<Self, NpyFault> {
+        let layout = Layout::read(&bytes)?;
+        let (expected, found) = (layout.number_bytes, bytes.len() - layout.header_bytes);
         if expected != found as u128 {
             return Err(NpyFault::Length { expected, found });
         }
         Ok(Self {
-            number,
-            count: header.shape()[0] as usize,
-            shape,
-            channels_last,
-            bytes: bytes.skip(header_bytes),
-            header,
+            bytes: bytes.skip(layout.header_bytes),
+            layout,
         })
     }
 
-    /// The numbers of an image as bytes, in the order of the file.
-    fn image(&self, index: usize) -> Result<Vec<u8>, Fault> {
-        match self.number {
-            Number::Byte => self.numbers(index, |byte: u8| Some(byte)),
-            Number::Float32 => self.numbers(index, |number: f32| to_byte(number.into())),
-            Number::Float64 => self.numbers(index, to_byte),
-        }
-    }
-
-    /// Reads an image, each number by `to_byte`, which gives None for one out of range.
-    fn numbers<T: Deserialize + fmt::Display + Copy>(
-        &self,
-        index: usize,
-        to_byte: impl Fn(T) -> Option<u8>,
-    ) -> Result<Vec<u8>, Fault> {
-        let features = self.shape.features();
-        let invalid = |error: npyz::DTypeError| std::io::Error::other(error.to_string());
-        let mut reader = NpyFile::with_header(self.header.clone(), Cursor::new(&*self.bytes))
-            .data::<T>()
-            .map_err(invalid)?;
-        reader.seek_to((index * features) as u64)?;
-        reader
-            .take(features)
-            .map(|number| {
-                let number = number?;
-                to_byte(number).ok_or_else(|| {
-                    Fault::Array(NpyFault::OutOfRange {
-                        index,
-                        found: number.to_string(),
-                    })
-                })
-            })
-            .collect()
+    /// The bytes of an image, in the order of the file.
+    fn image(&self, index: usize) -> &[u8] {
+        let features = self.layout.shape.features();
+        &self.bytes[index * features..][..features]
     }
 }
 
-fn to_byte(number: f64) -> Option<u8> {
-    (0.0..=1.0)
-        .contains(&number)
-        .then(|| (number * 255.0).round() as u8)
-}
-
-/// The type of the numbers, and the bytes of one.
-fn number(header: &NpyHeader) -> Result<(Number, u128), NpyFault> {
+fn check_type(header: &NpyHeader) -> Result<(), NpyFault> {
     let name = header.dtype().descr();
     match name.trim_matches('\'') {
-        "|u1" | "<u1" | ">u1" => Ok((Number::Byte, 1)),
-        "<f4" | ">f4" => Ok((Number::Float32, 4)),
-        "<f8" | ">f8" => Ok((Number::Float64, 8)),
+        "|u1" | "<u1" | ">u1" => Ok(()),
+        float @ ("<f2" | ">f2" | "<f4" | ">f4" | "<f8" | ">f8") => {
+            Err(NpyFault::Floats(float.into()))
+        }
         other => Err(NpyFault::Type(other.into())),
     }
 }
@@ -236,7 +218,7 @@ fn axes(axes: &[u64]) -> Result<(ImageShape, bool), NpyFault> {
     }
 }
 
-/// The images of an array, converted and brought to a shape.
+/// The images of an array whose channels are the last axis, brought to a shape.
 struct Converted {
     array: Array,
     shape: ImageShape,
@@ -244,15 +226,12 @@ struct Converted {
 
 impl Source for Converted {
     fn count(&self) -> usize {
-        self.array.count
+        self.array.layout.count
     }
 
     fn pixels(&self, index: usize) -> Result<Vec<u8>, Fault> {
-        let pixels = self.array.image(index)?;
-        let image = match self.array.channels_last {
-            true => fit::from_interleaved(pixels, self.array.shape),
-            false => fit::from_planes(&pixels, self.array.shape),
-        };
+        let pixels = self.array.image(index).to_vec();
+        let image = fit::from_interleaved(pixels, self.array.layout.shape);
         fit::fit(image, self.shape, false)
     }
 

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
+use hourglass_files::open_file as open_regular;
 
 use crate::catalog::{self, Content, Entry, FILE_NAMES};
 use crate::idx::{self, Header, Kind};
 use crate::make::Progress;
 use crate::mapped::Bytes;
 use crate::options::{ImageOptions, ImageReport};
-use crate::{DataError, Dataset, Locations, decode, images, npy, resized, stamp, unpack};
+use crate::unpack::{self, Length};
+use crate::{DataError, Dataset, Locations, decode, images, npy, resized, stamp};
 
 /// A dataset's training images and, where it has them, its test images.
 #[derive(Clone, Debug)]
@@ -143,7 +145,7 @@ fn open_fetched(entry: &'static Entry, locations: &Locations) -> Result<Splits, 
             dataset: entry.name,
             path: directory.join(file.name),
         })?;
-        let plain = unpacked(&path, locations)?;
+        let plain = unpacked(&path, locations, |_| Ok(Length::AtMost(file.bytes)))?;
         let found = stamp::sha256_of_file(&plain)?;
         if found != file.sha256 {
             return Err(DataError::WrongChecksum {
@@ -180,9 +182,11 @@ fn open_path(request: &Request<'_>, progress: Progress<'_>) -> Result<Splits, Da
         return images::open_folder(path, request, progress);
     }
     let mut opened = [const { None }; 4];
-    for (slot, file) in opened.iter_mut().zip(files) {
+    let kinds = [Kind::Images, Kind::Labels, Kind::Images, Kind::Labels];
+    for ((slot, file), kind) in opened.iter_mut().zip(files).zip(kinds) {
         if let Some(path) = file {
-            let plain = unpacked(&path, request.locations)?;
+            let length = |start: &[u8]| idx::claimed_bytes(start, kind, &path).map(Length::Exactly);
+            let plain = unpacked(&path, request.locations, length)?;
             *slot = Some((path, Bytes::map(&plain)?));
         }
     }
@@ -195,11 +199,9 @@ fn open_file(
     request: &Request<'_>,
     progress: Progress<'_>,
 ) -> Result<Splits, DataError> {
-    let plain = unpacked(path, request.locations)?;
+    let plain = unpacked(path, request.locations, |start| length(path, start))?;
     let mut start = Vec::new();
-    fs_err::File::open(&plain)?
-        .take(16)
-        .read_to_end(&mut start)?;
+    open_regular(&plain)?.take(16).read_to_end(&mut start)?;
     if start.starts_with(npy::MAGIC) {
         return npy::open(&plain, request, progress);
     }
@@ -211,10 +213,28 @@ fn open_file(
     if decode::is_image(&start) {
         return images::open_file(&plain, request, progress);
     }
-    Err(DataError::UnknownFile {
+    Err(unknown(path, &start))
+}
+
+/// How long the file is that begins with `start`, once it is unpacked; an error for what is of no known kind.
+fn length(path: &Path, start: &[u8]) -> Result<Length, DataError> {
+    if start.starts_with(npy::MAGIC) {
+        return npy::claimed_bytes(start, path).map(Length::Exactly);
+    }
+    if start.starts_with(&[0, 0]) {
+        return idx::claimed_bytes(start, Kind::Images, path).map(Length::Exactly);
+    }
+    match decode::is_image(start) {
+        true => Ok(Length::AtMost(decode::MAX_BYTES)),
+        false => Err(unknown(path, start)),
+    }
+}
+
+fn unknown(path: &Path, start: &[u8]) -> DataError {
+    DataError::UnknownFile {
         path: path.into(),
-        found: decode::describe(&start),
-    })
+        found: decode::describe(start),
+    }
 }
 
 /// The file of this official name in `directory`: plain or packed, spelt with a hyphen or, as in some copies, with a dot.
@@ -231,10 +251,16 @@ pub(crate) fn find_file(directory: &Path, name: &str) -> Option<PathBuf> {
     .find(|path| path.is_file())
 }
 
-/// The unpacked file of `path`: itself, or its copy in the data directory.
-fn unpacked(path: &Path, locations: &Locations) -> Result<PathBuf, DataError> {
-    match path.extension().is_some_and(|extension| extension == "gz") {
-        true => unpack::unpack_once(path, &locations.data_directory()?.join("unpacked")),
+/// The unpacked file of `path`: itself, or its copy in the data directory. `length` is given the first bytes of what is
+/// unpacked.
+fn unpacked(
+    path: &Path,
+    locations: &Locations,
+    length: impl FnOnce(&[u8]) -> Result<Length, DataError>,
+) -> Result<PathBuf, DataError> {
+    let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+    match is_packed {
+        true => unpack::unpack_once(path, &locations.data_directory()?.join("unpacked"), length),
         false => Ok(path.into()),
     }
 }

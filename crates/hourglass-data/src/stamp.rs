@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use hourglass_files::{open_file, read_to_string, write_quickly};
 use sha2::{Digest, Sha256};
 
 use crate::DataError;
@@ -33,13 +34,13 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String, DataError> {
 /// SHA-256 of the file at `path`, in hexadecimal, whatever its stamp says.
 pub(crate) fn hash_file(path: &Path) -> Result<String, DataError> {
     let mut hashing = Hashing::new(io::sink());
-    io::copy(&mut fs_err::File::open(path)?, &mut hashing)?;
+    io::copy(&mut open_file(path)?, &mut hashing)?;
     Ok(hashing.finish())
 }
 
 /// The hash that the stamp of `path` holds, where the file has not changed since.
 pub(crate) fn stamped(path: &Path) -> Option<String> {
-    let text = fs_err::read_to_string(stamp_path(path)).ok()?;
+    let text = read_to_string(&stamp_path(path)).ok()?;
     let (sha256, state) = text.trim_end().split_once(' ')?;
     (state == file_state(path)?).then(|| sha256.into())
 }
@@ -47,7 +48,8 @@ pub(crate) fn stamped(path: &Path) -> Option<String> {
 /// Remembers the hash of `path`. A directory that can't be written to only means that the file is hashed again next time.
 pub(crate) fn stamp(path: &Path, sha256: &str) {
     if let Some(state) = file_state(path) {
-        let _ = fs_err::write(stamp_path(path), format!("{sha256} {state}\n"));
+        let text = format!("{sha256} {state}\n");
+        let _ = write_quickly(&stamp_path(path), text.as_bytes());
     }
 }
 

@@ -1,77 +1,132 @@
-//! Unpacking gzip, streamed: nothing has its final name before it is whole and on disk.
+//! Unpacking gzip, streamed: nothing has its final name before it is whole and on disk, and no more is unpacked than what the
+//! first bytes say that there is.
 
-use std::io::BufReader;
+use std::ffi::OsStr;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
-use tempfile::NamedTempFile;
+use hourglass_files::{PendingFile, open_file, remove_stale};
 
 use crate::DataError;
+use crate::npy_header::HEADER_BYTES;
 use crate::stamp::{self, CopyError, Hashing};
+
+/// How long an unpacked file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// So many bytes, as its header says.
+    Exactly(u64),
+    /// No more bytes, since none that can be used has more.
+    AtMost(u64),
+}
+
+impl Length {
+    fn most(self) -> u64 {
+        match self {
+            Self::Exactly(bytes) | Self::AtMost(bytes) => bytes,
+        }
+    }
+}
 
 /// An unpacked file that has no name yet; dropping it removes it.
 pub(crate) struct Unpacked {
-    file: NamedTempFile,
+    file: PendingFile,
+    target: PathBuf,
     /// SHA-256 of the unpacked bytes.
     pub(crate) sha256: String,
 }
 
-/// Unpacks `packed` into a temporary file in `directory`.
-pub(crate) fn unpack(packed: &Path, directory: &Path) -> Result<Unpacked, DataError> {
-    let mut source = MultiGzDecoder::new(BufReader::new(fs_err::File::open(packed)?));
-    let in_directory = |reason| DataError::Io {
-        path: directory.into(),
-        reason,
+/// Unpacks `packed` into a file that is to be at `target`. `length` is given the first bytes.
+pub(crate) fn unpack(
+    packed: &Path,
+    target: &Path,
+    length: impl FnOnce(&[u8]) -> Result<Length, DataError>,
+) -> Result<Unpacked, DataError> {
+    let unreadable = |error: io::Error| DataError::Gzip {
+        path: packed.into(),
+        reason: error.to_string(),
     };
-    let mut file = NamedTempFile::with_prefix_in(".unpacking-", directory).map_err(in_directory)?;
+    let mut source = MultiGzDecoder::new(BufReader::new(open_file(packed)?));
+    let mut start = Vec::new();
+    let mut head = source.by_ref().take(HEADER_BYTES as u64);
+    head.read_to_end(&mut start).map_err(unreadable)?;
+    let length = length(&start)?;
+    remove_stale(directory(target), is_unpacking);
+    let mut file = PendingFile::create(target)?;
     let mut hashing = Hashing::new(&mut file);
-    stamp::copy(&mut source, &mut hashing, |_| {}).map_err(|error| match error {
-        CopyError::Read(error) => DataError::Gzip {
-            path: packed.into(),
-            reason: error.to_string(),
-        },
-        CopyError::Write(error) => in_directory(error),
+    // One byte more, so that a file that goes on is told.
+    let mut source = start
+        .as_slice()
+        .chain(source)
+        .take(length.most().saturating_add(1));
+    let mut found = 0;
+    let copied = stamp::copy(&mut source, &mut hashing, |count| found += count as u64);
+    copied.map_err(|error| match error {
+        CopyError::Read(error) => unreadable(error),
+        CopyError::Write(error) => error.into(),
     })?;
     let sha256 = hashing.finish();
-    file.as_file().sync_all().map_err(in_directory)?;
-    Ok(Unpacked { file, sha256 })
+    check(packed, length, found)?;
+    let target = target.into();
+    Ok(Unpacked {
+        file,
+        target,
+        sha256,
+    })
+}
+
+fn check(packed: &Path, length: Length, found: u64) -> Result<(), DataError> {
+    let is_right = match length {
+        Length::Exactly(expected) => found == expected,
+        Length::AtMost(most) => found <= most,
+    };
+    match is_right {
+        true => Ok(()),
+        false => Err(DataError::UnpackedLength {
+            path: packed.into(),
+            expected: length.most(),
+            found: match found > length.most() {
+                true => "more".into(),
+                false => found.to_string(),
+            },
+        }),
+    }
+}
+
+fn directory(target: &Path) -> &Path {
+    target.parent().unwrap_or(Path::new("."))
+}
+
+/// Whether this is the name of a file that is being unpacked, or was when a program was killed; also of version 0.1.0.
+fn is_unpacking(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let is_copy = name.starts_with('.') && name.contains(".idx.") && name.ends_with(".tmp");
+    is_copy || name.starts_with(".unpacking-")
 }
 
 impl Unpacked {
     /// Gives the file its name, and stamps it.
-    pub(crate) fn persist(self, path: &Path) -> Result<(), DataError> {
-        readable_by_all(&self.file);
-        self.file.persist(path).map_err(|error| DataError::Io {
-            path: path.into(),
-            reason: error.error,
-        })?;
-        stamp::stamp(path, &self.sha256);
+    pub(crate) fn persist(self) -> Result<(), DataError> {
+        self.file.finish()?;
+        stamp::stamp(&self.target, &self.sha256);
         Ok(())
     }
 }
 
-/// A temporary file is its owner's alone; a data directory may be shared.
-fn readable_by_all(file: &NamedTempFile) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = file
-            .as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    #[cfg(not(unix))]
-    let _ = file;
-}
-
-/// The unpacked copy of `packed` in `cache`, made where it is not there yet.
+/// The unpacked copy of `packed` in `cache`, made where it is not there yet. `length` is given the first bytes.
 ///
 /// It is named by the hash of the packed file, so that a changed file never meets an old copy, and used again only while
 /// its stamp holds.
-pub(crate) fn unpack_once(packed: &Path, cache: &Path) -> Result<PathBuf, DataError> {
+pub(crate) fn unpack_once(
+    packed: &Path,
+    cache: &Path,
+    length: impl FnOnce(&[u8]) -> Result<Length, DataError>,
+) -> Result<PathBuf, DataError> {
     let target = cache.join(format!("{}.idx", stamp::hash_file(packed)?));
     if stamp::stamped(&target).is_none() {
         fs_err::create_dir_all(cache)?;
-        unpack(packed, cache)?.persist(&target)?;
+        unpack(packed, &target, length)?.persist()?;
     }
     Ok(target)
 }

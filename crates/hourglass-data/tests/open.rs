@@ -139,6 +139,84 @@ fn bad_gzip_leaves_nothing() {
     }
 }
 
+/// A small file that unpacks to one of many bytes is looked at before it is unpacked.
+#[test]
+fn no_more_is_unpacked_than_a_header_claims() {
+    let zeros = |bytes: usize| gzip(&[images(4), vec![0; bytes]].concat());
+    for (name, bytes, expected) in [
+        (
+            "train-images-idx3-ubyte.gz",
+            zeros(64 << 20),
+            "expected 40 bytes once unpacked, found more",
+        ),
+        (
+            "train-images-idx3-ubyte.gz",
+            gzip(&images(4)[..30]),
+            "expected 40 bytes once unpacked, found 30",
+        ),
+        (
+            "train-images-idx3-ubyte.gz",
+            gzip(&vec![0; 64 << 20]),
+            "found 0x00000000, which is neither",
+        ),
+        (
+            "train-images-idx3-ubyte.gz",
+            gzip(&labels(4)),
+            "found an IDX file of labels",
+        ),
+    ] {
+        let place = Place::new(&[(name, bytes)]);
+        let error = place.refusal();
+        assert!(error.contains(name) && error.contains(expected), "{error}");
+        assert!(place.unpacked().is_empty());
+    }
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 2), }\n";
+    let length = (header.len() as u16).to_le_bytes();
+    let array = [
+        b"\x93NUMPY\x01\x00",
+        &length[..],
+        header.as_bytes(),
+        &[7; 4],
+    ]
+    .concat();
+    for (name, bytes, expected) in [
+        ("a.gz", gzip(b"text"), "found text"),
+        ("b.gz", zeros(64 << 20), "found more"),
+        ("c.gz", gzip(&[&array[..], &[0; 9]].concat()), "found more"),
+    ] {
+        let place = Place::new(&[(name, bytes)]);
+        let path = place.user.path().join(name);
+        let error = open(path.to_str().unwrap(), &place.locations());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(place.unpacked().is_empty());
+    }
+    let place = Place::new(&[("d.gz", gzip(&array))]);
+    let path = place.user.path().join("d.gz");
+    let splits = open(path.to_str().unwrap(), &place.locations()).unwrap();
+    assert_eq!(splits.train().image(0), [7; 4]);
+}
+
+#[test]
+fn what_killed_unpackings_left_is_removed_but_nothing_that_is_being_unpacked() {
+    let place = Place::new(&[("train-images-idx3-ubyte.gz", gzip(&images(4)))]);
+    let directory = place.data.path().join("unpacked");
+    fs_err::create_dir(&directory).unwrap();
+    let at = |name: &str| directory.join(name);
+    for name in [
+        ".unpacking-aB3dE6",
+        ".0123.idx.aB3dE6.tmp",
+        ".4567.idx.aB3dE6.tmp",
+    ] {
+        fs_err::write(at(name), b"part").unwrap();
+    }
+    let running = fs_err::File::open(at(".4567.idx.aB3dE6.tmp")).unwrap();
+    running.file().lock().unwrap();
+    place.open().unwrap();
+    assert!(!at(".unpacking-aB3dE6").exists() && !at(".0123.idx.aB3dE6.tmp").exists());
+    assert!(at(".4567.idx.aB3dE6.tmp").exists());
+}
+
 #[test]
 fn faults_name_the_file() {
     let place = Place::new(&[("train-images-idx3-ubyte", images(4)[..30].to_vec())]);

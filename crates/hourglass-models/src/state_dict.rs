@@ -15,6 +15,9 @@ pub type StateDict = Vec<(String, TensorData)>;
 /// Where the networks stand in the modules of all families.
 const NETWORK: &str = "network";
 
+/// No weight is larger: about the square root of what float32 holds, so that a product of two is a number.
+const MOST: f32 = 1e18;
+
 /// Weights that do not fit a model.
 #[derive(Debug, Error)]
 pub enum StateDictError {
@@ -37,6 +40,17 @@ pub enum StateDictError {
     /// A tensor has a value that is not a finite number.
     #[error("tensor `{0}` has a value that is not a finite number")]
     NotFinite(String),
+    /// A tensor has a value that no trained network has.
+    #[error(
+        "tensor `{name}`: expected values of at most {MOST:e}, whose products float32 can hold, found {found:e}; the \
+         weights are damaged, or the training has diverged"
+    )]
+    Large {
+        /// The tensor's name.
+        name: String,
+        /// The value.
+        found: f32,
+    },
     /// A decoder's weight is not its encoder's, transposed, though the model has tied weights.
     #[error(
         "tensor `{name}` differs from the transposed `{source_name}`, though the model's weights are tied"
@@ -141,7 +155,13 @@ pub(crate) fn check(name: &str, data: &TensorData, shape: &[usize]) -> Result<()
     if !data.iter::<f32>().all(f32::is_finite) {
         return Err(StateDictError::NotFinite(name.to_owned()));
     }
-    Ok(())
+    match data.iter::<f32>().find(|value| value.abs() > MOST) {
+        None => Ok(()),
+        Some(found) => Err(StateDictError::Large {
+            name: name.to_owned(),
+            found,
+        }),
+    }
 }
 
 /// What is given for the weight of a tied layer.

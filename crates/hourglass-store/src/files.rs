@@ -1,42 +1,17 @@
-//! Files that are either whole or not there.
+//! Files of a known size at most, and their hashes.
 
-use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use fs_err as fs;
+use hourglass_files::open_file;
 use sha2::{Digest, Sha256};
-
-/// Writes a file so that at every instant either the old content or the new is there, also after a power cut.
-///
-/// # Errors
-/// Names the path. Nothing is left behind under the final name.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary_path(path);
-    let written = (|| {
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    match path.parent() {
-        Some(directory) if cfg!(unix) && !directory.as_os_str().is_empty() => {
-            fs::File::open(directory)?.sync_all()
-        }
-        _ => Ok(()),
-    }
-}
 
 /// Reads a file of at most so many bytes, so that a damaged or a hostile one can't ask for more memory than what it should
 /// hold needs.
 ///
 /// # Errors
-/// Names the path; see also [`open_file`].
+/// Names the path.
 pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_file(path)?;
     let length = check_length(path, &file, most)?;
@@ -56,18 +31,6 @@ pub(crate) fn check_length(path: &Path, file: &fs::File, most: u64) -> io::Resul
     }
     let path = path.display();
     let message = format!("{path}: expected at most {most} bytes, found {length}");
-    Err(io::Error::new(io::ErrorKind::InvalidData, message))
-}
-
-/// Opens what must be a file: a pipe, say, could be waited for without end.
-///
-/// # Errors
-/// Names the path.
-pub(crate) fn open_file(path: &Path) -> io::Result<fs::File> {
-    if fs::metadata(path)?.is_file() {
-        return fs::File::open(path);
-    }
-    let message = format!("{}: expected a file, found something else", path.display());
     Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }
 
@@ -101,30 +64,4 @@ pub fn hex_sha256(parts: &[&[u8]]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Where a file is written before it gets its name.
-pub fn temporary_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".tmp");
-    path.with_file_name(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_no_other() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("file");
-        write_atomically(&path, b"old").expect("written");
-        write_atomically(&path.join("below-a-file"), b"new").expect_err("not a directory");
-        assert_eq!(std::fs::read(&path).expect("read"), b"old");
-        assert_eq!(
-            std::fs::read_dir(directory.path()).expect("read").count(),
-            1
-        );
-    }
 }

@@ -22,7 +22,8 @@ mod weights;
 
 pub use description::{CONFIG_FILE, DataIdentity, Description};
 pub use error::StoreError;
-pub use files::{hex_sha256, temporary_path, write_atomically};
+pub use files::hex_sha256;
+pub use hourglass_files::write_atomically;
 pub use published::{PublishedModel, published_models};
 pub use saved::{METRICS_FILE, RECIPE_FILE, SavedModel, save_classifier, save_model};
 pub use weights::{

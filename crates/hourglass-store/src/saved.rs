@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
+use hourglass_files::open_file;
 use hourglass_models::{Classifier, ImageShape, Model, ModelConfig};
 
-use crate::files::{check_length, open_file, read_bounded, sha256_of_readers};
+use crate::files::{check_length, read_bounded, sha256_of_readers};
 use crate::published::{PublishedModel, published_models};
 use crate::weights::{build_model, most_bytes, parse_weights};
 use crate::{

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
+use hourglass_files::open_file;
 use hourglass_models::{
     ImageShape, Model, ModelConfig, NetworkConfig, StateDict, load_state_dict, state_dict,
 };
@@ -14,7 +15,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 
-use crate::files::{open_file, read_bounded};
+use crate::files::read_bounded;
 use crate::{Description, StoreError, write_atomically};
 
 /// The name of the weights in a model's directory.

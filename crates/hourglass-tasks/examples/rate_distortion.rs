@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             model_bytes: saved.weights_bytes()?,
         };
         measure(&method, &encoded, test, |codes| {
-            decoded(&model, codes, code, &device)
+            decoded(&model, codes, code, 0, &device).expect("a trained model gives numbers")
         })?;
         sizes.push(code);
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use fs_err as fs;
+use hourglass_files::write_quickly;
 use hourglass_models::{ImageShape, Model};
-use hourglass_store::temporary_path;
 
 use crate::codes::{CodesError, CodesReader, PendingFile, write_floats, write_header};
 use crate::stream::{Done, decoded, in_batches};
@@ -53,10 +53,8 @@ impl ImageWriter {
             channels => vec![images, channels, height, width],
         };
         let target = match format {
-            ImageFormat::Png => {
-                fs::create_dir_all(path)?;
-                Target::Folder(path.into())
-            }
+            // Made with the first image, so that there is none where no image can be made.
+            ImageFormat::Png => Target::Folder(path.into()),
             ImageFormat::Floats => {
                 let mut file = PendingFile::create(path)?;
                 write_header::<f32>(&mut file, &axes)?;
@@ -92,6 +90,7 @@ impl ImageWriter {
         let features: usize = self.shape.iter().product();
         match &mut self.target {
             Target::Folder(folder) => {
+                fs::create_dir_all(&*folder)?;
                 for (image, number) in images.chunks_exact(features).zip(self.written..) {
                     let path = folder.join(format!("{number:06}.png"));
                     write_quickly(&path, &png(image, self.shape)?)?;
@@ -117,7 +116,7 @@ impl ImageWriter {
             return Err(io::Error::other(message));
         }
         match self.target {
-            Target::Folder(_) => Ok(()),
+            Target::Folder(folder) => fs::create_dir_all(folder),
             Target::Floats(file) | Target::Bytes(file) => file.finish(),
         }
     }
@@ -141,21 +140,10 @@ fn png(image: &[f32], shape: ImageShape) -> io::Result<Vec<u8>> {
     crate::pictures::png(image, shape).map_err(io::Error::other)
 }
 
-/// Writes a file that is either whole or not there: without waiting for the disk, since there are many.
-fn write_quickly(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary_path(path);
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
 /// Decodes a file of codes of `code` numbers each.
 ///
 /// # Errors
-/// When the file holds something else, or the images can't be written.
+/// When the file holds something else, the decoder gives no numbers, or the images can't be written.
 pub fn decode<B: Backend>(
     model: &Model<B>,
     codes: CodesReader,
@@ -164,6 +152,7 @@ pub fn decode<B: Backend>(
     writer: &mut ImageWriter,
     done: Done<'_>,
 ) -> Result<(), CodesError> {
+    let path = codes.path().to_owned();
     let mut images = 0;
     for batch in in_batches(
         codes.map(|rows| rows.map(|rows| rows.codes)),
@@ -171,8 +160,14 @@ pub fn decode<B: Backend>(
         writer.shape,
     ) {
         let batch = batch?;
-        images += batch.len() / code;
-        writer.write(&decoded(model, batch, code, device))?;
+        let (first, rows) = (images, batch.len() / code);
+        let decoded = decoded(model, batch, code, first, device);
+        let decoded = decoded.map_err(|error| CodesError::NoImage {
+            path: path.clone(),
+            error,
+        })?;
+        writer.write(&decoded)?;
+        images += rows;
         done(images);
     }
     Ok(())

@@ -15,6 +15,7 @@ use hourglass_data::Subset;
 use hourglass_models::{Autoencoder, Model, StepContext, Stream};
 use hourglass_train::Progress;
 
+use crate::finite::{NotFinite, reconstruct};
 use crate::mask::Mask;
 use crate::prior::CodePrior;
 use crate::restoration::{Restore, RestoreError, Restored};
@@ -81,7 +82,7 @@ impl Restore for Inpainting {
         indices: &[u32],
         batch: u64,
         device: &B::Device,
-    ) -> Restored {
+    ) -> Result<Restored, NotFinite> {
         let features = self.shape.iter().product();
         let unknown: Vec<bool> = indices
             .iter()
@@ -93,6 +94,8 @@ impl Restore for Inpainting {
             filled: Tensor::from_data(TensorData::new(filled.clone(), shape), device),
             unknown: Tensor::from_data(TensorData::new(unknown.clone(), shape), device),
         };
+        // What is filled in is cut off at 0 and 1, which would hide that the model gives no numbers.
+        reconstruct(&model.valid(), task.filled.clone())?;
         let (restored, rounds) = match self.method {
             InpaintMethod::Projection => task.project(&model.valid(), self.steps, self.tolerance),
             InpaintMethod::Latent => {
@@ -116,7 +119,7 @@ impl Restore for Inpainting {
             };
         }
         let shown = images.iter().zip(&unknown);
-        Restored {
+        Ok(Restored {
             given: Some(
                 shown
                     .map(|(&image, &unknown)| if unknown { 0.5 } else { image })
@@ -126,7 +129,7 @@ impl Restore for Inpainting {
             unknown: Some(unknown),
             restored,
             rounds,
-        }
+        })
     }
 }
 
@@ -294,6 +297,7 @@ mod tests {
                 let model = model(family, shape);
                 let restored =
                     inpainting.restore(&model, &images, &[0, 1, 2], 0, &Default::default());
+                let restored = restored.expect("numbers");
                 let unknown = restored.unknown.expect("a mask");
                 let mut changed = 0;
                 for ((restored, image), unknown) in

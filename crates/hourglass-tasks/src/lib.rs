@@ -7,6 +7,7 @@ pub mod decode;
 pub mod detect;
 pub mod embed;
 pub mod encode;
+mod finite;
 mod inpainting;
 mod mask;
 mod mixture;
@@ -19,6 +20,7 @@ mod sampling;
 mod statistics;
 pub mod stream;
 
+pub use finite::NotFinite;
 pub use inpainting::{InpaintMethod, Inpainting, fill_with_means};
 pub use mask::{Mask, MaskError, Side};
 pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};

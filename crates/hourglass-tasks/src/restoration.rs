@@ -7,13 +7,14 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batches, Subset};
-use hourglass_models::{Autoencoder, Corruption, Model, StepContext};
+use hourglass_models::{Corruption, Model, StepContext};
 use hourglass_train::Progress;
 use hourglass_train::measures::Estimate;
 use hourglass_train::measures::image_quality::psnr;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::finite::{NotFinite, check_finite, reconstruct};
 use crate::stream::host;
 
 /// What becomes of a batch; values are `[batch * features]`.
@@ -48,6 +49,9 @@ pub trait Restore {
 
     /// Restores the images with these indices in their dataset, batch number `batch`.
     ///
+    /// # Errors
+    /// When the model gives no numbers for an image; it is named by its place in the batch.
+    ///
     /// # Shapes
     /// - images: `[batch * features]`
     fn restore<B: AutodiffBackend>(
@@ -57,7 +61,7 @@ pub trait Restore {
         indices: &[u32],
         batch: u64,
         device: &B::Device,
-    ) -> Restored;
+    ) -> Result<Restored, NotFinite>;
 }
 
 /// Reconstructs images.
@@ -81,15 +85,15 @@ impl Restore for Reconstruction {
         indices: &[u32],
         _: u64,
         device: &B::Device,
-    ) -> Restored {
+    ) -> Result<Restored, NotFinite> {
         let images = tensor::<B::InnerBackend>(images, indices.len(), device);
-        Restored {
+        Ok(Restored {
             given: None,
-            restored: host(model.valid().reconstruct(images)),
+            restored: reconstruct(&model.valid(), images)?,
             baseline: None,
             unknown: None,
             rounds: 1,
-        }
+        })
     }
 }
 
@@ -101,7 +105,7 @@ impl Restore for Denoising {
         indices: &[u32],
         batch: u64,
         device: &B::Device,
-    ) -> Restored {
+    ) -> Result<Restored, NotFinite> {
         let clean = tensor::<B::InnerBackend>(images, indices.len(), device);
         let noisy = self.corruption.map(|(corruption, level)| {
             corruption.apply(
@@ -111,13 +115,13 @@ impl Restore for Denoising {
             )
         });
         let given = noisy.clone().map(host);
-        Restored {
+        Ok(Restored {
             baseline: given.clone(),
             given,
-            restored: host(model.valid().reconstruct(noisy.unwrap_or(clean))),
+            restored: reconstruct(&model.valid(), noisy.unwrap_or(clean))?,
             unknown: None,
             rounds: 1,
-        }
+        })
     }
 }
 
@@ -163,15 +167,8 @@ pub enum RestoreError {
     #[error(transparent)]
     Prior(#[from] crate::MixtureError),
     /// The model gives no numbers.
-    #[error(
-        "image {image}: expected finite values, found {value}; the weights are damaged, or the training has diverged"
-    )]
-    NotFinite {
-        /// The number of the image in its dataset.
-        image: u32,
-        /// What was found.
-        value: f32,
-    },
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
 }
 
 /// The squared errors of images, one after the other.
@@ -243,14 +240,19 @@ pub fn restore_images<B: AutodiffBackend>(
     };
     for (number, batch) in Batches::measuring(images).enumerate() {
         let made = how.restore(model, &batch.images, &batch.indices, number as u64, device);
+        let made = made.and_then(|made| {
+            check_finite(&made.restored, features, 0)?;
+            Ok(made)
+        });
+        let made = made.map_err(|NotFinite { image, value }| NotFinite {
+            image: batch.indices[image] as usize,
+            value,
+        })?;
         let rows = batch
             .indices
             .iter()
             .zip(made.restored.chunks_exact(features));
         for (&image, row) in rows {
-            if let Some(&value) = row.iter().find(|value| !value.is_finite()) {
-                return Err(RestoreError::NotFinite { image, value });
-            }
             keep(image, row)?;
         }
         if truth {

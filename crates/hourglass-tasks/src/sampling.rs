@@ -8,6 +8,7 @@ use hourglass_models::{Autoencoder, ImageShape, Model, Selection};
 use hourglass_train::Progress;
 use hourglass_train::pca::Pca;
 
+use crate::finite::{NotFinite, means};
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 
 /// Codes that are wider than this are fitted in the space of so many principal components of theirs: a covariance has
@@ -106,6 +107,9 @@ impl CodeMixture {
 
 /// The means of p(x|h) at codes, which are made sparse first where the family's are.
 ///
+/// # Errors
+/// When what the decoder gives is not finite.
+///
 /// # Shapes
 /// - codes: `[images, code]`
 /// - output: `[images, features]`
@@ -115,20 +119,19 @@ pub fn decode_images<B: Backend>(
     code: usize,
     shape: ImageShape,
     device: &B::Device,
-) -> Vec<f32> {
-    let batch = measuring_batch(shape.iter().product()).get();
-    let batches = codes.chunks(batch * code.max(1));
-    let decoded = batches.flat_map(|codes| {
+) -> Result<Vec<f32>, NotFinite> {
+    let batch_size = measuring_batch(shape.iter().product()).get();
+    let mut images = Vec::new();
+    for (batch, codes) in codes.chunks(batch_size * code.max(1)).enumerate() {
         let data = TensorData::new(codes.to_vec(), [codes.len() / code.max(1), code]);
         let codes = Tensor::<B, 2>::from_data(data, device); // [batch, code]
         let codes = match model.selection() {
             Selection::Largest(count) => keep_largest(codes, count),
             Selection::All | Selection::First(_) => codes,
         };
-        let images = model.likelihood().mean(model.decode(codes)); // [batch, features]
-        images.into_data().iter::<f32>().collect::<Vec<f32>>()
-    });
-    decoded.collect()
+        images.extend(means(model, codes, batch * batch_size)?); // [batch, features]
+    }
+    Ok(images)
 }
 
 #[cfg(test)]

@@ -5,9 +5,13 @@ use hourglass_data::Subset;
 use hourglass_models::Model;
 use hourglass_train::Progress;
 
+use crate::finite::{NotFinite, check_finite};
 use crate::stream::{batch_codes, batches};
 
 /// The codes of images, on the host.
+///
+/// # Errors
+/// When one is not finite.
 ///
 /// # Shapes
 /// - output: `[images, code]`
@@ -16,15 +20,17 @@ pub fn codes_of<B: Backend>(
     images: &Subset,
     device: &B::Device,
     progress: Progress<'_>,
-) -> Vec<f32> {
+) -> Result<Vec<f32>, NotFinite> {
     let mut codes = Vec::new();
     let mut done = 0;
     for batch in batches(images) {
-        codes.extend(batch_codes(model, &batch, device));
+        let found = batch_codes(model, &batch, device);
+        check_finite(&found, found.len() / batch.len().max(1), done)?;
+        codes.extend(found);
         done += batch.len();
         progress("encoding", done, images.len());
     }
-    codes
+    Ok(codes)
 }
 
 /// The values of each dimension of some codes, sorted.

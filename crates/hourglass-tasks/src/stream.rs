@@ -5,6 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset, measuring_batch, measuring_sizes};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
+use crate::finite::{NotFinite, means};
+
 /// The sizes of the batches that so many images of a shape, or their codes, are taken in.
 pub fn batch_sizes(images: usize, shape: ImageShape) -> [usize; 2] {
     measuring_sizes(images, shape.iter().product())
@@ -87,16 +89,20 @@ pub fn in_batches<E>(
     })
 }
 
-/// The means of p(x|h) at codes: `[batch, code]` to `[batch, features]`, row-major.
+/// The means of p(x|h) at codes: `[batch, code]` to `[batch, features]`, row-major; `first` is the number of the first image.
+///
+/// # Errors
+/// When what the decoder gives is not finite.
 pub fn decoded<B: Backend>(
     model: &Model<B>,
     codes: Vec<f32>,
     code: usize,
+    first: usize,
     device: &B::Device,
-) -> Vec<f32> {
+) -> Result<Vec<f32>, NotFinite> {
     let rows = codes.len() / code;
     let codes = Tensor::from_data(TensorData::new(codes, [rows, code]), device);
-    host(model.likelihood().mean(model.decode(codes)))
+    means(model, codes, first)
 }
 
 pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {

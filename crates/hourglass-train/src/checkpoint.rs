@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use hourglass_store::write_atomically;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -132,7 +131,7 @@ impl Checkpoint {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = fs::read(path)?;
+        let bytes = hourglass_files::read(path)?;
         let damaged = |found| CheckpointError::Damaged {
             path: path.to_owned(),
             found,

@@ -1,17 +1,23 @@
 //! Run directories: where everything that a run makes is kept.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use hourglass_store::{temporary_path, write_atomically};
+use hourglass_files::{
+    PendingFiles, check_target, is_left, is_temporary_of, read_to_string, remove_stale,
+};
+use hourglass_store::{CONFIG_FILE, WEIGHTS_FILE, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 const RECIPE: &str = "config.toml";
 /// Locked by the program that works on the run.
 const LOCK: &str = ".lock";
+/// What the files of an import are called before they have their places.
+const IMPORT: &str = "import";
 
 /// A directory of a run: `config.toml`, `metrics.jsonl`, `checkpoint/`, and when it is done `config.json`,
 /// `model.safetensors`, `summary.json` and `figures/`; and `log-likelihood/`, where that was measured.
@@ -30,18 +36,19 @@ impl RunDirectory {
             Some(path) => path.to_owned(),
             None => next_free(Path::new("runs"), family)?,
         };
-        if path.exists() && is_in_use(&path)? {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!(
-                    "{}: expected a new or an empty directory, found one that is in use; name another with --out, or \
-                     go on with that run by --resume",
-                    path.display()
-                ),
-            ));
-        }
-        fs::create_dir_all(&path)?;
+        claim(&path, ", or go on with that run by --resume")?;
         Ok(Self { path })
+    }
+
+    /// Makes a directory for a model that was trained elsewhere, and begins its files: an import that is killed has left
+    /// nothing in the way of the next one.
+    ///
+    /// # Errors
+    /// When the directory can't be made, or holds something.
+    pub fn create_for_import(path: &Path) -> io::Result<(Self, PendingFiles)> {
+        claim(path, "")?;
+        let files = PendingFiles::create(path, IMPORT)?;
+        Ok((Self { path: path.into() }, files))
     }
 
     /// A directory that is there.
@@ -57,7 +64,10 @@ impl RunDirectory {
     /// When another program has it.
     pub fn lock(&self) -> io::Result<std::fs::File> {
         let path = self.path.join(LOCK);
-        let (file, path) = fs::File::create(path)?.into_parts();
+        check_target(&path)?;
+        let mut options = fs::OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false);
+        let (file, path) = options.open(path)?.into_parts();
         match file.try_lock() {
             Ok(()) => Ok(file),
             // A file system without locks.
@@ -121,16 +131,43 @@ impl RunDirectory {
     }
 }
 
-/// Whether a directory holds more than what a run that was killed at once has left.
-fn is_in_use(path: &Path) -> io::Result<bool> {
-    let unfinished = temporary_path(Path::new(RECIPE));
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        if name != LOCK && name != unfinished.as_os_str() {
-            return Ok(true);
-        }
+/// Makes a directory where it is not there; an error, which gives more advice, where it holds something. What a killed program
+/// has left does not count, and goes.
+fn claim(path: &Path, more_advice: &str) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    if is_in_use(path)? {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!(
+                "{}: expected a new or an empty directory, found one that is in use; name another with --out{more_advice}",
+                path.display()
+            ),
+        ));
     }
-    Ok(false)
+    // The files of an import are there one after the other, its settings last.
+    let weights = path.join(WEIGHTS_FILE);
+    if weights.exists() {
+        fs::remove_file(weights)?;
+    }
+    remove_stale(path, |name| is_temporary_of(name, Path::new(IMPORT)));
+    Ok(())
+}
+
+/// Whether a directory holds more than what a run or an import that was killed at once has left.
+fn is_in_use(path: &Path) -> io::Result<bool> {
+    let names: Vec<_> = fs::read_dir(path)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<io::Result<_>>()?;
+    let is_of_import = |name: &OsStr| is_temporary_of(name, Path::new(IMPORT));
+    let was_imported =
+        names.iter().any(|name| is_of_import(name)) && names.iter().all(|name| name != CONFIG_FILE);
+    let may_go = |name: &OsString| {
+        name == LOCK
+            || is_temporary_of(name, Path::new(RECIPE))
+            || is_of_import(name) && is_left(&path.join(name))
+            || name == WEIGHTS_FILE && was_imported
+    };
+    Ok(!names.iter().all(may_go))
 }
 
 /// Claims the first free `<family>-<n>`: making the directory is what claims it, so that two runs never share one.
@@ -174,6 +211,7 @@ pub(crate) struct MetricsFile {
 impl MetricsFile {
     /// Opens the file and drops what lies beyond `bytes`: lines that a killed run wrote after its last checkpoint.
     pub(crate) fn open(path: &Path, bytes: u64) -> io::Result<Self> {
+        check_target(path)?;
         let file = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -213,7 +251,7 @@ impl MetricsFile {
 /// # Errors
 /// When the file can't be read or a line is not of this form.
 pub fn read_metrics(path: &Path) -> io::Result<Vec<MetricsLine>> {
-    let text = fs::read_to_string(path)?;
+    let text = read_to_string(path)?;
     text.lines()
         .map(|line| {
             serde_json::from_str(line)

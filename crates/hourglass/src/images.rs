@@ -140,7 +140,7 @@ pub(crate) fn open(
     phases.finish();
     let splits = splits?;
     for line in report_lines(name, splits.report(), scanned) {
-        eprintln!("{line}");
+        note!("{line}");
     }
     Ok(splits)
 }

@@ -65,7 +65,7 @@ impl Phases {
                     total.saturating_sub(done) as f64 * seconds / images as f64
                 ),
             };
-            eprintln!("{phase} {done}/{total}{text}");
+            note!("{phase} {done}/{total}{text}");
         }
     }
 
@@ -154,7 +154,7 @@ impl Observer for Training {
             let left = (standing.steps - standing.step) as f64
                 * self.started.0.elapsed().as_secs_f64()
                 / (standing.step - self.started.1).max(1) as f64;
-            eprintln!(
+            note!(
                 "step {}/{}, {}, {left:.0} s left",
                 standing.step,
                 standing.steps,

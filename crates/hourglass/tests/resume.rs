@@ -9,6 +9,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hourglass_files::is_temporary_of;
 use hourglass_train::{Checkpoint, Phase};
 use support::{Ran, Workplace, read};
 
@@ -52,9 +53,9 @@ early_stopping = { term = "squared_error", patience = 2 }
 
 /// Files that are written under another name first.
 const WRITTEN: &[&str] = &[
-    "checkpoint/.checkpoint.bin.tmp",
-    "figures/.reconstructions.png.tmp",
-    "figures/.curves.svg.tmp",
+    "checkpoint/checkpoint.bin",
+    "figures/reconstructions.png",
+    "figures/curves.svg",
 ];
 
 struct Run<'a> {
@@ -96,8 +97,20 @@ impl<'a> Run<'a> {
         checkpoint.map_or(0, |checkpoint| checkpoint.state.step)
     }
 
+    /// What has not yet the name of a file that is written under another one first.
+    fn unfinished(&self) -> Vec<PathBuf> {
+        let of_file = |file: &&str| {
+            let path = self.path.join(file);
+            let entries = std::fs::read_dir(path.parent().expect("a directory"));
+            let entries = entries.into_iter().flatten().flatten();
+            let unfinished = entries.filter(|entry| is_temporary_of(&entry.file_name(), &path));
+            unfinished.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        WRITTEN.iter().flat_map(of_file).collect()
+    }
+
     fn is_writing(&self) -> bool {
-        WRITTEN.iter().any(|file| self.path.join(file).exists())
+        !self.unfinished().is_empty()
     }
 
     #[track_caller]
@@ -114,9 +127,8 @@ impl<'a> Run<'a> {
                 "{file} differs"
             );
         }
-        for file in WRITTEN {
-            assert!(!self.path.join(file).exists(), "{file} was left behind");
-        }
+        let left = self.unfinished();
+        assert!(left.is_empty(), "{left:?} was left behind");
     }
 }
 
@@ -146,8 +158,8 @@ enum Moment {
 /// Kills a run that was killed before at a moment, and says whether it was in the writing of a file.
 fn kill_at(run: &Run<'_>, moment: Moment) -> bool {
     // A kill may have left a half-written file from before.
-    for file in WRITTEN {
-        let _ = std::fs::remove_file(run.path.join(file));
+    for file in run.unfinished() {
+        let _ = std::fs::remove_file(file);
     }
     let mut child = run.start();
     let path = run.path.join("checkpoint/checkpoint.bin");

@@ -23,13 +23,18 @@ fn huge_png(side: u32) -> Vec<u8> {
 
 /// A JPEG header that claims this size.
 fn huge_jpeg(side: u16) -> Vec<u8> {
+    claiming_jpeg(side, side)
+}
+
+/// A JPEG of 32x32 pixels that claims another size.
+fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
     let mut bytes = encoded(ImageFormat::Jpeg);
     let frame = bytes
         .windows(2)
         .position(|pair| pair == [0xff, 0xc0])
         .unwrap();
-    bytes[frame + 5..][..2].copy_from_slice(&side.to_be_bytes());
-    bytes[frame + 7..][..2].copy_from_slice(&side.to_be_bytes());
+    bytes[frame + 5..][..2].copy_from_slice(&height.to_be_bytes());
+    bytes[frame + 7..][..2].copy_from_slice(&width.to_be_bytes());
     bytes
 }
 
@@ -46,7 +51,7 @@ fn crc(bytes: &[u8]) -> u32 {
 fn every_fault_is_named_and_skipped_or_refused() {
     let jpeg = encoded(ImageFormat::Jpeg);
     let png = encoded(ImageFormat::Png);
-    let faults: [(&str, Vec<u8>, &str); 10] = [
+    let faults: [(&str, Vec<u8>, &str); 12] = [
         (
             "text.png",
             b"no image".to_vec(),
@@ -97,6 +102,16 @@ fn every_fault_is_named_and_skipped_or_refused() {
             "huge.jpg",
             huge_jpeg(30_000),
             "found 30000x30000 and 2700000000 bytes",
+        ),
+        (
+            "claiming.jpg",
+            claiming_jpeg(16_000, 5500),
+            "found data for less than the 16000x5500 pixels that it claims",
+        ),
+        (
+            "short.jpg",
+            claiming_jpeg(48, 32),
+            "found data for less than the 48x32 pixels that it claims",
         ),
     ];
     for (name, bytes, reason) in faults {

@@ -7,7 +7,6 @@
 mod error;
 mod npy;
 mod parquet;
-mod pending;
 mod reader;
 mod table;
 mod writer;
@@ -15,8 +14,8 @@ mod writer;
 use std::path::Path;
 
 pub use error::CodesError;
+pub use hourglass_files::PendingFile;
 pub use npy::{write_floats, write_header};
-pub use pending::PendingFile;
 pub use reader::CodesReader;
 pub use writer::CodesWriter;
 

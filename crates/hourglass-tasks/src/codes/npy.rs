@@ -4,12 +4,11 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
-use npyz::{AutoSerialize, NpyHeader, Order, WriteOptions, WriterBuilder};
+use hourglass_data::read_npy_header;
+use hourglass_files::open_file;
+use npyz::{AutoSerialize, Order, WriteOptions, WriterBuilder};
 
 use super::{BLOCK_ROWS, CodeRows, CodesError};
-
-/// A header of an array of numbers takes a hundred bytes; a longer one is no such header.
-const MOST_HEADER_BYTES: u64 = 1 << 16;
 
 /// Begins a NumPy array: its numbers follow, in little-endian bytes.
 ///
@@ -43,11 +42,11 @@ pub(super) struct NpyCodes {
 
 impl NpyCodes {
     pub(super) fn open(path: &Path, code: usize) -> Result<Self, CodesError> {
-        let file = File::open(path)?;
+        let file = open_file(path)?;
         let bytes = file.metadata()?.len();
         let mut file = BufReader::new(file);
-        let header = NpyHeader::from_reader((&mut file).take(MOST_HEADER_BYTES));
-        let header = header.map_err(|error| {
+        let header = read_npy_header(&mut file);
+        let (header, _) = header.map_err(|error| {
             CodesError::content(path, "a .npy header", format!("none: {error}"))
         })?;
         let dtype = header.dtype().descr();

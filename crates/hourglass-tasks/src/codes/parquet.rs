@@ -12,7 +12,7 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::types::{Type, TypePtr};
-use fs_err::File;
+use hourglass_files::open_file;
 
 use super::{BLOCK_ROWS, CodeRows, CodesError, CodesLayout, LabelKind, PendingFile};
 
@@ -181,7 +181,7 @@ struct Group {
 
 impl ParquetCodesReader {
     pub(super) fn open(path: &Path, code: usize) -> Result<Self, CodesError> {
-        let file = File::open(path)?.into_file();
+        let file = open_file(path)?.into_file();
         let file = guarded(|| {
             let file = SerializedFileReader::new(file)?;
             check_places(&file).map(|()| file)

@@ -28,9 +28,6 @@ impl CodesReader {
     /// When it can't be read, or holds something else.
     pub fn open(path: &Path, code: usize) -> Result<Self, CodesError> {
         let format = match CodesFormat::of(path)? {
-            _ if !fs_err::metadata(path)?.is_file() => {
-                return Err(CodesError::content(path, "a file", "something else"));
-            }
             CodesFormat::Npy => Format::Npy(NpyCodes::open(path, code)?),
             CodesFormat::Csv => Format::Csv(Box::new(CsvCodes::open(path, code)?)),
             CodesFormat::Parquet => {
@@ -43,6 +40,11 @@ impl CodesReader {
             rows: 0,
             format: Some(format),
         })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How many images there are, where that is known before all are read.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
+use hourglass_files::open_file;
 
 use super::{BLOCK_ROWS, CodeRows, CodesError, CodesLayout, LabelKind, PendingFile};
 
@@ -71,7 +72,7 @@ pub(super) struct CsvCodes {
 impl CsvCodes {
     pub(super) fn open(path: &Path, code: usize) -> Result<Self, CodesError> {
         let file = Bounded {
-            file: File::open(path)?,
+            file: open_file(path)?,
             since_record: 0,
             most: (code + 2).saturating_mul(MOST_FIELD_BYTES),
         };

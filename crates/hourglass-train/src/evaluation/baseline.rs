@@ -188,7 +188,7 @@ impl Cache {
     }
 
     fn read(&self, name: &str) -> Option<Vec<u8>> {
-        fs::read(self.directory.join(name)).ok()
+        hourglass_files::read(&self.directory.join(name)).ok()
     }
 
     /// A cache that can't be written is no reason to fail: the next evaluation fits it again.

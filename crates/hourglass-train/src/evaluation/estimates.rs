@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hourglass_data::{Subset, measuring_batch};
+use hourglass_files::{check_target, read};
 use hourglass_store::{SavedModel, hex_sha256};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +108,7 @@ impl EstimateDirectory {
         match EstimateFile::open(&path, &origin) {
             Ok((file, estimates)) => (Some(file), estimates),
             Err(_) => {
-                let bytes = fs::read(path).unwrap_or_default();
+                let bytes = read(&path).unwrap_or_default();
                 (None, parse(&bytes, &origin).1)
             }
         }
@@ -155,6 +156,7 @@ impl EstimateFile {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
+        check_target(path)?;
         let mut options = fs::OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path)?;
@@ -241,7 +243,7 @@ impl FinishedEstimate {
     }
 
     fn read(path: &Path) -> Option<Self> {
-        let bytes = fs::read(path).ok()?;
+        let bytes = read(path).ok()?;
         let origin = parse_origin(bytes.split(|&byte| byte == b'\n').next()?)?;
         let (_, estimates) = parse(&bytes, &origin);
         let nats = estimates.iter().map(|estimate| -estimate.log_likelihood);

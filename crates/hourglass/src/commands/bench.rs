@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let several = backends.len() > 1;
     let mut all = Vec::new();
     for backend in backends {
-        eprintln!("measuring {}: {}", backend.name(), backend.adapter());
+        note!("measuring {}: {}", backend.name(), backend.adapter());
         let measured = backend.run(Measure {
             subject: &subject,
             config: &config,
@@ -105,15 +105,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 encoding,
             }),
             // The others can still be measured.
-            Err(error) if several => eprintln!("{}: {error:#}", backend.name()),
+            Err(error) if several => note!("{}: {error:#}", backend.name()),
             Err(error) => return Err(error),
         }
     }
     match arguments.json {
-        true => println!("{}", to_json(arguments, &load, &all)),
-        false => print!("{}", to_text(arguments, &load, &all)),
+        true => say!("{}", to_json(arguments, &load, &all)),
+        false => crate::output::text(&to_text(arguments, &load, &all)),
     }
-    Ok(())
 }
 
 /// The model that is measured.

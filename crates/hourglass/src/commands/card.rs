@@ -76,6 +76,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         recipe: recipe.as_deref(),
     };
     write_atomically(&path, card.to_markdown().as_bytes())?;
-    println!("{}", path.display());
+    say!("{}", path.display())?;
     Ok(())
 }

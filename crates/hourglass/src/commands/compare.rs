@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use fs_err as fs;
+use hourglass_files::{read, read_to_string};
 use hourglass_train::{FinishedEstimate, RunDirectory};
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 .map(|(name, values)| (name.clone(), values[column].clone()));
             json!({"run": run.path, "values": values.collect::<Map<_, _>>()})
         });
-        println!("{:#}", Value::Array(runs.collect()));
+        say!("{:#}", Value::Array(runs.collect()))?;
         return Ok(());
     }
     let mut table = vec![vec!["run".to_owned()]];
@@ -64,15 +64,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         row.extend(values.iter().map(text));
         table.push(row);
     }
-    print!(
-        "{}",
-        if arguments.markdown {
-            markdown(&table)
-        } else {
-            columns(&table)
-        }
-    );
-    Ok(())
+    crate::output::text(&match arguments.markdown {
+        true => markdown(&table),
+        false => columns(&table),
+    })
 }
 
 impl Run {
@@ -84,13 +79,13 @@ impl Run {
                 path.display()
             );
         }
-        let text = fs::read_to_string(run.recipe())?;
+        let text = read_to_string(&run.recipe())?;
         let recipe: toml::Table = text
             .parse()
             .with_context(|| run.recipe().display().to_string())?;
         let mut settings = BTreeMap::new();
         flatten("", &toml::Value::Table(recipe), &mut settings);
-        let text = fs::read(run.summary())?;
+        let text = read(&run.summary())?;
         let mut facts: Map<String, Value> =
             serde_json::from_slice(&text).with_context(|| run.summary().display().to_string())?;
         let split = ["test", "validation", "train"];

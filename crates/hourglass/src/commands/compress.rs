@@ -93,15 +93,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "images": images.len(), "bits": arguments.bits, "code": spill.code(), "bytes": bytes,
             "bytes_per_image": an_image, "pixel_bytes_per_image": pixels, "model_bytes": saved.weights_bytes()?,
         });
-        println!("{json:#}");
+        say!("{json:#}")?;
         return Ok(());
     }
-    eprintln!(
+    note!(
         "{} images in {bytes} bytes: {an_image:.2} an image, whose pixels are {pixels}; the model that restores them has {} bytes",
         images.len(),
         saved.weights_bytes()?
     );
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display())?;
     Ok(())
 }
 

@@ -88,7 +88,7 @@ fn list(locations: &LocationArguments, as_json: bool) -> Result<()> {
         })
         .collect();
     if as_json {
-        println!("{:#}", json!(entries));
+        say!("{:#}", json!(entries))?;
         return Ok(());
     }
     for entry in &entries {
@@ -98,8 +98,8 @@ fn list(locations: &LocationArguments, as_json: bool) -> Result<()> {
             (_, Value::Bool(true)) => "here".to_owned(),
             _ => format!("not here: hourglass data fetch {}", text("name")),
         };
-        println!("{:<14} {} [{state}]", text("name"), text("description"));
-        println!("{:<14} {}; {}", "", text("licence"), text("source"));
+        say!("{:<14} {} [{state}]", text("name"), text("description"))?;
+        say!("{:<14} {}; {}", "", text("licence"), text("source"))?;
     }
     Ok(())
 }
@@ -116,17 +116,17 @@ fn fetch(name: &str, locations: &LocationArguments) -> Result<()> {
     let bar = progress::bar(0, "bytes");
     bar.enable_steady_tick(Duration::from_millis(200));
     hourglass_data::fetch(entry, &locations, &mut |event| match event {
-        FetchEvent::Present { file } => bar.suspend(|| eprintln!("{file}: already here")),
+        FetchEvent::Present { file } => bar.suspend(|| note!("{file}: already here")),
         FetchEvent::Progress { file, done, total } => {
             bar.set_message(file.to_owned());
             bar.set_length(total.unwrap_or(done));
             bar.set_position(done);
         }
-        FetchEvent::MirrorFailed { url, reason } => bar.suspend(|| eprintln!("{url}: {reason}")),
-        FetchEvent::Fetched { file } => bar.suspend(|| eprintln!("{file}: fetched and checked")),
+        FetchEvent::MirrorFailed { url, reason } => bar.suspend(|| note!("{url}: {reason}")),
+        FetchEvent::Fetched { file } => bar.suspend(|| note!("{file}: fetched and checked")),
     })?;
     bar.finish_and_clear();
-    println!("{name}: in {}", entry.directory(&locations)?.display());
+    say!("{name}: in {}", entry.directory(&locations)?.display())?;
     Ok(())
 }
 
@@ -145,30 +145,30 @@ fn info(splits: &Splits, as_json: bool) -> Result<()> {
         map.insert("skipped".into(), json!(skipped));
         map.insert("notes".into(), json!(report.notes));
         map.insert("cache".into(), json!(report.cache));
-        println!("{:#}", json!(map));
+        say!("{:#}", json!(map))?;
         return Ok(());
     }
     for (split, value) in described {
-        println!(
+        say!(
             "{split}: {} images, {}",
             value["images"],
             value["shape"].as_str().unwrap_or_default()
-        );
+        )?;
         match value["labels"].as_array() {
-            Some(counts) => println!(
+            Some(counts) => say!(
                 "  images a label: {}",
                 counts
                     .iter()
                     .map(Value::to_string)
                     .collect::<Vec<_>>()
                     .join(" ")
-            ),
-            None => println!("  no labels"),
+            )?,
+            None => say!("  no labels")?,
         }
-        println!(
+        say!(
             "  SHA-256 of the images {}",
             value["sha256"].as_str().unwrap_or_default()
-        );
+        )?;
     }
     Ok(())
 }

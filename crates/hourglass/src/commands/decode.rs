@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         codes,
         writer,
     })?;
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display())?;
     Ok(())
 }
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::tensor::backend::AutodiffBackend;
 use fs_err::File;
+use hourglass_files::open_file;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::compress::{CompressedCodes, open};
 use hourglass_tasks::decode::ImageWriter;
-use hourglass_tasks::decode_images;
 use hourglass_tasks::stream::{batch_sizes, in_batches};
+use hourglass_tasks::{NotFinite, decode_images};
 
 use super::decode::image_format;
 use super::{check_is_new, load_for_use};
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             writer,
         })
         .with_context(of_file)?;
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display())?;
     Ok(())
 }
 
@@ -77,7 +78,7 @@ fn compressed(
     description: &Description,
     sha256: &str,
 ) -> Result<CompressedCodes<BufReader<File>>> {
-    let file = BufReader::new(File::open(path)?);
+    let file = BufReader::new(open_file(path)?);
     let code = description.model.network().code();
     open(file, code, description.shape, sha256).with_context(|| path.display().to_string())
 }
@@ -106,6 +107,10 @@ impl Task for Restore<'_> {
             let codes = codes?;
             let shape = self.writer.shape();
             let images = decode_images(&model, &codes, self.code, shape, device);
+            let images = images.map_err(|error| NotFinite {
+                image: done + error.image,
+                ..error
+            })?;
             self.writer.write(&images)?;
             done += codes.len() / self.code;
             phases.update("decoding", done, total);

@@ -23,6 +23,7 @@ use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
 use crate::images::SourceArguments;
+use crate::output::Results;
 use crate::progress::Phases;
 
 /// Score how little images are like those that a model was trained on
@@ -145,7 +146,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let held_out = reference.as_ref().is_some_and(|images| images.held_out);
     let table = match (&arguments.out, arguments.json) {
         (Some(path), _) => Some(Target::File(PendingFile::create(path)?)),
-        (None, false) => Some(Target::Stdout(std::io::stdout())),
+        (None, false) => Some(Target::Stdout(Results::new())),
         (None, true) => None,
     };
     let chosen = Chosen::from_arguments(&arguments.device)?;
@@ -173,9 +174,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "contamination": arguments.threshold.is_none().then_some(arguments.contamination),
             "anomalous": scored.above, "normal": arguments.normal, "quality": quality,
         });
-        println!("{json:#}");
+        say!("{json:#}")?;
     } else {
-        eprintln!(
+        note!(
             "{} of {} images are above the threshold, {:.4} ({score})",
             scored.above,
             images.len(),
@@ -183,17 +184,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     if let Some(threshold) = threshold {
-        let text = origin_text(threshold, held_out, arguments.contamination);
-        eprintln!("{text}");
+        note!(
+            "{}",
+            origin_text(threshold, held_out, arguments.contamination)
+        );
     }
     if arguments.json {
         return Ok(());
     }
     if let Some(quality) = quality {
-        eprintln!("{}", quality_text(&quality));
+        note!("{}", quality_text(&quality));
     }
     if let Some(out) = &arguments.out {
-        println!("{}", out.display());
+        say!("{}", out.display())?;
     }
     Ok(())
 }
@@ -276,7 +279,7 @@ fn quality_text(quality: &Quality) -> String {
 /// Where the table goes.
 enum Target {
     File(PendingFile),
-    Stdout(std::io::Stdout),
+    Stdout(Results),
 }
 
 impl Write for Target {

@@ -37,11 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .iter()
             .map(|&(name, on)| (name.to_owned(), json!(on)))
             .collect();
-        println!("{:#}", json!({"adapters": adapters, "build": build}));
+        say!("{:#}", json!({"adapters": adapters, "build": build}))?;
         return Ok(());
     }
     if adapters.is_empty() {
-        println!("no adapter for wgpu");
+        say!("no adapter for wgpu")?;
     }
     for adapter in &adapters {
         let text = |key: &str| adapter[key].as_str().unwrap_or_default().to_owned();
@@ -50,14 +50,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         } else {
             ""
         };
-        println!(
+        say!(
             "{}: {} ({}, {}{note}), {}",
             adapter["device"],
             text("name"),
             text("api"),
             text("kind"),
             text("driver")
-        );
+        )?;
     }
     let have = |wanted: bool| {
         let names: Vec<&str> = BUILD
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .collect();
         names.join(", ")
     };
-    println!("this build has {}; it has not {}", have(true), have(false));
+    say!("this build has {}; it has not {}", have(true), have(false))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
@@ -13,7 +13,7 @@ use hourglass_tasks::embed::{Method, embed, spread_out};
 use hourglass_tasks::stream::batch_sizes;
 use hourglass_train::figures::{CodeMap, Thumbnail, map, raster};
 
-use super::{check_is_new, load_for_use};
+use super::{check_is_new, load_for_use, name_of};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         true => write_atomically(&arguments.out, &raster(&svg)?)?,
         false => write_atomically(&arguments.out, svg.as_bytes())?,
     }
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display())?;
     Ok(())
 }
 
@@ -199,12 +199,7 @@ impl Task for Embed<'_> {
         let codes = codes_of(&model, self.images, device, &mut |phase, done, total| {
             phases.update(phase, done, total);
         });
-        if codes.iter().any(|value| !value.is_finite()) {
-            bail!(
-                "{}: expected finite codes, found others; the weights are damaged, or the training has diverged",
-                self.saved.name().display()
-            );
-        }
+        let codes = codes.with_context(|| name_of(self.saved))?;
         let points = embed(self.method, &codes, self.code, &mut |step, steps| {
             phases.update("t-SNE", step, steps);
         })?;

@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         writer,
     })?;
     labels.map_or(Ok(()), PendingFile::finish)?;
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display())?;
     Ok(())
 }
 

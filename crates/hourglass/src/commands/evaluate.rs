@@ -136,15 +136,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     if arguments.json {
         let json = to_json(&sha256?, &description, arguments, name, &chosen, &report);
-        println!("{json:#}");
+        say!("{json:#}")?;
     } else {
         let split = arguments.split.to_string();
-        println!(
+        say!(
             "{} on {name}, {}",
             arguments.model.display(),
             evaluation_text(&report.evaluation, &split)
-        );
-        print!("{}", report_text(&report));
+        )?;
+        crate::output::text(&report_text(&report))?;
     }
     if interrupter.should_stop() {
         bail!("interrupted; what was left out can be measured by the same command");

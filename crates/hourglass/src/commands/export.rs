@@ -117,6 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         None => None,
     };
+    let mut written = Vec::new();
     match arguments.format {
         Format::Safetensors => {
             let precision = arguments.precision.into();
@@ -128,17 +129,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             if let Some(weights) = files.external {
                 check_is_new(&external, arguments.force)?;
                 write_atomically(&external, &weights)?;
-                println!("{}", external.display());
+                written.push(external);
             }
             write_atomically(&arguments.out, &files.graph)?;
         }
     }
-    println!("{}", arguments.out.display());
+    written.push(arguments.out.clone());
     if let Some((path, images)) = examples {
         write_examples(path, &images, &model)?;
-        println!("{}", path.display());
+        written.push(path.clone());
     }
-    Ok(())
+    written
+        .iter()
+        .try_for_each(|path| say!("{}", path.display()))
 }
 
 /// Where the weights of a graph are that has them in a file of their own.

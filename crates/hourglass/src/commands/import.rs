@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hourglass_data::Subset;
-use hourglass_store::{Description, read_model, save_model, stored_description};
+use hourglass_store::{
+    CONFIG_FILE, Description, WEIGHTS_FILE, read_model, save_model, stored_description,
+};
 use hourglass_train::{RunDirectory, data_identity, shape_of};
 
 use crate::backend::Cpu;
@@ -49,16 +51,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Description { model, shape, .. } = &description;
     let model = read_model::<Cpu>(model, *shape, &arguments.weights, &Default::default())?;
     let is_new = !arguments.out.exists();
-    let directory = RunDirectory::create(Some(&arguments.out), description.model.family())?;
-    if let Err(error) = save_model(directory.path(), &description, &model) {
+    let (directory, files) = RunDirectory::create_for_import(&arguments.out)?;
+    let saved = save_model(files.path(), &description, &model);
+    // A model is one that has settings: they come last.
+    let saved = saved.and_then(|()| Ok(files.finish(&[WEIGHTS_FILE, CONFIG_FILE])?));
+    if let Err(error) = saved {
         if is_new {
             // What can't be removed is named by the error that matters.
             let _ = fs::remove_dir_all(directory.path());
         }
         return Err(error.into());
     }
-    println!("{}", directory.path().display());
-    Ok(())
+    say!("{}", directory.path().display())
 }
 
 /// The model that the weights are of: what `--config` says, or what `hourglass export` has written beside them.
@@ -111,7 +115,7 @@ fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
     let splits = open(name, &arguments.locations.locations(), &options)?;
     let data = data_identity(name, splits.train());
     if arguments.data.is_none() {
-        eprintln!(
+        note!(
             "the weights are taken to be trained on {name}, the recipe's data; name others by --data"
         );
     }

@@ -117,7 +117,7 @@ fn method(
     match (training_images(arguments, description), arguments.method) {
         (Ok(images), _) => Ok((MethodName::Latent, Some(images))),
         (Err(error), None) if arguments.training.is_none() => {
-            eprintln!(
+            note!(
                 "the most probable codes can't be found without training images, {error:#}\nhint: name others by --training; now \
                  the images are reconstructed again and again, which is less exact"
             );

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{Path, decode_images, interpolate};
 
-use super::load_for_use;
 use super::picture::{PictureArguments, to_and_fro};
+use super::{load_for_use, name_of};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::one_image;
@@ -119,6 +119,6 @@ impl Task for Way<'_> {
         let code = self.description.model.network().code();
         let (from, to) = codes.split_at(code);
         let way = interpolate(from, to, self.steps, self.path);
-        Ok(decode_images(&model, &way, code, shape, device))
+        decode_images(&model, &way, code, shape, device).with_context(|| name_of(self.saved))
     }
 }

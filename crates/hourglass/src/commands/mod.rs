@@ -33,6 +33,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use hourglass_data::{Locations, Splits, Subset};
+use hourglass_files::check_target;
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
 use hourglass_train::{Cache, DataConfig, Recipe};
@@ -72,11 +73,11 @@ pub(crate) fn listen_for_interrupts(interrupter: &Interrupter) {
         if interrupter.should_stop() {
             std::process::exit(1);
         }
-        eprintln!("stopping; once more to stop at once");
+        note!("stopping; once more to stop at once");
         interrupter.stop(None);
     });
     if let Err(error) = result {
-        eprintln!("warning: Ctrl-C will end the program at once: {error}");
+        note!("warning: Ctrl-C will end the program at once: {error}");
     }
 }
 
@@ -86,13 +87,17 @@ pub(crate) fn baselines(locations: &Locations) -> Option<Cache> {
     Some(Cache::new(&directory.join("baselines")))
 }
 
-/// Refuses to write over a file, unless it is forced to, and into a directory that is not there.
+/// Refuses to write over a file, unless it is forced to, over what is no file, and into a directory that is not there.
 pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
     if path.exists() && !force {
         bail!(
             "{}: expected a new file, found one that is there; use --force to write over it",
             path.display()
         );
+    }
+    // A directory may be meant; whoever writes a file there refuses one.
+    if !path.is_dir() {
+        check_target(path)?;
     }
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
     match directory {
@@ -103,6 +108,11 @@ pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// What a model is called in errors.
+pub(crate) fn name_of(saved: &SavedModel) -> String {
+    saved.name().display().to_string()
 }
 
 /// The recipe that a model was trained by, where there is one.
@@ -126,9 +136,9 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
     device: &B::Device,
 ) -> Result<()> {
     if let Some(check) = parity {
-        eprintln!("checking loss and gradients against the CPU");
+        note!("checking loss and gradients against the CPU");
         let error = (check.training)(&model()?, config, recipe, images, sizes, device)?;
-        eprintln!("the largest relative difference is {error:.1e}");
+        note!("the largest relative difference is {error:.1e}");
     }
     Ok(())
 }
@@ -145,9 +155,9 @@ pub(crate) fn load_for_use<B: AutodiffBackend>(
     let model = model.context("the model can't be loaded")?;
     if let Some(check) = parity.filter(|_| sizes.iter().any(|&size| size > 0)) {
         let description = saved.description()?;
-        eprintln!("checking codes and decoded images against the CPU");
+        note!("checking codes and decoded images against the CPU");
         let error = (check.in_use)(&model, &description.model, description.shape, sizes, device)?;
-        eprintln!("the largest relative difference is {error:.1e}");
+        note!("the largest relative difference is {error:.1e}");
     }
     Ok(model)
 }

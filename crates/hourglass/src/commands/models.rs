@@ -21,25 +21,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .map(|model| describe(&SavedModel::published(model)))
         .collect::<Result<_>>()?;
     if arguments.json {
-        println!("{:#}", json!(models));
+        say!("{:#}", json!(models))?;
         return Ok(());
     }
     if models.is_empty() {
-        println!("this build has no published models; build it with the feature `zoo`");
+        say!("this build has no published models; build it with the feature `zoo`")?;
         return Ok(());
     }
-    println!("name           code  squared error      kB");
+    say!("name           code  squared error      kB")?;
     for model in &models {
-        println!(
+        say!(
             "{:<13} {:>5} {:>14.2} {:>7.0}  {}",
             model["name"].as_str().unwrap_or_default(),
             model["code"].as_u64().unwrap_or_default(),
             model["squared_error"].as_f64().unwrap_or(f64::NAN),
             model["bytes"].as_f64().unwrap_or_default() / 1000.0,
             model["summary"].as_str().unwrap_or_default(),
-        );
+        )?;
     }
-    println!("squared error: an image, on MNIST's 10,000 test images");
+    say!("squared error: an image, on MNIST's 10,000 test images")?;
     Ok(())
 }
 

@@ -63,7 +63,7 @@ impl PictureArguments {
             image_grid(rows, shape, columns, scale)?
         };
         write_atomically(path, &bytes)?;
-        println!("{}", path.display());
+        say!("{}", path.display())?;
         Ok(())
     }
 

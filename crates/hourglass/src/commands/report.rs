@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
-use fs_err as fs;
 use hourglass_data::{Locations, Split, Subset};
+use hourglass_files::{read, read_to_string};
 use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel, write_atomically};
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let locations = arguments.locations.locations();
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let models = found.iter().map(|found| {
-        eprintln!("looking at {}", found.path.display());
+        note!("looking at {}", found.path.display());
         found.report(arguments, &locations, &chosen)
     });
     let page = Page {
@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         models: models.collect::<Result<_>>()?,
     };
     write_atomically(&arguments.out, html(&page)?.as_bytes())?;
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display())?;
     Ok(())
 }
 
@@ -138,7 +138,7 @@ impl Found {
         let run = directory.map(RunDirectory::open);
         let summary = run
             .as_ref()
-            .and_then(|run| json_file(&fs::read(run.summary()).ok()?));
+            .and_then(|run| json_file(&read(&run.summary()).ok()?));
         let looked = match &self.saved {
             Ok(saved) => look(saved, arguments, locations, chosen)?,
             Err(reason) => Looked::left_out(None, reason),
@@ -160,7 +160,7 @@ impl Found {
     fn settings(&self) -> Result<Vec<(String, String)>, String> {
         let text = match &self.saved {
             Ok(saved) => saved.recipe().map_err(|error| error.to_string())?,
-            Err(_) => fs::read_to_string(self.path.join(RECIPE_FILE)).ok(),
+            Err(_) => read_to_string(&self.path.join(RECIPE_FILE)).ok(),
         };
         let Some(text) = text else {
             return Err("there is no recipe: the model was not trained by Hourglass".into());

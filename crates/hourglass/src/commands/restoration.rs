@@ -8,14 +8,15 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use fs_err as fs;
 use hourglass_data::Subset;
-use hourglass_store::{Description, SavedModel, temporary_path, write_atomically};
+use hourglass_files::write_quickly;
+use hourglass_store::{Description, SavedModel, write_atomically};
 use hourglass_tasks::{ErrorSummary, Outcome, Restore, image_file_name, png, restore_images};
 use hourglass_train::evaluation_sizes;
 use hourglass_train::figures::image_grid;
 use serde_json::{Value, json};
 
-use super::check_parity;
 use super::picture::scale_for;
+use super::{check_parity, name_of};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
 use crate::images::SourceArguments;
@@ -116,10 +117,10 @@ impl Prepared<'_> {
         fs::create_dir_all(&arguments.out)?;
         write_atomically(&arguments.out.join("grid.png"), &grid)?;
         if arguments.json {
-            println!("{:#}", self.to_json(told, &outcome, &chosen));
+            say!("{:#}", self.to_json(told, &outcome, &chosen))?;
         } else {
-            print!("{}", self.text(told, &outcome));
-            println!("{}", arguments.out.display());
+            crate::output::text(&self.text(told, &outcome))?;
+            say!("{}", arguments.out.display())?;
         }
         Ok(())
     }
@@ -247,7 +248,7 @@ impl<R: Restore> Task for Restoring<'_, R> {
             &mut |phase, done, total| phases.update(phase, done, total),
         );
         phases.finish();
-        Ok(outcome?)
+        outcome.with_context(|| name_of(saved))
     }
 }
 
@@ -275,9 +276,7 @@ impl Files {
             self.last = Some(parent.into());
         }
         let png = png(values, shape).map_err(io::Error::other)?;
-        // Whole or not there, but not waited for until it is on disk: there may be thousands.
-        let temporary = temporary_path(&path);
-        fs::write(&temporary, png)?;
-        fs::rename(&temporary, &path)
+        // There may be thousands.
+        write_quickly(&path, &png)
     }
 }

@@ -11,8 +11,8 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::batch_sizes;
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
-use super::load_for_use;
 use super::picture::PictureArguments;
+use super::{load_for_use, name_of};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::model_images;
@@ -134,7 +134,9 @@ impl Task for Drawing<'_> {
                     seed,
                     ..Default::default()
                 };
-                mixture(&model, images, code, &options, device)?.sample(count, seed)
+                let mixture = mixture(&model, images, code, &options, device);
+                let mixture = mixture.with_context(|| name_of(self.saved))?;
+                mixture.sample(count, seed)
             }
             None => {
                 let context = StepContext::evaluate(seed, 0);
@@ -143,7 +145,7 @@ impl Task for Drawing<'_> {
                 codes.into_data().iter::<f32>().collect()
             }
         };
-        Ok(decode_images(&model, &codes, code, shape, device))
+        decode_images(&model, &codes, code, shape, device).with_context(|| name_of(self.saved))
     }
 }
 
@@ -157,18 +159,18 @@ fn mixture<B: Backend>(
 ) -> Result<CodeMixture> {
     let mut phases = Phases::new();
     let mut show = |phase: &str, done, total| phases.update(phase, done, total);
-    let codes = codes_of(model, images, device, &mut show);
+    let codes = codes_of(model, images, device, &mut show)?;
     let mixture = CodeMixture::fit(&codes, code, options, &mut show);
     phases.finish();
     let mixture = mixture?;
     if let Some((components, share)) = mixture.principal_components() {
-        eprintln!(
+        note!(
             "of the {code} dimensions of the codes, {components} principal components with {:.1} % of the variance are drawn",
             100.0 * share
         );
     }
     let fit = mixture.fitted();
-    eprintln!(
+    note!(
         "{} components fitted to the codes of {} images in {} steps: a mean log-likelihood of {:.2} nats",
         options.components,
         images.len(),

@@ -113,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => RunDirectory::create(arguments.out.as_deref(), recipe.model.family())?,
     };
     let _lock = run.lock()?;
-    eprintln!(
+    note!(
         "training {} on {} images of {}, on {}: {}; in {}",
         recipe.model.family(),
         training.len(),
@@ -139,16 +139,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         cache: (!arguments.no_measure).then(|| baselines(&locations)),
     })?;
     let Some(summary) = summary else {
-        eprintln!(
+        note!(
             "interrupted; nothing is lost. Go on with\n  {}",
             again(&run, &arguments.locations)
         );
         return Ok(ExitCode::FAILURE);
     };
     if arguments.json {
-        println!("{:#}", json!(summary.to_json()));
+        say!("{:#}", json!(summary.to_json()))?;
     } else {
-        show(&summary, &run, &again(&run, &arguments.locations));
+        show(&summary, &run, &again(&run, &arguments.locations))?;
     }
     Ok(match interrupter.should_stop() {
         true => ExitCode::FAILURE,
@@ -167,27 +167,25 @@ fn again(run: &RunDirectory, locations: &LocationArguments) -> String {
 }
 
 /// Prints what a finished run has, and how it gets what it has not.
-fn show(summary: &Summary, run: &RunDirectory, again: &str) {
+fn show(summary: &Summary, run: &RunDirectory, again: &str) -> Result<()> {
     let path = run.path().display();
     let mut is_whole = summary.not_drawn.is_empty();
     match &summary.evaluation {
         Measured::Value(evaluation) => {
-            println!("{}", evaluation_text(evaluation, &summary.split));
+            say!("{}", evaluation_text(evaluation, &summary.split))?;
         }
         Measured::LeftOut { left_out } => {
             is_whole = false;
-            println!("there are no numbers: {left_out}");
+            say!("there are no numbers: {left_out}")?;
         }
     }
     for (file, reason) in &summary.not_drawn {
-        println!("figures/{file} was left out: {reason}");
+        say!("figures/{file} was left out: {reason}")?;
     }
     match is_whole {
-        true => println!("model, numbers and pictures are in {path}"),
+        true => say!("model, numbers and pictures are in {path}"),
         false => {
-            println!(
-                "the finished model is in {path}; measure it and draw its pictures by\n  {again}"
-            );
+            say!("the finished model is in {path}; measure it and draw its pictures by\n  {again}")
         }
     }
 }
@@ -281,7 +279,7 @@ fn resumed_backend(arguments: &DeviceArguments, run: &RunDirectory) -> Result<Ch
     }
     let chosen = Chosen::from_arguments(&arguments)?;
     if chosen.name() != state.backend {
-        eprintln!(
+        note!(
             "the run began on {}; on {} it will not end with the very numbers that it would have there",
             state.backend,
             chosen.name()

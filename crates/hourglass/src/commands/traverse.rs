@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Split, Subset};
 use hourglass_models::ModelConfig;
@@ -10,8 +10,8 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
 
-use super::load_for_use;
 use super::picture::{PictureArguments, to_and_fro};
+use super::{load_for_use, name_of};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         training,
     })?;
     let names: Vec<String> = dimensions.iter().map(ToString::to_string).collect();
-    eprintln!("dimensions {}", names.join(", "));
+    note!("dimensions {}", names.join(", "));
     let features: usize = description.shape.iter().product();
     let steps = arguments.steps as usize;
     let columns = (dimensions.len() as f64).sqrt().ceil() as usize;
@@ -140,8 +140,10 @@ impl Task for Walk<'_> {
                 phases.update(phase, done, total);
             });
             phases.finish();
-            CodeStatistics::new(&codes, code)
+            let codes = codes.with_context(|| name_of(self.saved))?;
+            Ok::<_, anyhow::Error>(CodeStatistics::new(&codes, code))
         });
+        let statistics = statistics.transpose()?;
         let start = match (self.image, &statistics) {
             (Some(image), _) => codes_of_pixels(&model, &[image], device),
             (None, Some(statistics)) => statistics.mean().to_vec(),
@@ -165,9 +167,7 @@ impl Task for Walk<'_> {
                 };
             }
         }
-        Ok((
-            dimensions,
-            decode_images(&model, &codes, code, shape, device),
-        ))
+        let images = decode_images(&model, &codes, code, shape, device);
+        Ok((dimensions, images.with_context(|| name_of(self.saved))?))
     }
 }
