@@ -50,6 +50,11 @@ impl PendingFile {
         })
     }
 
+    /// Where the file is until then, for those who write to paths only.
+    pub fn temporary_path(&self) -> &Path {
+        self.file.get_ref().file.path()
+    }
+
     /// Gives the file its name, and sees to it that both are on the disk.
     ///
     /// # Errors

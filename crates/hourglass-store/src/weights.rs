@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
-use hourglass_files::open_file;
+use hourglass_files::{PendingFile, open_file};
 use hourglass_models::{
     ImageShape, Model, ModelConfig, NetworkConfig, StateDict, load_state_dict, state_dict,
 };
@@ -16,7 +16,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 
 use crate::files::read_bounded;
-use crate::{Description, StoreError, write_atomically};
+use crate::{Description, StoreError};
 
 /// The name of the weights in a model's directory.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
@@ -77,17 +77,14 @@ fn write_tensors(
 ) -> Result<(), StoreError> {
     let content = |message: String| StoreError::content(path, message);
     let (dtype, stored_dtype) = precision.types();
-    let tensors = tensors.into_iter().map(|(name, data)| {
-        let stored = data.clone().convert_dtype(dtype);
-        let lost =
-            (data.iter::<f32>().zip(stored.iter::<f32>())).find(|(_, stored)| !stored.is_finite());
-        match lost {
-            Some((value, _)) => Err(content(format!(
+    let tensors = tensors
+        .into_iter()
+        .map(|(name, data)| match stored(data, dtype) {
+            Ok(stored) => Ok((name, stored)),
+            Err(value) => Err(content(format!(
                 "tensor `{name}`: expected values that {precision:?} can hold, found {value:e}"
             ))),
-            None => Ok((name, stored)),
-        }
-    });
+        });
     let tensors: Vec<(String, TensorData)> = tensors.collect::<Result<_, _>>()?;
     let views = tensors.iter().map(|(name, data)| {
         let view = TensorView::new(stored_dtype, data.shape.to_vec(), data.as_bytes())
@@ -96,9 +93,29 @@ fn write_tensors(
     });
     let views: Vec<_> = views.collect::<Result<_, StoreError>>()?;
     let metadata = settings.map(|settings| HashMap::from([(METADATA_KEY.to_owned(), settings)]));
-    let bytes = safetensors::serialize(views, metadata);
-    let bytes = bytes.map_err(|error| content(error.to_string()))?;
-    Ok(write_atomically(path, &bytes)?)
+    // Straight into the file: large weights are not in memory once more.
+    let file = PendingFile::create(path)?;
+    safetensors::serialize_to_file(views, metadata, file.temporary_path())
+        .map_err(|error| content(error.to_string()))?;
+    Ok(file.finish()?)
+}
+
+/// The tensor in another type.
+///
+/// # Errors
+/// A value that the type can't hold.
+fn stored(data: TensorData, dtype: DType) -> Result<TensorData, f32> {
+    let is_lost = |value: &f32| !value.is_finite();
+    if data.dtype == dtype {
+        let lost = data.iter::<f32>().find(is_lost);
+        return lost.map_or(Ok(data), Err);
+    }
+    let stored = data.clone().convert_dtype(dtype);
+    let mut pairs = data.iter::<f32>().zip(stored.iter::<f32>());
+    match pairs.find(|(_, stored)| is_lost(stored)) {
+        Some((value, _)) => Err(value),
+        None => Ok(stored),
+    }
 }
 
 /// The settings in the metadata of a file of weights; nothing where another program has written it.
