@@ -101,7 +101,7 @@ fn a_model_of_one_digit_tells_the_others() {
     assert_eq!(ran.json()["anomalous"], 1000);
 }
 
-/// The larger the share of the training, the lower the scores of the images that it has seen: so they are not asked.
+/// A model makes less of an error on what it has seen: so it is not asked about that.
 #[test]
 fn the_threshold_comes_from_images_that_were_held_out() {
     let workplace = trained_on_ones();
@@ -110,7 +110,6 @@ fn the_threshold_comes_from_images_that_were_held_out() {
         workplace.run(&[&arguments, more].concat()).succeeds()
     };
     let origin = |ran: &support::Ran| ran.json()["threshold_from"].clone();
-    let threshold = |ran: &support::Ran| ran.json()["threshold"].as_f64().expect("a number");
     // A tenth of 500 ones is held out: of 50 scores, the second largest has 2 of 51 new ones above it.
     for score in ["error", "distance", "pca"] {
         let ran = detect("ones", &["--score", score]);
@@ -123,17 +122,6 @@ fn the_threshold_comes_from_images_that_were_held_out() {
         few.stderr.contains("at least 99 would have to be held out"),
         "{few:?}"
     );
-
-    // It is that of the held-out images and of no others: the scores of these alone give it.
-    let held_out = detect("ones", &[]);
-    let table = ["detect", "ones", "--backend", "ndarray", "--split", "train"];
-    let scores = rows(&workplace.run(&table).succeeds().stdout, "squared_error");
-    let above = scores
-        .iter()
-        .filter(|row| row.2 == "1" && row.0 > threshold(&held_out));
-    let ones = scores.iter().filter(|row| row.2 == "1").count();
-    // Were they all asked, exactly the share of the contamination would lie above.
-    assert_ne!(above.count(), ones * 5 / 100);
 
     // Where nothing was held out, that is said.
     let all = ["--set", "data.labels=[1]", "--set", "data.validation=0"];

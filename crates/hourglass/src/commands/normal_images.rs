@@ -89,8 +89,8 @@ pub(super) fn origin_text(threshold: &Threshold, held_out: bool, contamination: 
     let images = threshold.images;
     if !held_out {
         return format!(
-            "the threshold is from {images} images that were fitted to, since none were held out (data.validation = 0, or \
-             --reference): expect more false alarms than the {contamination} asked for"
+            "the threshold is from {images} images that were fitted to, since none were held out (data.validation was 0, or \
+             --reference names images of the training): expect more false alarms than the {contamination} asked for"
         );
     }
     let expected = threshold.expected_above;
