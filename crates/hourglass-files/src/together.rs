@@ -58,11 +58,18 @@ impl PendingFiles {
     /// # Errors
     /// Names the file.
     pub fn finish(self, names: &[&str]) -> io::Result<()> {
+        let Self {
+            directory,
+            temporary,
+            ..
+        } = self;
         for name in names {
-            fs::rename(self.path().join(name), self.directory.join(name))?;
+            fs::rename(temporary.path().join(name), directory.join(name))?;
         }
+        // At once: a program that is killed after the last name has left nothing but this.
+        drop(temporary);
         match cfg!(unix) {
-            true => fs::File::open(&self.directory)?.sync_all(),
+            true => fs::File::open(&directory)?.sync_all(),
             false => Ok(()),
         }
     }

@@ -87,7 +87,8 @@ fn results_that_nobody_reads_end_a_command_quietly() {
     ] {
         let ran = ended(workplace.command(arguments).stdout(unread()));
         assert_eq!(ran.code, Some(0), "{arguments:?} {ran:?}");
-        assert!(!ran.stderr.contains("error"), "{arguments:?} {ran:?}");
+        // Drivers of graphics cards say what they like.
+        assert!(!ran.stderr.contains("stdout"), "{arguments:?} {ran:?}");
     }
     // All files of a command are there before it prints their names.
     let export = [
