@@ -189,8 +189,8 @@ impl Frame {
         interval: Option<usize>,
     ) -> Option<bool> {
         for unit in 0..self.units(scan) {
-            if interval.is_some_and(|interval| unit > 0 && unit % interval == 0) && !bits.restart()
-            {
+            let is_behind = |interval| unit > 0 && unit.is_multiple_of(interval);
+            if interval.is_some_and(is_behind) && !bits.restart() {
                 return Some(false);
             }
             for &(place, means, rest) in scan {

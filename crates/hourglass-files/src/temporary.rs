@@ -27,8 +27,8 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 /// How its name begins until then.
 pub(crate) fn prefix_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let end = (0..=name.len().min(MOST_BYTES)).rev();
-    let end = end.into_iter().find(|&end| name.is_char_boundary(end));
+    let mut ends = (0..=name.len().min(MOST_BYTES)).rev();
+    let end = ends.find(|&end| name.is_char_boundary(end));
     format!(".{}.", &name[..end.unwrap_or(0)])
 }
 
@@ -42,7 +42,7 @@ pub fn is_temporary_of(name: &OsStr, path: &Path) -> bool {
     let random = rest.strip_suffix(SUFFIX);
     let is_random =
         |text: &str| text.len() == RANDOM && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    rest == &SUFFIX[1..] || random.is_some_and(is_random)
+    rest == "tmp" || random.is_some_and(is_random)
 }
 
 /// Removes what killed programs have left of the file, or the directory, at `path`. What can't be removed takes room, and no
