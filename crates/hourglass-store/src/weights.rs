@@ -111,9 +111,9 @@ fn stored(data: TensorData, dtype: DType) -> Result<TensorData, f32> {
         return lost.map_or(Ok(data), Err);
     }
     let stored = data.clone().convert_dtype(dtype);
-    let mut pairs = data.iter::<f32>().zip(stored.iter::<f32>());
-    match pairs.find(|(_, stored)| is_lost(stored)) {
-        Some((value, _)) => Err(value),
+    let lost = stored.iter::<f32>().position(|stored| is_lost(&stored));
+    match lost.and_then(|place| data.iter::<f32>().nth(place)) {
+        Some(value) => Err(value),
         None => Ok(stored),
     }
 }
