@@ -27,7 +27,7 @@ pub use evaluation::{
 pub use phases::Phase;
 pub use recipe::{
     DataConfig, EarlyStopping, LabelName, OptimizerKind, PretrainingConfig, Recipe, RecipeError,
-    RunConfig, Schedule, TrainingConfig,
+    RunConfig, Schedule, SettingOrigin, TrainingConfig,
 };
 pub use results::{PICTURE_SIZES, ResultsError, Summary, samples, write_results};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};
