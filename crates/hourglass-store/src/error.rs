@@ -26,6 +26,17 @@ pub enum StoreError {
         /// What is there.
         found: &'static str,
     },
+    /// There is a run in the directory whose training has not ended.
+    #[error(
+        "{path}: expected a finished model, found a run without {missing}: the training has not ended; go on with it by \
+         `hourglass train --resume --out {path}`"
+    )]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+        /// The file that it lacks.
+        missing: &'static str,
+    },
     /// A file has other content than expected.
     #[error("{path}: {message}")]
     Content {

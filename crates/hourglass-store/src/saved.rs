@@ -36,9 +36,18 @@ impl SavedModel {
     /// The model in a directory, or the published one of this name. The directory goes before the published model.
     ///
     /// # Errors
-    /// When there is neither.
+    /// When there is neither, or the training of the model in the directory has not ended.
     pub fn find(name: impl AsRef<Path>) -> Result<Self, StoreError> {
         let name = name.as_ref();
+        let missing = [CONFIG_FILE, WEIGHTS_FILE]
+            .into_iter()
+            .find(|file| !name.join(file).exists());
+        if let (Some(missing), true) = (missing, name.join(RECIPE_FILE).exists()) {
+            return Err(StoreError::Unfinished {
+                path: name.to_owned(),
+                missing,
+            });
+        }
         if name.join(CONFIG_FILE).exists() {
             return Ok(Self::in_directory(name));
         }

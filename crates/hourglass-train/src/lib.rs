@@ -28,7 +28,7 @@ pub use evaluation::{
 pub use phases::Phase;
 pub use recipe::{
     DataConfig, EarlyStopping, LabelName, OptimizerKind, PretrainingConfig, Recipe, RecipeError,
-    RunConfig, Schedule, TrainingConfig,
+    RunConfig, Schedule, SettingOrigin, TrainingConfig,
 };
 pub use results::{Finished, ResultsError, Summary, picture_sizes, samples};
 pub use run_directory::{MetricsLine, RunDirectory, read_metrics};

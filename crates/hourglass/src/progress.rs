@@ -2,105 +2,262 @@
 
 use std::time::{Duration, Instant};
 
-use hourglass_train::{MetricsLine, Observer, Standing};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use hourglass_train::{MetricsLine, Observer};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
 /// Seconds between lines where stderr is no terminal.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// A bar with a rate in units a second and the time left. It shows itself after a moment only.
-pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
-    let template = format!(
-        "{{prefix}}{{msg}} [{{bar:30}}] {{human_pos}}/{{human_len}}{unit}, {{per_sec}}, {{eta}} left"
-    );
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    let style =
-        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style.progress_chars("=> "));
-    bar
+/// Seconds after which a rate, and the time that is left, mean something.
+const SETTLED: f64 = 1.0;
+
+/// Between drawings of a bar.
+const REDRAWN: Duration = Duration::from_millis(200);
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Steps of a training, whose message says how many images a second they are.
+    Steps,
+    /// Bytes, told in MB.
+    Bytes,
+    /// What the name of the phase says.
+    Parts,
+}
+
+/// How much of something is done, and since when how much.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    done: u64,
+    /// Zero where it is not known.
+    total: u64,
+    unit: Unit,
+    /// What was done before, in another call, says nothing of how fast it is.
+    before: u64,
+    seconds: f64,
+}
+
+impl Standing {
+    /// Such as `120/190 steps, 5 s left`.
+    fn text(&self) -> String {
+        let parts = [Some(self.count()), self.rate(), self.left()];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        parts.join(", ")
+    }
+
+    fn has_total(&self) -> bool {
+        self.total > 0 && self.done <= self.total
+    }
+
+    fn count(&self) -> String {
+        let count = |number: u64| match self.unit {
+            Unit::Bytes => format!("{:.1}", number as f64 / 1e6),
+            Unit::Steps | Unit::Parts => HumanCount(number).to_string(),
+        };
+        let unit = match self.unit {
+            Unit::Steps => " steps",
+            Unit::Bytes => " MB",
+            Unit::Parts => "",
+        };
+        match self.has_total() {
+            true => format!("{}/{}{unit}", count(self.done), count(self.total)),
+            false => format!("{}{unit}", count(self.done)),
+        }
+    }
+
+    /// So many a second, once that means something.
+    fn per_second(&self) -> Option<f64> {
+        let done = self.done.saturating_sub(self.before);
+        (done > 0 && self.seconds >= SETTLED).then(|| done as f64 / self.seconds)
+    }
+
+    fn rate(&self) -> Option<String> {
+        match self.unit {
+            Unit::Bytes => Some(rate_text(self.per_second()? / 1e6, "MB")),
+            Unit::Steps | Unit::Parts => None,
+        }
+    }
+
+    fn left(&self) -> Option<String> {
+        if !self.has_total() || self.done == self.total {
+            return None;
+        }
+        let left = (self.total - self.done) as f64 / self.per_second()?;
+        Some(format!("{} left", time_text(left)))
+    }
+}
+
+/// A rate of three digits.
+fn rate_text(per_second: f64, unit: &str) -> String {
+    match per_second {
+        100.0.. => format!("{} {unit}/s", HumanCount(per_second.round() as u64)),
+        10.0..100.0 => format!("{per_second:.1} {unit}/s"),
+        _ => format!("{per_second:.2} {unit}/s"),
+    }
+}
+
+fn time_text(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A bar on a terminal: what is done, how much of it, and the time left.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    standing: Standing,
+    begun: Instant,
+    drawn: Option<Instant>,
+}
+
+impl Bar {
+    pub(crate) fn new(unit: Unit) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        Self {
+            bar,
+            standing: Standing {
+                done: 0,
+                total: 0,
+                unit,
+                before: 0,
+                seconds: 0.0,
+            },
+            begun: Instant::now(),
+            drawn: None,
+        }
+    }
+
+    /// Begins with something that was done so far before.
+    pub(crate) fn begin(&mut self, before: u64) {
+        self.begun = Instant::now();
+        self.standing.before = before;
+        self.drawn = None;
+    }
+
+    pub(crate) fn update(&mut self, done: u64, total: u64) {
+        self.standing = Standing {
+            done,
+            total,
+            seconds: self.begun.elapsed().as_secs_f64(),
+            ..self.standing
+        };
+    }
+
+    /// Draws it under a name, unless it was drawn a moment ago.
+    pub(crate) fn draw(&mut self, name: impl FnOnce() -> String) {
+        if self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAWN) {
+            return;
+        }
+        let template = match self.standing.has_total() {
+            true => "{prefix} [{bar:30}] {msg}",
+            false => "{prefix} {msg}",
+        };
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar.set_style(style.progress_chars("=> "));
+        self.bar.set_length(self.standing.total);
+        self.bar.set_position(self.standing.done);
+        self.bar.set_message(self.standing.text());
+        self.bar.set_prefix(name());
+        self.drawn = Some(Instant::now());
+    }
+
+    /// Writes lines to stderr above the bar.
+    pub(crate) fn suspend(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Shows the progress of an evaluation.
 pub(crate) struct Phases {
-    bar: ProgressBar,
+    bar: Bar,
     is_terminal: bool,
     phase: String,
     last_line: Instant,
-    /// When the phase began, and with how much done.
-    started: (Instant, usize),
 }
 
 impl Phases {
     pub(crate) fn new() -> Self {
         Self {
-            bar: bar(0, ""),
+            bar: Bar::new(Unit::Parts),
             is_terminal: std::io::stderr().is_terminal(),
             phase: String::new(),
             last_line: Instant::now(),
-            started: (Instant::now(), 0),
         }
     }
 
     pub(crate) fn update(&mut self, phase: &str, done: usize, total: usize) {
         if self.phase != phase {
             phase.clone_into(&mut self.phase);
-            self.started = (Instant::now(), done);
-            self.bar.reset();
-            self.bar.set_message(self.phase.clone());
-            // What was done before the phase began, in another call, says nothing of how fast it is.
-            self.bar.set_position(done as u64);
-            self.bar.reset_eta();
+            self.bar.begin(done as u64);
         }
-        self.bar.set_length(total as u64);
-        self.bar.set_position(done as u64);
-        if !self.is_terminal && self.last_line.elapsed() >= QUIET {
+        self.bar.update(done as u64, total as u64);
+        if self.is_terminal {
+            self.bar.draw(|| self.phase.clone());
+        } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
-            let (since, before) = self.started;
-            let seconds = since.elapsed().as_secs_f64();
-            let text = match done.saturating_sub(before) {
-                0 => String::new(),
-                images => format!(
-                    ", {:.0} s left",
-                    total.saturating_sub(done) as f64 * seconds / images as f64
-                ),
-            };
-            note!("{phase} {done}/{total}{text}");
+            note!("{phase} {}", self.bar.standing.text());
         }
     }
 
     pub(crate) fn finish(self) {
-        self.bar.finish_and_clear();
+        self.bar.finish();
     }
 }
 
 /// Shows the progress of a training run.
 pub(crate) struct Training {
-    bar: ProgressBar,
+    bar: Bar,
     is_terminal: bool,
     last_line: Instant,
-    started: (Instant, u64),
+    /// What the last evaluation gave.
+    validation: String,
 }
 
 impl Training {
     pub(crate) fn new() -> Self {
         Self {
-            bar: ProgressBar::hidden(),
+            bar: Bar::new(Unit::Steps),
             is_terminal: std::io::stderr().is_terminal(),
             last_line: Instant::now(),
-            started: (Instant::now(), 0),
+            validation: String::new(),
         }
     }
 
     pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.bar.finish();
     }
+}
 
-    fn images_per_second(&self, standing: &Standing<'_>) -> f64 {
-        let (since, step) = self.started;
-        let images_per_step = standing.images_per_epoch as f64 / standing.steps_per_epoch as f64;
-        (standing.step - step) as f64 * images_per_step / since.elapsed().as_secs_f64().max(1e-3)
-    }
+/// Where a training is: the phase where there are several, the epoch, the speed and the terms.
+fn training_text(
+    standing: &hourglass_train::Standing<'_>,
+    steps_per_second: Option<f64>,
+) -> String {
+    let terms = standing
+        .terms
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value));
+    let per_epoch = standing.steps_per_epoch as f64;
+    let epoch = standing.step as f64 / per_epoch;
+    let epochs = standing.steps as f64 / per_epoch;
+    let images_per_step = standing.images_per_epoch as f64 / per_epoch;
+    let parts = [
+        standing.is_one_of_many.then(|| standing.phase.to_string()),
+        Some(format!("epoch {epoch:.1}/{epochs:.1}")),
+        steps_per_second.map(|steps| rate_text(steps * images_per_step, "images")),
+        Some(terms_text(terms)),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 fn terms_text<'a>(terms: impl Iterator<Item = (&'a str, f64)>) -> String {
@@ -115,50 +272,25 @@ fn terms_text<'a>(terms: impl Iterator<Item = (&'a str, f64)>) -> String {
 }
 
 impl Observer for Training {
-    fn started(&mut self, standing: Standing<'_>) {
-        self.started = (Instant::now(), standing.step);
-        if self.is_terminal {
-            self.bar.finish_and_clear();
-            self.bar = bar(standing.steps, "steps");
-            self.bar.set_position(standing.step);
-            self.bar.reset_eta();
-        }
+    fn started(&mut self, standing: hourglass_train::Standing<'_>) {
+        self.bar.begin(standing.step);
     }
 
-    fn stepped(&mut self, standing: Standing<'_>) {
-        let epoch = standing.step as f64 / standing.steps_per_epoch as f64;
-        let rate = self.images_per_second(&standing);
-        let text = || {
-            let terms = standing
-                .terms
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value));
-            let epochs = standing.steps as f64 / standing.steps_per_epoch as f64;
-            let phase = if standing.is_one_of_many {
-                format!("{}, ", standing.phase)
-            } else {
-                String::new()
-            };
-            format!(
-                "{phase}epoch {epoch:.1}/{epochs:.1}, {rate:.0} images/s, {}",
-                terms_text(terms)
-            )
-        };
+    fn stepped(&mut self, standing: hourglass_train::Standing<'_>) {
+        self.bar.update(standing.step, standing.steps);
+        let speed = self.bar.standing.per_second();
         if self.is_terminal {
-            if standing.step.is_multiple_of(10) {
-                self.bar.set_message(text());
-            }
-            self.bar.set_position(standing.step);
+            let validation = &self.validation;
+            self.bar
+                .draw(|| format!("{validation}{}", training_text(&standing, speed)));
         } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
-            let left = (standing.steps - standing.step) as f64
-                * self.started.0.elapsed().as_secs_f64()
-                / (standing.step - self.started.1).max(1) as f64;
+            let Standing { done, total, .. } = self.bar.standing;
+            let left = self.bar.standing.left().map(|left| format!(", {left}"));
             note!(
-                "step {}/{}, {}, {left:.0} s left",
-                standing.step,
-                standing.steps,
-                text()
+                "step {done}/{total}, {}{}",
+                training_text(&standing, speed),
+                left.unwrap_or_default()
             );
         }
     }
@@ -170,7 +302,69 @@ impl Observer for Training {
                 .iter()
                 .filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?)));
             let terms = terms_text(terms);
-            self.bar.set_prefix(format!("validation {terms}; "));
+            self.validation = format!("validation {terms}; ");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(unit: Unit, done: u64, total: u64, before: u64, seconds: f64) -> String {
+        Standing {
+            done,
+            total,
+            unit,
+            before,
+            seconds,
+        }
+        .text()
+    }
+
+    #[test]
+    fn nothing_is_counted_out_of_nothing() {
+        assert_eq!(text(Unit::Parts, 500, 0, 0, 5.0), "500");
+        assert_eq!(text(Unit::Parts, 500, 400, 0, 5.0), "500");
+        assert_eq!(text(Unit::Bytes, 1_500_000, 0, 0, 5.0), "1.5 MB, 0.30 MB/s");
+    }
+
+    #[test]
+    fn units_stand_apart_from_their_numbers() {
+        assert_eq!(text(Unit::Steps, 0, 190, 0, 0.0), "0/190 steps");
+        assert_eq!(
+            text(Unit::Bytes, 11_500_000, 45_000_000, 0, 2.0),
+            "11.5/45.0 MB, 5.75 MB/s, 6 s left"
+        );
+    }
+
+    #[test]
+    fn times_and_rates_wait_until_they_mean_something() {
+        assert_eq!(text(Unit::Parts, 1_000, 60_000, 0, 1e-5), "1,000/60,000");
+        assert_eq!(text(Unit::Steps, 50, 190, 50, 20.0), "50/190 steps");
+        assert_eq!(
+            text(Unit::Steps, 120, 190, 50, 20.0),
+            "120/190 steps, 20 s left"
+        );
+        assert_eq!(text(Unit::Steps, 190, 190, 50, 20.0), "190/190 steps");
+    }
+
+    #[test]
+    fn rates_have_three_digits_and_times_two_units() {
+        for (rate, expected) in [
+            (68_937_259.6, "68,937,260 images/s"),
+            (123.4, "123 images/s"),
+            (12.34, "12.3 images/s"),
+            (0.5, "0.50 images/s"),
+        ] {
+            assert_eq!(rate_text(rate, "images"), expected);
+        }
+        for (seconds, expected) in [
+            (59.4, "59 s"),
+            (200.0, "3 min 20 s"),
+            (7_500.0, "2 h 5 min"),
+        ] {
+            assert_eq!(time_text(seconds), expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hourglass_train::{Recipe, RecipeError};
+use hourglass_train::Recipe;
 
 use crate::UsageError;
 
@@ -56,11 +56,7 @@ pub(crate) fn load(name_or_path: &str, overrides: &[String]) -> Result<Recipe> {
         }
     };
     match Recipe::parse(&text, &path, overrides) {
-        Err(error @ RecipeError::Override { .. }) => bail!(UsageError(error.to_string())),
-        Err(RecipeError::Parse { message, .. }) if Recipe::parse(&text, &path, &[]).is_ok() => {
-            let given = overrides.join(" --set ");
-            bail!(UsageError(format!("--set {given}: {message}")))
-        }
+        Err(error) if error.is_of_command_line() => bail!(UsageError(error.to_string())),
         recipe => recipe.context("this recipe can't be used"),
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use hourglass_train::measures::Estimate;
 use hourglass_train::measures::probe::{Choice, Scaling};
 use hourglass_train::{
-    Classification, Contraction, Density, Evaluation, Fidelity, Measured, Outliers, PcaComparison,
-    Readout, Reconstruction, Report, Representation, Robustness,
+    Class, Classification, Contraction, Density, Evaluation, Fidelity, Measured, Outliers,
+    PcaComparison, Readout, Reconstruction, Report, Representation, Robustness,
 };
 
 /// Singular values that are printed; JSON has all.
@@ -219,10 +219,16 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
     reason(text, "SSIM", &part.model.ssim);
     reason(text, "PCA", &part.pca);
     section(text, "  by class", &part.classes, |text, classes| {
+        let name = |class: &Class| {
+            let number = class.label.to_string();
+            class.name.clone().unwrap_or(number)
+        };
+        let widths = classes.iter().map(|class| name(class).chars().count());
+        let width = widths.max().unwrap_or(0).max(8);
         line!(
             text,
-            "  {:<8} {:>8} {:>18} {:>18}",
-            "label",
+            "  {:<width$} {:>8} {:>18} {:>18}",
+            "class",
             "images",
             "model",
             "PCA"
@@ -231,8 +237,8 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
             let pca = class.pca_squared_error.as_ref();
             line!(
                 text,
-                "  {:<8} {:>8} {:>18} {:>18}",
-                class.label,
+                "  {:<width$} {:>8} {:>18} {:>18}",
+                name(class),
                 class.images,
                 with_error(&class.squared_error, 3),
                 pca.map_or("-".into(), |pca| with_error(pca, 3))

@@ -511,7 +511,7 @@ fn a_run_that_is_not_to_be_measured_has_its_model_and_is_measured_later() {
     workplace.run(&["compare", "run"]).fails(
         1,
         &[
-            "it was not measured yet",
+            "expected a finished run with its numbers",
             "hourglass train --resume --out run",
         ],
     );

@@ -52,17 +52,7 @@ impl ConvConfig {
             "at least one convolution, each of at least 1 channel",
             format!("{:?}", self.channels),
         )?;
-        let [_, height, width] = shape;
-        let halvings = u32::try_from(self.channels.len()).unwrap_or(u32::MAX);
-        let divisor = 2_usize.checked_pow(halvings);
-        require(
-            divisor.is_some_and(|divisor| height % divisor == 0 && width % divisor == 0),
-            "network.channels",
-            &format!(
-                "a height and width of {height} x {width} that can be halved once a convolution"
-            ),
-            format!("{} convolutions", self.channels.len()),
-        )?;
+        self.check_halvings(shape)?;
         let maps = self.maps(shape);
         let kernels = maps
             .windows(2)
@@ -71,6 +61,35 @@ impl ConvConfig {
             .iter()
             .fold(1_usize, |size, &length| size.saturating_mul(length));
         Ok(kernels.chain([[flat, encoder_outputs]]).collect())
+    }
+
+    /// Height and width must be halved without a rest by every convolution.
+    fn check_halvings(&self, shape: ImageShape) -> Result<(), ConfigError> {
+        let [channels, height, width] = shape;
+        let convolutions = self.channels.len();
+        let halvings = u32::try_from(convolutions).unwrap_or(u32::MAX);
+        let nearest = 2_usize.checked_pow(halvings).and_then(|divisor| {
+            Some([
+                nearest_multiple(height, divisor)?,
+                nearest_multiple(width, divisor)?,
+            ])
+        });
+        let suggestion = match nearest {
+            Some([a, b]) if [a, b] == [height, width] => return Ok(()),
+            Some([a, b]) => {
+                format!(
+                    "the nearest images that can are --shape {channels}x{a}x{b}; or take fewer convolutions"
+                )
+            }
+            None => "take fewer convolutions".to_owned(),
+        };
+        Err(ConfigError::new(
+            "network.channels",
+            "images whose height and width can be halved once for each convolution",
+            format!(
+                "images of {height} x {width} pixels and {convolutions} convolutions; {suggestion}"
+            ),
+        ))
     }
 
     /// The shapes of the image and of the maps after each convolution.
@@ -126,5 +145,42 @@ impl ConvConfig {
         push_activation(&mut decoder, self.output_activation);
         decoder.push(Layer::Reshape(Reshape));
         Network { encoder, decoder }
+    }
+}
+
+/// The multiple of `divisor` above 0 that is nearest to a number, the larger one of two.
+fn nearest_multiple(number: usize, divisor: usize) -> Option<usize> {
+    let multiples = number.checked_add(divisor / 2)? / divisor;
+    multiples.max(1).checked_mul(divisor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_shape_is_suggested() {
+        let error = |convolutions: usize, shape| {
+            let config = ConvConfig {
+                channels: vec![8; convolutions],
+                ..ConvConfig::default()
+            };
+            config
+                .weight_shapes(shape, 4)
+                .err()
+                .map(|error| error.to_string())
+        };
+        for (convolutions, shape, expected) in [
+            (2, [3, 126, 65], "--shape 3x128x64;"),
+            (4, [1, 28, 28], "--shape 1x32x32;"),
+            (6, [1, 28, 33], "--shape 1x64x64;"),
+        ] {
+            let found = error(convolutions, shape).expect("an error");
+            assert!(found.contains(expected), "{found}");
+        }
+        assert_eq!(error(2, [3, 128, 64]), None);
+        assert!(
+            error(64, [1, 28, 28]).is_some_and(|error| error.ends_with("take fewer convolutions"))
+        );
     }
 }

@@ -58,6 +58,9 @@ pub struct Fidelity {
 pub struct Class {
     /// The label.
     pub label: u8,
+    /// What it is called, where the classes have names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its images.
     pub images: usize,
     /// sum_i (x_i - mu_i)^2 an image.
@@ -105,7 +108,10 @@ pub(super) fn measure<B: Backend>(
     }
     let classes = match labels.is_empty() {
         true => left_out("the images have no labels"),
-        false => Measured::Value(classes(&labels, &model.errors, pca.as_ref().ok())),
+        false => {
+            let names = subject.split.dataset().label_names();
+            Measured::Value(classes(&labels, names, &model.errors, pca.as_ref().ok()))
+        }
     };
     Reconstruction {
         pca: match pca {
@@ -131,7 +137,12 @@ fn keep_worst(
     worst.truncate(WORST);
 }
 
-fn classes(labels: &[u8], model: &[f64], pca: Option<&Fidelities>) -> Vec<Class> {
+fn classes(
+    labels: &[u8],
+    names: Option<&[String]>,
+    model: &[f64],
+    pca: Option<&Fidelities>,
+) -> Vec<Class> {
     let mut positions: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
     for (position, &label) in labels.iter().enumerate() {
         positions.entry(label).or_default().push(position);
@@ -143,6 +154,7 @@ fn classes(labels: &[u8], model: &[f64], pca: Option<&Fidelities>) -> Vec<Class>
     let classes = positions.into_iter().filter_map(|(label, positions)| {
         Some(Class {
             label,
+            name: names.and_then(|names| names.get(usize::from(label)).cloned()),
             images: positions.len(),
             squared_error: of(model, &positions)?,
             pca_squared_error: pca.and_then(|pca| of(&pca.errors, &positions)),

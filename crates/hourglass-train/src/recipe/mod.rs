@@ -1,5 +1,7 @@
 //! Recipes: a model, its data and its training, in TOML.
 
+mod explain;
+mod settings;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::{Table, Value};
 
+use settings::{Origins, Settings};
+
+pub use settings::SettingOrigin;
 pub use training::{EarlyStopping, OptimizerKind, Schedule, TrainingConfig};
 
 /// All settings of a training run.
@@ -27,6 +32,8 @@ pub struct Recipe {
     pub classifier: Option<TrainingConfig>,
     /// What holds for the whole run; the keys stand in `[training]` too.
     pub run: RunConfig,
+    /// Where the settings were made.
+    origins: Origins,
 }
 
 /// What a model is trained on.
@@ -165,79 +172,118 @@ pub enum RecipeError {
         /// What is wrong with it.
         detail: String,
     },
-    /// A setting has a value that can't be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A setting of the training or the data has a value that can't be used.
-    #[error("`{key}`: expected {expected}, found {found}")]
+    /// A key is unset that is not there.
+    #[error(
+        "--set {key}=: expected a key that the recipe sets ({known}), found that it does not set this one"
+    )]
+    Unset {
+        /// The key.
+        key: String,
+        /// Those that are there.
+        known: String,
+    },
+    /// A setting that there is not, or with a value that can't be used.
+    #[error("{}: {message}", Placed(.key, .origin.as_ref()))]
     Setting {
         /// The setting's path.
         key: String,
-        /// What can be used.
-        expected: &'static str,
-        /// What was given.
-        found: String,
+        /// Where it was made; nothing where it is a default or missing.
+        origin: Option<SettingOrigin>,
+        /// What was expected and found.
+        message: String,
     },
+}
+
+impl RecipeError {
+    /// Whether the mistake was made on the command line.
+    pub fn is_of_command_line(&self) -> bool {
+        match self {
+            Self::Override { .. } | Self::Unset { .. } => true,
+            Self::Setting { origin, .. } => matches!(origin, Some(SettingOrigin::CommandLine(_))),
+            Self::Io(_) | Self::Parse { .. } => false,
+        }
+    }
+}
+
+impl From<ConfigError> for RecipeError {
+    fn from(error: ConfigError) -> Self {
+        Self::Setting {
+            message: format!("expected {}, found {}", error.expected, error.found),
+            key: error.key,
+            origin: None,
+        }
+    }
+}
+
+/// A key, and where it was set.
+struct Placed<'a>(&'a str, Option<&'a SettingOrigin>);
+
+impl std::fmt::Display for Placed<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(key, origin) = self;
+        write!(formatter, "`{key}`")?;
+        origin.map_or(Ok(()), |origin| write!(formatter, " ({origin})"))
+    }
 }
 
 impl Recipe {
     /// Reads a recipe; `path` names it in errors, `overrides` are `key.path=value` in TOML's syntax, where a value that is
-    /// no TOML is taken for a string.
+    /// no TOML is taken for a string, and none unsets the key. A kind other than the text's begins with its defaults.
     ///
     /// # Errors
     /// When the text or an override is not TOML, or a key is unknown, unused by the family, or has a value of another type.
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let parse_error = |message: String| RecipeError::Parse {
-            path: path.to_owned(),
-            message: message.trim().to_owned(),
-        };
-        let mut table: Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| parse_error(error.to_string()))?;
-        for given in overrides {
-            set(&mut table, given)?;
+        let mut settings = Settings::read(text, path)?;
+        settings.set_all(overrides)?;
+        explain::check_family(&settings)?;
+        match Self::from_table(settings.table.clone()) {
+            Ok(recipe) => Ok(Self {
+                origins: settings.origins,
+                ..recipe
+            }),
+            Err(error) => {
+                let reads = |table| {
+                    let read = Self::from_table(table);
+                    read.map(drop).map_err(|error| error.message().to_owned())
+                };
+                let explained = explain::explain(&settings, error.message(), &reads);
+                Err(explained.unwrap_or_else(|| RecipeError::Parse {
+                    path: path.to_owned(),
+                    message: error.message().to_owned(),
+                }))
+            }
         }
+    }
+
+    fn from_table(mut table: Table) -> Result<Self, toml::de::Error> {
         let section = |table: &mut Table, name: &str| {
-            table
-                .remove(name)
-                .unwrap_or_else(|| Value::Table(Table::new()))
+            let section = table.remove(name);
+            section.unwrap_or_else(|| Value::Table(Table::new()))
         };
         let data = section(&mut table, "data");
         let mut training = section(&mut table, "training");
         let run = split_off(&mut training, &RunConfig::KEYS);
         let pretraining = table.remove("pretraining");
         let classifier = table.remove("classifier");
-        let family = table.get("family").and_then(Value::as_str);
-        if !family.is_some_and(|family| ModelConfig::FAMILIES.contains(&family)) {
-            return Err(parse_error(format!(
-                "`family`: expected one of {}, found {}",
-                ModelConfig::FAMILIES.join(", "),
-                family.unwrap_or("none")
-            )));
-        }
-        let in_section = |name: &str, error: toml::de::Error| {
-            parse_error(format!("[{name}]: {}", error.to_string().trim()))
-        };
         Ok(Self {
-            data: data.try_into().map_err(|error| in_section("data", error))?,
-            pretraining: pretraining
-                .map(Value::try_into)
-                .transpose()
-                .map_err(|error| in_section("pretraining", error))?,
-            training: training
-                .try_into()
-                .map_err(|error| in_section("training", error))?,
-            classifier: classifier
-                .map(Value::try_into)
-                .transpose()
-                .map_err(|error| in_section("classifier", error))?,
-            run: run
-                .try_into()
-                .map_err(|error| in_section("training", error))?,
-            model: Value::Table(table)
-                .try_into()
-                .map_err(|error: toml::de::Error| parse_error(error.to_string()))?,
+            data: data.try_into()?,
+            pretraining: pretraining.map(Value::try_into).transpose()?,
+            training: training.try_into()?,
+            classifier: classifier.map(Value::try_into).transpose()?,
+            run: run.try_into()?,
+            model: Value::Table(table).try_into()?,
+            origins: Origins::default(),
         })
+    }
+
+    /// A key as errors name it: with where it was set, unless its value is the default.
+    pub fn place(&self, key: &str) -> String {
+        Placed(key, self.origins.of(key)).to_string()
+    }
+
+    /// Says that a setting was made by an option of the command line, such as `--epochs 3`.
+    pub fn set_origin(&mut self, key: &str, option: &str) {
+        self.origins.note(key, None, option);
     }
 
     /// The recipe in TOML, with every setting.
@@ -264,8 +310,17 @@ impl Recipe {
     /// Checks every setting against images of a shape.
     ///
     /// # Errors
-    /// Names the first setting that can't be used.
+    /// Names the first setting that can't be used, and where it was made.
     pub fn validate(&self, shape: ImageShape) -> Result<(), RecipeError> {
+        self.check(shape).map_err(|mut error| {
+            if let RecipeError::Setting { key, origin, .. } = &mut error {
+                *origin = self.origins.of(key).cloned();
+            }
+            error
+        })
+    }
+
+    fn check(&self, shape: ImageShape) -> Result<(), RecipeError> {
         self.model.validate(shape)?;
         if let Some(pretraining) = &self.pretraining {
             pretraining.layers.layers(&self.model, shape)?;
@@ -352,15 +407,15 @@ fn check(
     holds: bool,
     key: &str,
     expected: &'static str,
-    found: impl ToString,
+    found: impl std::fmt::Display,
 ) -> Result<(), RecipeError> {
     if holds {
         return Ok(());
     }
     Err(RecipeError::Setting {
         key: key.to_owned(),
-        expected,
-        found: found.to_string(),
+        origin: None,
+        message: format!("expected {expected}, found {found}"),
     })
 }
 
@@ -371,36 +426,6 @@ fn split_off(table: &mut Value, keys: &[&str]) -> Value {
         Some(((*key).to_owned(), value))
     });
     Value::Table(taken.collect())
-}
-
-/// Sets one `key.path=value`.
-fn set(table: &mut Table, given: &str) -> Result<(), RecipeError> {
-    let error = |detail: &str| RecipeError::Override {
-        given: given.to_owned(),
-        detail: detail.to_owned(),
-    };
-    let (path, text) = given.split_once('=').ok_or_else(|| error(""))?;
-    let value = format!("value = {text}").parse::<Table>().ok();
-    let value = value.and_then(|mut parsed| (parsed.len() == 1).then(|| parsed.remove("value"))?);
-    let value = value.unwrap_or_else(|| Value::String(text.trim().to_owned()));
-
-    let mut keys: Vec<&str> = path.split('.').map(str::trim).collect();
-    if keys.iter().any(|key| key.is_empty()) {
-        return Err(error(" (a key is empty)"));
-    }
-    let last = keys.pop().ok_or_else(|| error(""))?;
-    let mut table = table;
-    for key in keys {
-        let entry = table
-            .entry(key)
-            .or_insert_with(|| Value::Table(Table::new()));
-        if !entry.is_table() {
-            *entry = Value::Table(Table::new());
-        }
-        table = entry.as_table_mut().ok_or_else(|| error(""))?;
-    }
-    table.insert(last.to_owned(), value);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -30,21 +30,20 @@ pub enum TrainError {
     },
     /// Early stopping has no images to watch.
     #[error(
-        "`{}.early_stopping`: expected validation images to watch, found none: data.validation is less than one of \
-         {images} images; hold out more",
-        .phase.section()
+        "{setting}: expected validation images to watch, found none: data.validation is less than one of {images} \
+         images; hold out more"
     )]
     NothingToWatch {
-        /// The phase.
-        phase: Phase,
+        /// The setting, and where it was made.
+        setting: String,
         /// The images to train on.
         images: usize,
     },
     /// Early stopping watches a term that the phase has not.
-    #[error("`{}.early_stopping.term`: expected one of {expected}, found {found}", .phase.section())]
+    #[error("{setting}: expected one of {expected}, found {found}")]
     NoSuchTerm {
-        /// The phase.
-        phase: Phase,
+        /// The setting, and where it was made.
+        setting: String,
         /// The terms of the phase.
         expected: String,
         /// The term asked for.
@@ -52,10 +51,12 @@ pub enum TrainError {
     },
     /// A classifier has no labels to learn from.
     #[error(
-        "`classifier`: expected training images with labels, found none in {data}; name other data, or leave the \
-         section out"
+        "{setting}: expected training images with labels, found none in {data}; name other data, or leave the section \
+         out"
     )]
     Unlabelled {
+        /// The setting, and where it was made.
+        setting: String,
         /// The dataset.
         data: String,
     },

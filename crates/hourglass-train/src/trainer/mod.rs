@@ -136,8 +136,10 @@ pub fn check_phases<B: Backend>(
 ) -> Result<(), TrainError> {
     let dataset = training.dataset();
     if recipe.classifier.is_some() && classes_of(dataset).is_none() {
-        let data = dataset.name().to_owned();
-        return Err(TrainError::Unlabelled { data });
+        return Err(TrainError::Unlabelled {
+            setting: recipe.place("classifier"),
+            data: dataset.name().to_owned(),
+        });
     }
     let (shape, device) = (shape_of(training), B::Device::default());
     for plan in plans(recipe, shape)? {
@@ -145,9 +147,10 @@ pub fn check_phases<B: Backend>(
             continue;
         };
         let Some(batch) = Batches::sequential(validation, NonZeroUsize::MIN).next() else {
-            let images = training.len();
-            let phase = plan.phase;
-            return Err(TrainError::NothingToWatch { phase, images });
+            return Err(TrainError::NothingToWatch {
+                setting: recipe.place(&format!("{}.early_stopping", plan.phase.section())),
+                images: training.len(),
+            });
         };
         let model = recipe.model.init::<B>(shape, 0, &device)?;
         let trainee = plan.trainee(&model, training, &device)?;
@@ -155,7 +158,7 @@ pub fn check_phases<B: Backend>(
         let (names, _) = stacked(trainee.loss(examples, &StepContext::evaluate(0, 0)));
         if !names.contains(&stopping.term.as_str()) {
             return Err(TrainError::NoSuchTerm {
-                phase: plan.phase,
+                setting: recipe.place(&format!("{}.early_stopping.term", plan.phase.section())),
                 expected: names.join(", "),
                 found: stopping.term.clone(),
             });

@@ -124,7 +124,7 @@ enum Subject {
 impl Subject {
     fn find(name: &str) -> Result<Self> {
         if Path::new(name).is_dir() {
-            return Ok(Self::Saved(SavedModel::in_directory(Path::new(name))));
+            return Ok(Self::Saved(SavedModel::find(name)?));
         }
         Ok(Self::Recipe(Box::new(recipes::load(name, &[])?)))
     }

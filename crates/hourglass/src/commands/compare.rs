@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hourglass_files::{read, read_to_string};
+use hourglass_files::read;
+use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel};
 use hourglass_train::{FinishedEstimate, RunDirectory};
 use serde_json::{Map, Value, json};
 
-/// Compare finished runs: the settings in which they differ, and their numbers
+/// Compare runs and published models: the settings in which they differ, and their numbers
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass compare runs/variational-1 runs/variational-2\n  hourglass compare runs/* --markdown\n\nThe numbers are those of each run's summary.json. Where `hourglass evaluate` has kept estimates of the log-likelihood of the same images by as many samples for every run, the one by most samples is added, with the difference to the first run over the images and its standard error."
+    after_help = "Examples:\n  hourglass compare runs/variational-1 runs/variational-2\n  hourglass compare runs/* --markdown\n  hourglass compare variational conv\n\nThe numbers are those of each run's summary.json, which training writes, or those of a metrics.json, which published models have and `hourglass evaluate RUN --json > RUN/metrics.json` writes. Where `hourglass evaluate` has kept estimates of the log-likelihood of the same images by as many samples for every run, the one by most samples is added, with the difference to the first run over the images and its standard error."
 )]
 pub(crate) struct Arguments {
-    /// Run directories
+    /// Run directories, or published models
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     /// Print a Markdown table
@@ -31,9 +32,9 @@ struct Run {
     /// Every setting of the resolved recipe, by its path in it.
     settings: BTreeMap<String, Value>,
     /// The split that was measured, and its numbers by name.
-    split: &'static str,
+    split: String,
     numbers: Map<String, Value>,
-    /// Seconds of training, steps and the backend.
+    /// The data that it was trained on, seconds of training, steps and the backend.
     facts: Map<String, Value>,
     /// What `evaluate` has kept of the log-likelihood.
     estimates: Vec<FinishedEstimate>,
@@ -72,47 +73,102 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 impl Run {
     fn read(path: &Path) -> Result<Self> {
-        let run = RunDirectory::open(path);
-        if !run.summary().exists() {
-            bail!(
-                "{}: expected a finished run with a summary.json, found none; finish it with --resume",
-                path.display()
-            );
-        }
-        let text = read_to_string(&run.recipe())?;
-        let recipe: toml::Table = text
-            .parse()
-            .with_context(|| run.recipe().display().to_string())?;
-        let mut settings = BTreeMap::new();
-        flatten("", &toml::Value::Table(recipe), &mut settings);
-        let text = read(&run.summary())?;
-        let mut facts: Map<String, Value> =
-            serde_json::from_slice(&text).with_context(|| run.summary().display().to_string())?;
-        let split = ["test", "validation", "train"];
-        let split = split.into_iter().find(|split| facts.contains_key(*split));
-        let numbers = split.and_then(|split| facts.remove(split));
-        let (Some(split), Some(Value::Object(numbers))) = (split, numbers) else {
-            bail!(
-                "{}: expected the numbers of a split, found none",
-                run.summary().display()
-            );
+        let saved = SavedModel::find(path)?;
+        let run = saved.directory().map(RunDirectory::open);
+        let of_training = run.as_ref().map(of_summary).transpose()?.flatten();
+        let found = match of_training {
+            Some(found) => Some(found),
+            None => of_metrics(&saved)?,
         };
-        if let Some(reason) = numbers.get("left_out").and_then(Value::as_str) {
-            let path = path.display();
-            bail!(
-                "{path}: expected a run with numbers, found none: {reason}; measure it by\n  hourglass \
-                 train --resume --out {path}"
-            );
-        }
+        let Some((split, numbers, facts)) = found else {
+            bail!(missing(&saved));
+        };
+        let estimates = run.as_ref().map(FinishedEstimate::all_of);
         Ok(Self {
             path: path.to_owned(),
-            settings,
+            settings: settings(&saved)?,
             split,
             numbers,
             facts,
-            estimates: FinishedEstimate::all_of(&run),
+            estimates: estimates.unwrap_or_default(),
         })
     }
+}
+
+/// The split that was measured, its numbers, and what is known of the training.
+type Found = (String, Map<String, Value>, Map<String, Value>);
+
+/// What a training has written, where it has ended and measured its model.
+fn of_summary(run: &RunDirectory) -> Result<Option<Found>> {
+    if !run.summary().exists() {
+        return Ok(None);
+    }
+    let text = read(&run.summary())?;
+    let facts: serde_json::Result<Map<String, Value>> = serde_json::from_slice(&text);
+    let mut facts = facts.with_context(|| run.summary().display().to_string())?;
+    for split in ["test", "validation", "train"] {
+        if let Some(Value::Object(numbers)) = facts.remove(split)
+            && !numbers.contains_key("left_out")
+        {
+            return Ok(Some((split.to_owned(), numbers, facts)));
+        }
+    }
+    Ok(None)
+}
+
+/// What `evaluate --json` has printed of a model, where that was kept.
+fn of_metrics(saved: &SavedModel) -> Result<Option<Found>> {
+    if !saved.has(METRICS_FILE) {
+        return Ok(None);
+    }
+    let Description { data, .. } = saved.description()?;
+    let numbers = serde_json::from_slice(&saved.file(METRICS_FILE)?);
+    let mut numbers: Map<String, Value> =
+        numbers.with_context(|| saved.name().join(METRICS_FILE).display().to_string())?;
+    let mut take = |name: &str| numbers.shift_remove(name).unwrap_or_default();
+    let (split, measured, backend) = (take("split"), take("data"), take("backend"));
+    for of_the_model in ["run", "model_sha256", "family", "model", "units"] {
+        take(of_the_model);
+    }
+    let split = text(&split);
+    let split = match measured.as_str() {
+        Some(name) if name != data.name => format!("{split} of {name}"),
+        _ => split,
+    };
+    let facts = [("data", json!(data)), ("backend", backend)];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    Ok(Some((split, numbers, facts.into_iter().collect())))
+}
+
+/// Why a model can't be compared, and what it takes.
+fn missing(saved: &SavedModel) -> String {
+    let name = saved.name().display();
+    let finish = match saved
+        .directory()
+        .map(|path| RunDirectory::open(path).recipe())
+    {
+        Some(recipe) if recipe.exists() => {
+            format!("finish the run by `hourglass train --resume --out {name}`, or ")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "{name}: expected a finished run with its numbers in summary.json, or a model with a {METRICS_FILE}, found neither; \
+         {finish}measure the model by `hourglass evaluate {name} --json > {name}/{METRICS_FILE}`"
+    )
+}
+
+/// Every setting of the recipe, or where there is none those of the model, by its path.
+fn settings(saved: &SavedModel) -> Result<BTreeMap<String, Value>> {
+    let table: toml::Table = match saved.recipe()? {
+        Some(text) => text
+            .parse()
+            .with_context(|| saved.name().join(RECIPE_FILE).display().to_string())?,
+        None => toml::Table::try_from(&saved.description()?.model)?,
+    };
+    let mut settings = BTreeMap::new();
+    flatten("", &toml::Value::Table(table), &mut settings);
+    Ok(settings)
 }
 
 /// The settings of a table by their paths.

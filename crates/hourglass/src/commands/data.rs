@@ -1,7 +1,5 @@
 //! `hourglass data`
 
-use std::time::Duration;
-
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use hourglass_data::catalog::{self, Content};
@@ -11,7 +9,7 @@ use serde_json::{Value, json};
 use crate::UsageError;
 use crate::cli::{ImageArguments, LocationArguments, parse_shape};
 use crate::images::open;
-use crate::progress;
+use crate::progress::{Bar, Unit};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
@@ -113,19 +111,22 @@ fn fetch(name: &str, locations: &LocationArguments) -> Result<()> {
         )));
     };
     let locations = locations.locations();
-    let bar = progress::bar(0, "bytes");
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let mut bar = Bar::new(Unit::Bytes);
+    let mut current = String::new();
     hourglass_data::fetch(entry, &locations, &mut |event| match event {
         FetchEvent::Present { file } => bar.suspend(|| note!("{file}: already here")),
         FetchEvent::Progress { file, done, total } => {
-            bar.set_message(file.to_owned());
-            bar.set_length(total.unwrap_or(done));
-            bar.set_position(done);
+            if current != file {
+                file.clone_into(&mut current);
+                bar.begin(done);
+            }
+            bar.update(done, total.unwrap_or(0));
+            bar.draw(|| current.clone());
         }
         FetchEvent::MirrorFailed { url, reason } => bar.suspend(|| note!("{url}: {reason}")),
         FetchEvent::Fetched { file } => bar.suspend(|| note!("{file}: fetched and checked")),
     })?;
-    bar.finish_and_clear();
+    bar.finish();
     say!("{name}: in {}", entry.directory(&locations)?.display())?;
     Ok(())
 }
@@ -155,14 +156,7 @@ fn info(splits: &Splits, as_json: bool) -> Result<()> {
             value["shape"].as_str().unwrap_or_default()
         )?;
         match value["labels"].as_array() {
-            Some(counts) => say!(
-                "  images a label: {}",
-                counts
-                    .iter()
-                    .map(Value::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            )?,
+            Some(counts) => say!("  images per label: {}", counts_text(counts, &value))?,
             None => say!("  no labels")?,
         }
         say!(
@@ -171,6 +165,19 @@ fn info(splits: &Splits, as_json: bool) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// The number of images of each label, after its name or, where it has none, its number.
+fn counts_text(counts: &[Value], described: &Value) -> String {
+    let name = |label: usize| match described["label_names"][label].as_str() {
+        Some(name) => name.to_owned(),
+        None => label.to_string(),
+    };
+    let counts = counts.iter().enumerate();
+    let counts: Vec<String> = counts
+        .map(|(label, count)| format!("{} {count}", name(label)))
+        .collect();
+    counts.join(", ")
 }
 
 fn describe(dataset: &Dataset) -> Value {
@@ -190,6 +197,7 @@ fn describe(dataset: &Dataset) -> Value {
         "images": dataset.len(),
         "shape": dataset.shape().to_string(),
         "labels": counts,
+        "label_names": dataset.label_names(),
         "sha256": dataset.sha256(),
     })
 }

@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     /// Images that are normal, whose training part is taken in place of the model's own
     #[arg(long, value_name = "DATA")]
     reference: Option<String>,
-    /// Labels of the images that are normal: then it is measured how well scores tell the others
+    /// Labels of the images that are normal, by their names where they have some: then it is measured how well scores tell the others
     #[arg(long, value_name = "LABEL,...", value_delimiter = ',')]
     normal: Vec<String>,
     /// Write the table to this file, a .csv

@@ -45,9 +45,9 @@ pub(crate) struct Arguments {
     /// A name of the catalog or a path [default: the data that the model was trained on]
     #[arg(long)]
     data: Option<String>,
-    /// train, validation or test
-    #[arg(long, default_value_t = Split::Test)]
-    split: Split,
+    /// train, validation or test [default: test; where there are no test images, validation, else train]
+    #[arg(long)]
+    split: Option<Split>,
     /// What to measure beside the error and the family's own terms [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
     measures: Option<Vec<MeasureName>>,
@@ -74,6 +74,7 @@ pub(crate) struct Arguments {
 
 /// What the model is measured on.
 pub(super) struct Images {
+    pub(super) name: Split,
     pub(super) split: Subset,
     /// The images that it was trained on; without them everything but PCA can be measured.
     pub(super) training: Result<Subset, String>,
@@ -114,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         model_sha256,
         backend: chosen.name().into(),
         data: name.clone(),
-        split: arguments.split.to_string(),
+        split: images.name.to_string(),
     });
     let interrupter = Interrupter::new();
     listen_for_interrupts(&interrupter);
@@ -135,10 +136,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         },
     })?;
     if arguments.json {
-        let json = to_json(&sha256?, &description, arguments, name, &chosen, &report);
+        let json = to_json(
+            &sha256?,
+            &description,
+            arguments,
+            (name, images.name),
+            &chosen,
+            &report,
+        );
         say!("{json:#}")?;
     } else {
-        let split = arguments.split.to_string();
+        let split = images.name.to_string();
         say!(
             "{} on {name}, {}",
             arguments.model.display(),
@@ -163,7 +171,7 @@ pub(super) fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<
 
 /// The images of the split, and those beside which it is measured.
 pub(super) fn images(
-    asked: Split,
+    asked: Option<Split>,
     how: ImageArguments,
     saved: &SavedModel,
     description: &Description,
@@ -180,7 +188,18 @@ pub(super) fn images(
         let labelled = Subset::all(splits.train());
         (splits, labelled, own.map(|(_, training, _)| training), None)
     };
-    let split = match asked {
+    let chosen = asked.unwrap_or_else(|| {
+        let chosen = match validation.as_ref().is_some_and(|images| !images.is_empty()) {
+            _ if splits.has_test() => Split::Test,
+            true => Split::Validation,
+            false => Split::Train,
+        };
+        if chosen != Split::Test {
+            note!("{name} has no test images: its {chosen} images are measured; choose by --split");
+        }
+        chosen
+    });
+    let split = match chosen {
         Split::Train => labelled.clone(),
         Split::Validation => validation.with_context(|| {
             format!("--split validation: expected with the data that the model was trained on, found with {name}")
@@ -189,10 +208,11 @@ pub(super) fn images(
     };
     if split.is_empty() {
         bail!(
-            "--split {asked}: expected images, found none; the model was trained with data.validation = 0"
+            "--split {chosen}: expected images, found none; the model was trained with data.validation = 0"
         );
     }
     Ok(Images {
+        name: chosen,
         split,
         training: training.map_err(|error| format!("{error:#}")),
         labelled,
@@ -204,7 +224,7 @@ fn to_json(
     model_sha256: &str,
     description: &Description,
     arguments: &Arguments,
-    name: &str,
+    (data, split): (&str, Split),
     chosen: &Chosen,
     report: &Report,
 ) -> Value {
@@ -213,8 +233,8 @@ fn to_json(
     map.insert("model_sha256".into(), json!(model_sha256));
     map.insert("family".into(), json!(description.model.family()));
     map.insert("model".into(), json!(description.model));
-    map.insert("data".into(), json!(name));
-    map.insert("split".into(), json!(arguments.split.to_string()));
+    map.insert("data".into(), json!(data));
+    map.insert("split".into(), json!(split.to_string()));
     map.insert("backend".into(), json!(chosen.name()));
     map.insert("units".into(), json!(description.units));
     map.extend(report.evaluation.to_json());
@@ -248,7 +268,7 @@ pub(crate) fn own_images(
         );
     }
     let (training, validation) = match recipe {
-        Some(recipe) => training_images(&splits, &recipe.data, recipe.run.seed)?,
+        Some(recipe) => training_images(&splits, &recipe)?,
         None => Subset::all(splits.train()).split_validation(0.0, 0)?,
     };
     Ok((splits, training, validation))

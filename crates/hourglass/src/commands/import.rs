@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// config.json says]
     #[arg(long)]
     data: Option<String>,
-    /// A setting of the recipe
+    /// Set any key of the recipe, or unset it by KEY.PATH= without a value; repeatable
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     overrides: Vec<String>,
     /// The directory to make

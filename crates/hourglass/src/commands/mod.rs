@@ -29,41 +29,53 @@ pub(crate) mod traverse;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
-use hourglass_data::{Locations, Splits, Subset};
+use hourglass_data::{DataError, Locations, Splits, Subset};
 use hourglass_files::check_target;
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
-use hourglass_train::{Cache, DataConfig, Recipe};
+use hourglass_train::{Cache, Recipe};
 
 use crate::backend::ParityCheck;
 
 /// The images that a recipe trains on and those it holds out.
-pub(crate) fn training_images(
-    splits: &Splits,
-    data: &DataConfig,
-    seed: u64,
-) -> Result<(Subset, Subset)> {
+pub(crate) fn training_images(splits: &Splits, recipe: &Recipe) -> Result<(Subset, Subset)> {
+    let data = &recipe.data;
     let all = Subset::all(splits.train());
     let all = match &data.labels {
         Some(labels) if labels.is_empty() => {
             bail!(
-                "data.labels: expected at least one label, found none; leave it out for all images"
+                "{}: expected at least one label, found none; leave it out for all images",
+                recipe.place("data.labels")
             )
         }
         Some(labels) => {
             let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
-            all.of_labels(&labels).context("data.labels")?
+            let some = all.of_labels(&labels);
+            some.with_context(|| recipe.place("data.labels"))?
         }
         None => all,
     };
+    // The data crate knows the setting's name, the recipe where it was made.
+    let placed = |error| match error {
+        DataError::BadSubset {
+            setting,
+            expected,
+            found,
+        } => anyhow!(
+            "{}: expected {expected}, found {found}",
+            recipe.place(setting)
+        ),
+        other => other.into(),
+    };
     let all = match data.limit {
-        Some(limit) => all.limit(limit)?,
+        Some(limit) => all.limit(limit).map_err(placed)?,
         None => all,
     };
-    Ok(all.split_validation(data.validation, seed)?)
+    let split = all.split_validation(data.validation, recipe.run.seed);
+    split.map_err(placed)
 }
 
 /// The first Ctrl-C asks the run to stop at the next step, or ends what is being measured; the second ends the program.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
@@ -12,7 +12,9 @@ use hourglass_data::{Locations, Split, Subset};
 use hourglass_files::{read, read_to_string};
 use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
-use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel, write_atomically};
+use hourglass_store::{
+    Description, METRICS_FILE, RECIPE_FILE, SavedModel, StoreError, write_atomically,
+};
 use hourglass_tasks::{Portrait, portrait, portrait_sizes};
 use hourglass_train::{
     Cache, EstimateDirectory, Measure, Measured, Report, Request, RunDirectory, Subject,
@@ -62,9 +64,9 @@ pub(crate) struct Arguments {
     /// A name of the catalog or a path [default: the data that each model was trained on]
     #[arg(long)]
     data: Option<String>,
-    /// train, validation or test
-    #[arg(long, default_value_t = Split::Test)]
-    split: Split,
+    /// train, validation or test [default: test; where there are no test images, validation, else train]
+    #[arg(long)]
+    split: Option<Split>,
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
@@ -104,23 +106,13 @@ struct Found {
 
 impl Found {
     fn at(path: &Path) -> Result<Self> {
-        let saved = SavedModel::find(path);
-        if saved.is_err() && !path.join(RECIPE_FILE).exists() {
-            saved?;
-            bail!(
-                "{}: expected a run directory or a published model",
-                path.display()
-            );
-        }
-        let unfinished = |_| {
-            format!(
-                "the training has not ended; go on with it by `hourglass train --resume --out {}`",
-                path.display()
-            )
+        let saved = match SavedModel::find(path) {
+            Err(error @ StoreError::Unfinished { .. }) => Err(error.to_string()),
+            found => Ok(found?),
         };
         Ok(Self {
             path: path.to_owned(),
-            saved: saved.map_err(unfinished),
+            saved,
         })
     }
 
@@ -283,6 +275,9 @@ fn look(
         Some(_) => Ok(images?),
         None => images.map_err(|error| format!("{error:#}")),
     };
+    let split = images
+        .as_ref()
+        .map_or(String::new(), |images| images.name.to_string());
     let cache = baselines(locations);
     let estimates = saved.sha256().ok().zip(estimates_of(saved, locations));
     let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
@@ -290,7 +285,7 @@ fn look(
         model_sha256,
         backend: chosen.name().into(),
         data: name.clone(),
-        split: arguments.split.to_string(),
+        split: split.clone(),
     });
     let seen = chosen.run(Look {
         saved,
@@ -308,7 +303,7 @@ fn look(
         data_sha256: images.as_ref().map_or(String::new(), |images| {
             images.split.dataset().sha256().to_owned()
         }),
-        split: arguments.split.to_string(),
+        split,
         label_names: images
             .as_ref()
             .ok()

@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     /// A family, another recipe in the program, or a recipe.toml [default with --resume: the run's own]
     recipe: Option<String>,
     /// A name of the catalog, a folder of PNG and JPEG images (subfolders `train` and `test` are splits), a .npy file, or a
-    /// directory of IDX files [default: mnist-mini, which is in the program]
+    /// directory of IDX files [default: the recipe's, which is mnist-mini for the recipes in the program]
     #[arg(long)]
     data: Option<String>,
     /// Bring the images to this shape, such as 3x32x32 [default: that of the first]
@@ -68,7 +68,8 @@ pub(crate) struct Arguments {
     /// The run directory [default: runs/FAMILY-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Set any key of the recipe; repeatable
+    /// Set any key of the recipe, or unset it by KEY.PATH= without a value; another kind, such as network.kind=conv, starts
+    /// from its defaults; repeatable
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     overrides: Vec<String>,
     /// Go on with the run in --out from its last checkpoint, on the backend that it began on
@@ -98,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let locations = arguments.locations.locations();
     let splits = open(&recipe.data.name, &locations, &recipe.data.image_options())?;
-    let (training, validation) = training_images(&splits, &recipe.data, recipe.run.seed)?;
+    let (training, validation) = training_images(&splits, &recipe)?;
     recipe.validate(shape_of(&training))?;
     check_phases::<Cpu>(&recipe, &training, &validation)?;
     if existing.is_none() && recipe.run.from.is_some() {
@@ -203,6 +204,8 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
     if let Some(epochs) = arguments.epochs {
         recipe.training.epochs = Some(epochs);
         recipe.training.steps = None;
+        // Where the length can't be used, `training.steps` is named.
+        recipe.set_origin("training.steps", &format!("--epochs {epochs}"));
     }
     if let Some(data) = &arguments.data {
         recipe.data.name.clone_from(data);
@@ -219,6 +222,7 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
     }
     if let Some(from) = &arguments.from {
         recipe.run.from = Some(from.clone());
+        recipe.set_origin("training.from", &format!("--from {}", from.display()));
     }
     Ok(recipe)
 }
