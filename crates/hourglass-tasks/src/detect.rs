@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Dataset, Subset};
+use hourglass_kernels::sum_dim;
 use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_train::pca::{Pca, PcaError};
 
@@ -188,7 +189,7 @@ impl<B: Backend> Scorer<'_, B> {
             // Families without them were refused.
             let weights = weights
                 .into_iter()
-                .flat_map(|weights| host(weights.sum_dim(1)));
+                .flat_map(|weights| host(sum_dim(weights, 1)));
             for (sum, weight) in sums.iter_mut().zip(weights) {
                 *sum -= f64::from(weight) / samples as f64;
             }

@@ -33,6 +33,7 @@ use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Splits, Subset};
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
+use hourglass_train::parity::Sizes;
 use hourglass_train::{DataConfig, Recipe};
 
 use crate::backend::ParityCheck;
@@ -99,7 +100,7 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
     config: &ModelConfig,
     recipe: Option<&Recipe>,
     images: &Subset,
-    sizes: &[usize],
+    sizes: &Sizes,
     device: &B::Device,
 ) -> Result<()> {
     if let Some(check) = parity {

@@ -14,6 +14,7 @@ use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel, write_atomically};
 use hourglass_tasks::{PORTRAIT_SIZES, Portrait, portrait};
+use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Cache, EstimateDirectory, Measure, Measured, Report, Request, RunDirectory, Subject,
     evaluation_sizes, examine, read_metrics,
@@ -355,7 +356,10 @@ impl Task for Look<'_> {
         };
         let split = self.images.map(|images| &images.split);
         if let Ok(split) = split {
-            let sizes = [evaluation_sizes(split), PORTRAIT_SIZES.to_vec()].concat();
+            let sizes = Sizes {
+                losses: [evaluation_sizes(split), PORTRAIT_SIZES.to_vec()].concat(),
+                ..Sizes::default()
+            };
             let config = &self.description.model;
             check_parity(
                 parity,
