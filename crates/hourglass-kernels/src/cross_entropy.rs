@@ -3,6 +3,8 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
 
+use crate::sums::row_sums;
+
 #[cfg(feature = "cpu")]
 use crate::cpu::{self, primitive, tensor};
 
@@ -21,5 +23,5 @@ pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, images: Tensor<B, 2>) -> 
     // softplus(l) = l - log sigmoid(l), of which Burn has value and gradient in one pass each.
     let complements = images.detach().neg() + 1.0;
     let each = complements * logits.clone() - activation::log_sigmoid(logits); // [batch, features]
-    each.sum_dim(1).squeeze_dim(1)
+    row_sums(each)
 }

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use crate::linear::product;
+use crate::sums::row_sums;
 
 #[cfg(feature = "cpu")]
 use crate::cpu::{self, primitive, tensor};
@@ -41,11 +42,11 @@ pub fn squared_norms<B: Backend>(rows: Tensor<B, 2>, weight: Tensor<B, 2>) -> Te
         return tensor(cpu::apply::<B, _, 2>(cpu::GramNorms, operands));
     }
     let squares = if by_gram < by_product {
-        let gram = weight.clone().transpose().matmul(weight); // [width, width]
-        rows.clone().matmul(gram) * rows
+        let gram = product(weight.clone().transpose(), weight); // [width, width]
+        product(rows.clone(), gram) * rows
     } else {
         let products = product(rows, weight.transpose()); // [count, features]
         products.clone() * products
     };
-    squares.sum_dim(1).flatten(0, 1)
+    row_sums(squares)
 }

@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, activation};
+use hourglass_kernels::{mean, row_sums, sum_dim};
 
 use crate::autoencoder::{Autoencoder, Loss};
 use crate::families::Model;
@@ -52,9 +53,9 @@ impl<B: Backend> Classifier<B> {
         let logits = self.forward(images);
         let labels = one_hot(labels, logits.dims(), &logits.device());
         let log_probabilities = activation::log_softmax(logits.clone(), 1);
-        let nats = (log_probabilities * labels.clone()).sum_dim(1).mean().neg();
-        let own = (logits.clone() * labels).sum_dim(1);
-        let error = own.lower(logits.max_dim(1)).float().mean();
+        let nats = mean(row_sums(log_probabilities * labels.clone())).neg();
+        let own = sum_dim(logits.clone() * labels, 1);
+        let error = mean(own.lower(logits.max_dim(1)).float());
         let mut loss = Loss::of_reconstruction("class_nats", nats);
         loss.terms.push(("error", error));
         loss

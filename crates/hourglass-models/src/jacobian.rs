@@ -6,7 +6,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_kernels::{product, scaled_rows, squared_norms};
+use hourglass_kernels::{product, row_sums, scaled_rows, squared_norms, sum_dim};
 
 use crate::networks::{Activation, Layer, inputs, linear_weight};
 
@@ -40,9 +40,9 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
     let slopes = slopes.unwrap_or_else(|| Tensor::ones([batch, code], &weight.device()));
 
     if below.is_empty() {
-        let column_norms = (weight.clone() * weight).sum_dim(0); // [1, code]
+        let column_norms = sum_dim(weight.clone() * weight, 0); // [1, code]
         let squares = slopes.clone() * slopes * column_norms; // [batch, code]
-        return squares.sum_dim(1).flatten(0, 1);
+        return row_sums(squares);
     }
     // The slopes of the code scale whole rows, and so their norms.
     let rows = weight.transpose(); // [code, width]
@@ -59,7 +59,7 @@ pub(crate) fn exact<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> T
     };
     let rows = pull_back(between, &inputs[1..], rows, code); // [batch * code, width of the first layer]
     let squares = squared_norms(rows, linear_weight(first)).reshape([batch, code]);
-    (squares * slopes.clone() * slopes).sum_dim(1).flatten(0, 1)
+    row_sums(squares * slopes.clone() * slopes)
 }
 
 /// An unbiased estimate of the squared norm for any encoder: the mean of ||J^T v||^2 over random signs v, of which
@@ -152,7 +152,7 @@ fn scale_rows<B: Backend>(
 fn sums_of_squares<B: Backend>(rows: Tensor<B, 2>, per_image: usize) -> Tensor<B, 1> {
     let [count, width] = rows.dims();
     let rows = rows.reshape([count / per_image, per_image * width]);
-    (rows.clone() * rows).sum_dim(1).flatten(0, 1)
+    row_sums(rows.clone() * rows)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_kernels::{cross_entropy, sigmoid};
+use hourglass_kernels::{cross_entropy, mean, row_sums, sigmoid};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, require};
@@ -43,7 +43,7 @@ impl Likelihood {
     /// - parameters, images: `[batch, features]`
     /// - output: `[1]`
     pub fn loss<B: Backend>(&self, parameters: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
-        self.loss_per_image(parameters, images).mean()
+        mean(self.loss_per_image(parameters, images))
     }
 
     /// The reconstruction term of each image.
@@ -119,7 +119,7 @@ impl Likelihood {
 /// sum_i (x_i - mu_i)^2 of each image.
 fn squared_error<B: Backend>(means: Tensor<B, 2>, images: Tensor<B, 2>) -> Tensor<B, 1> {
     let difference = means - images;
-    (difference.clone() * difference).sum_dim(1).squeeze_dim(1)
+    row_sums(difference.clone() * difference)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::{mean_dim, row_sums, sum};
 
 /// The log-variance is kept within plus and minus this.
 const LOG_VARIANCE_LIMIT: f64 = 20.0;
@@ -52,7 +53,7 @@ impl<B: Backend> Posterior<B> {
     ) -> Tensor<B, 1> {
         let twice =
             epsilon.clone() * epsilon + self.log_variance.clone() - samples.clone() * samples;
-        twice.sum_dim(1).squeeze_dim(1) * 0.5
+        row_sums(twice) * 0.5
     }
 
     /// KL(q(z|x) || N(0, 1)) = -1/2 sum_j (1 + log_variance_j - mean_j^2 - variance_j), averaged over the batch, in nats
@@ -62,7 +63,7 @@ impl<B: Backend> Posterior<B> {
     /// - output: `[1]`
     pub(crate) fn kl(&self) -> Tensor<B, 1> {
         let [batch, code] = self.mean.dims();
-        (self.twice_kl().sum() / batch as f64 - code as f64) * 0.5
+        (sum(self.twice_kl()) / batch as f64 - code as f64) * 0.5
     }
 
     /// The summands of the KL divergence to the prior: of each image and dimension, in nats.
@@ -111,7 +112,7 @@ pub(crate) fn repeat_rows<B: Backend>(rows: Tensor<B, 2>, count: usize) -> Tenso
 pub(crate) fn log_mean_exp<B: Backend>(log_weights: Tensor<B, 2>) -> Tensor<B, 1> {
     // A constant: what it adds and takes away has no gradient.
     let largest = log_weights.clone().detach().max_dim(1); // [batch, 1]
-    let mean = (log_weights - largest.clone()).exp().mean_dim(1);
+    let mean = mean_dim((log_weights - largest.clone()).exp(), 1);
     (mean.log() + largest).squeeze_dim(1)
 }
 

@@ -14,7 +14,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use hourglass_kernels::{cross_entropy, linear, sigmoid, tied_linear};
+use hourglass_kernels::{cross_entropy, linear, mean, row_sums, sigmoid, tied_linear};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -105,9 +105,9 @@ impl<B: Backend> Rbm<B> {
                 let black = input.zeros_like();
                 cross_entropy(input, black)
             }
-            Units::Linear => (input.powi_scalar(2) * 0.5).sum_dim(1).squeeze_dim(1),
+            Units::Linear => row_sums(input.powi_scalar(2) * 0.5),
         };
-        of_visible.sum_dim(1).squeeze_dim(1) - of_hidden
+        row_sums(of_visible) - of_hidden
     }
 
     /// The contrastive divergence on a batch; `squared_error` is that of one step's reconstruction, summed over the
@@ -118,9 +118,9 @@ impl<B: Backend> Rbm<B> {
     pub fn loss(&self, visible: Tensor<B, 2>, step: &StepContext) -> Loss<B> {
         let [first, last] = self.reconstructions(visible.clone(), step);
         let divergence = self.free_energy(visible.clone()) - self.free_energy(last);
-        let error = (visible - first).powi_scalar(2).sum_dim(1).mean();
+        let error = mean(row_sums((visible - first).powi_scalar(2)));
         Loss {
-            total: divergence.mean(),
+            total: mean(divergence),
             terms: vec![("squared_error", error)],
         }
     }

@@ -6,6 +6,7 @@ mod threshold;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Subset};
+use hourglass_kernels::sum_dim;
 use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
 use hourglass_train::fit_pca;
 use hourglass_train::pca::{Pca, PcaError};
@@ -231,7 +232,8 @@ impl<B: Backend> Scorer<'_, B> {
             let weights = self.model.log_importance_weights(images, &context, draws);
             // Families without them were refused.
             let bounds = weights.into_iter().flat_map(|weights| {
-                let bounds: Tensor<B, 1> = weights.mean_dim(1).squeeze_dim(1).neg();
+                let sums: Tensor<B, 1> = sum_dim(weights, 1).squeeze_dim(1);
+                let bounds = sums / -(draws as f64);
                 host(without(bounds, entropy.clone()))
             });
             for (sum, bound) in sums.iter_mut().zip(bounds) {

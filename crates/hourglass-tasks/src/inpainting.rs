@@ -12,6 +12,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, Tensor, TensorData};
 use hourglass_data::Subset;
+use hourglass_kernels::{sum, sum_dim};
 use hourglass_models::{Autoencoder, Model, StepContext, Stream};
 use hourglass_train::Progress;
 
@@ -170,13 +171,13 @@ impl<B: Backend> Task<B> {
 
     /// Reconstructs until nothing moves; returns the images and the rounds that it took.
     fn project(&self, model: &Model<B>, rounds: usize, tolerance: f64) -> (Tensor<B, 2>, usize) {
-        let unknown = self.unknown.clone().float().sum_dim(1).clamp_min(1.0); // [batch, 1]
+        let unknown = sum_dim(self.unknown.clone().float(), 1).clamp_min(1.0); // [batch, 1]
         let mut images = self.filled.clone();
         for round in 1..=rounds {
             let next = self.with_unknown_of(model.reconstruct(images.clone()));
             let change = next.clone() - images;
             images = next;
-            let moved = (change.clone() * change).sum_dim(1) / unknown.clone();
+            let moved = sum_dim(change.clone() * change, 1) / unknown.clone();
             let largest: f64 = moved.max().into_data().iter::<f64>().next().unwrap_or(0.0);
             if largest.sqrt() <= tolerance {
                 return (images, round);
@@ -228,11 +229,9 @@ impl<B: Backend> Task<B> {
             let latents = Tensor::<A, 2>::from_inner(codes.clone()).require_grad();
             // Where a pixel is unknown both are 0: a constant, without a gradient.
             let parameters = model.decode(prior.codes(latents.clone())) * known.clone();
-            let misfit = model
-                .likelihood()
-                .loss_per_image(parameters, images.clone())
-                .sum();
-            let objective = misfit * prior.scale + (latents.clone() * latents.clone()).sum() * 0.5;
+            let likelihood = model.likelihood();
+            let misfit = sum(likelihood.loss_per_image(parameters, images.clone()));
+            let objective = misfit * prior.scale + sum(latents.clone() * latents.clone()) * 0.5;
             let Some(gradient) = latents.grad(&objective.backward()) else {
                 break;
             };

@@ -6,6 +6,7 @@ use faer::Mat;
 use faer::get_global_parallelism;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use hourglass_data::{Batches, Subset};
+use hourglass_kernels::sum;
 use hourglass_models::{Autoencoder, Likelihood, Model};
 use hourglass_train::{Progress, images_of};
 
@@ -64,7 +65,7 @@ impl CodePrior {
             let codes = model.encode(images_of_batch.clone()); // [batch, code]
             let means = model.likelihood().mean(model.decode(codes.clone()));
             let difference = means - images_of_batch;
-            let squares = (difference.clone() * difference).sum();
+            let squares = sum(difference.clone() * difference);
             all.extend(codes.into_data().iter::<f64>());
             error += squares.into_data().iter::<f64>().sum::<f64>();
             done += batch.len();

@@ -12,7 +12,7 @@ use burn::tensor::{Distribution, Tensor};
 use burn_flex::Flex;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hourglass_data::{Batches, Cursor, Locations, Subset};
-use hourglass_kernels::{FusedAdam, cross_entropy, on_workers};
+use hourglass_kernels::{FusedAdam, cross_entropy};
 use hourglass_models::{Autoencoder, StepContext};
 use hourglass_train::Recipe;
 use hourglass_train::throughput::Load;
@@ -69,13 +69,13 @@ fn losses(criterion: &mut Criterion) {
     group.bench_function("cross-entropy", |bencher| {
         bencher.iter(|| {
             let logits = outputs.clone().detach().require_grad();
-            on_workers::<B, _>(|| cross_entropy(logits, images.clone()).mean().backward())
+            cross_entropy(logits, images.clone()).mean().backward()
         });
     });
     group.bench_function("squared error", |bencher| {
         bencher.iter(|| {
             let difference = outputs.clone().detach().require_grad() - images.clone();
-            on_workers::<B, _>(|| difference.powi_scalar(2).sum_dim(1).mean().backward())
+            difference.powi_scalar(2).sum_dim(1).mean().backward()
         });
     });
     group.finish();
@@ -94,8 +94,7 @@ fn optimiser(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let (weights, state) = now.take().expect("put back");
                 let gradient = gradient.clone();
-                let step = || adam.step(1e-3, weights, gradient, state);
-                now = Some(on_workers::<Flex, _>(step));
+                now = Some(adam.step(1e-3, weights, gradient, state));
             });
         });
     }
@@ -122,7 +121,7 @@ fn steps(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || load.batch::<B>(0, &device),
-                |images| on_workers::<B, _>(|| train(images)),
+                &mut train,
                 BatchSize::LargeInput,
             );
         });

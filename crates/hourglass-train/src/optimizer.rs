@@ -8,7 +8,7 @@ use burn::optim::{GradientsParams, Optimizer, Sgd, SgdConfig};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder, RecorderError};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use hourglass_kernels::FusedAdam;
+use hourglass_kernels::{FusedAdam, sum};
 
 use crate::recipe::{OptimizerKind, TrainingConfig};
 
@@ -129,7 +129,7 @@ struct Squares<'a, B: AutodiffBackend> {
 impl<B: AutodiffBackend> ModuleVisitor<B> for Squares<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
-            let square = (gradient.clone() * gradient).sum();
+            let square = sum(gradient.clone() * gradient);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + square,
                 None => square,

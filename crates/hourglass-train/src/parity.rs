@@ -79,6 +79,15 @@ impl ParityError {
     }
 }
 
+/// The batch sizes that a model is compared at.
+#[derive(Debug, Clone, Default)]
+pub struct Sizes {
+    /// Where gradients are asked for, as in training: by the loss and its gradients.
+    pub with_gradients: Vec<usize>,
+    /// Where they are not, as in measuring: by the loss alone.
+    pub losses: Vec<usize>,
+}
+
 /// Compares loss and gradients of a model on `G` with the same model on `C`, with the same noise, at each batch size;
 /// `split` has the images for it. With a recipe, the batch sizes of its training are added, and what its other phases train
 /// is compared too.
@@ -91,7 +100,7 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     config: &ModelConfig,
     recipe: Option<&Recipe>,
     split: &Subset,
-    sizes: &[usize],
+    sizes: &Sizes,
     device: &G::Device,
 ) -> Result<f64, ParityError> {
     let shape = shape_of(split);
@@ -108,14 +117,15 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     for plan in &plans {
         let ours = Side::new(plan, model, split, device).map_err(ParityError::Model)?;
         let expected = Side::new(plan, &cpu, split, &cpu_device).map_err(ParityError::Model)?;
-        let mut sizes: BTreeSet<usize> = sizes.iter().copied().collect();
+        let mut with_gradients: BTreeSet<usize> = sizes.with_gradients.iter().copied().collect();
         if recipe.is_some() {
             let size = plan.config.batch_size.min(split.len());
-            sizes.extend([size, split.len() % size.max(1)]);
+            with_gradients.extend([size, split.len() % size.max(1)]);
         }
-        sizes.remove(&0);
-        for size in sizes {
-            let error = check_size(&ours, &expected, split, size);
+        let losses: BTreeSet<usize> = sizes.losses.iter().copied().collect();
+        for &size in with_gradients.union(&losses).filter(|&&size| size > 0) {
+            let gradients = with_gradients.contains(&size);
+            let error = check_size(&ours, &expected, split, size, gradients);
             largest = largest.max(error.map_err(|error| error.in_phase(plan.phase))?);
         }
     }
@@ -201,14 +211,17 @@ impl<'a, B: AutodiffBackend> Side<'a, B> {
         })
     }
 
-    /// The gradients by the places of their weights, and the loss.
-    fn measure(&self, batch: &Batch, context: &StepContext) -> Quantities {
+    /// The loss and, where they are asked for, the gradients by the places of their weights.
+    fn measure(&self, batch: &Batch, context: &StepContext, gradients: bool) -> Quantities {
         let examples = self.plan.examples(&self.model, batch, self.device);
         let loss = self
             .trainee
             .loss(Examples::constant(examples), context)
             .total;
         let value = loss.clone().inner().into_data();
+        if !gradients {
+            return vec![(LOSS.into(), value)];
+        }
         let gradients = GradientsParams::from_grads(loss.backward(), &self.trainee);
         let mut named = Named {
             path: Vec::new(),
@@ -250,14 +263,15 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
     expected: &Side<'_, C>,
     split: &Subset,
     size: usize,
+    gradients: bool,
 ) -> Result<f64, ParityError> {
     attempts(size, |attempt| {
         let batch = images(split, size, attempt);
         // At the end of the run, where no schedule has a term at weight 0.
         let context = StepContext::train(u64::from(attempt), 1, 1);
         (
-            ours.measure(&batch, &context),
-            expected.measure(&batch, &context),
+            ours.measure(&batch, &context, gradients),
+            expected.measure(&batch, &context, gradients),
         )
     })
 }

@@ -8,7 +8,6 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batches, Subset};
-use hourglass_kernels::on_workers;
 use hourglass_models::{Autoencoder, Model, StepContext};
 use serde::Serialize;
 
@@ -121,7 +120,7 @@ pub fn time_encoding<B: AutodiffBackend>(
 
 /// The mean milliseconds of a step in each group, and the number of steps.
 fn timed<B: AutodiffBackend>(
-    mut step: impl FnMut(usize) + Send,
+    mut step: impl FnMut(usize),
     budget: Budget,
     device: &B::Device,
 ) -> (Vec<f64>, usize) {
@@ -129,7 +128,7 @@ fn timed<B: AutodiffBackend>(
     let mut group = |steps: usize| {
         let start = Instant::now();
         for _ in 0..steps {
-            on_workers::<B, _>(|| step(next));
+            step(next);
             next += 1;
         }
         // An error of the device shows in the values that are read.

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_models::{ImageShape, Model, ModelConfig};
 use hourglass_train::Recipe;
-use hourglass_train::parity::ParityError;
+use hourglass_train::parity::{ParityError, Sizes};
 
 use crate::UsageError;
 #[cfg(feature = "wgpu")]
@@ -59,7 +59,7 @@ type TrainingCheck<B> = fn(
     &ModelConfig,
     Option<&Recipe>,
     &Subset,
-    &[usize],
+    &Sizes,
     &<B as BackendTypes>::Device,
 ) -> Result<f64, ParityError>;
 

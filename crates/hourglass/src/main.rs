@@ -40,6 +40,7 @@ impl std::error::Error for UsageError {}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    hourglass_kernels::limit_threads();
     let done = match cli.plain {
         true => hourglass_kernels::without_kernels(|| run(cli)),
         false => run(cli),

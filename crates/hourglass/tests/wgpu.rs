@@ -5,16 +5,21 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
 use burn_wgpu::WgpuDevice;
 use burn_wgpu::graphics::{Dx12, Metal, Vulkan};
 use hourglass_data::{Locations, Subset};
+use hourglass_kernels::{
+    doubling_convolution, halving_convolution, linear, mean, row_sums, sum, sum_dim,
+};
 use hourglass_models::{Model, ModelConfig};
-use hourglass_train::parity::{self, ParityError};
+use hourglass_train::parity::{self, ParityError, Sizes};
 use serde_json::{Value, json};
 use support::{Workplace, idx_images, idx_labels, read};
 
@@ -176,7 +181,11 @@ fn compare<G: AutodiffBackend, C: AutodiffBackend>(
     device: &G::Device,
 ) -> Result<f64, ParityError> {
     let model = on_g.init::<G>([1, 4, 4], 1, device).expect("a model");
-    let training = parity::check::<G, C>(&model, on_c, None, images, SIZES, device)?;
+    let sizes = Sizes {
+        with_gradients: SIZES.to_vec(),
+        ..Sizes::default()
+    };
+    let training = parity::check::<G, C>(&model, on_c, None, images, &sizes, device)?;
     Ok(
         training.max(compare_use::<G::InnerBackend, C::InnerBackend>(
             &model.valid(),
@@ -355,5 +364,152 @@ fn every_command_that_uses_a_model_checks_it_first() {
         let said = done.succeeds().stderr;
         assert!(said.contains("against the CPU"), "{arguments}: {said}");
         assert!(workplace.path(needs).exists(), "{arguments}");
+    }
+}
+
+/// Numbers whose sums are known: 1, 1 1/8, ... 1 7/8, 1, ...
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|place| 1.0 + (place % 8) as f32 / 8.0)
+        .collect()
+}
+
+fn assert_close(found: TensorData, expected: &[f64], what: &str) {
+    let found: Vec<f64> = found.iter().collect();
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs() / expected.abs();
+        assert!(error < 1e-5, "{what}: expected {expected}, found {found}");
+    }
+}
+
+#[test]
+fn long_sums_are_right_on_wgpu() {
+    if !is_asked_for() {
+        return;
+    }
+    for count in [(1 << 18) - 1, 1 << 18, (1 << 18) + 1, 1_000_000, 10_000_000] {
+        // A thousand rows share the numbers; one and three have as many each.
+        for (rows, length) in [(1, count), (3, count), (1000, count / 1000)] {
+            let data = numbers(rows * length);
+            let total: f64 = data.iter().copied().map(f64::from).sum();
+            let of_rows = data
+                .chunks(length)
+                .map(|row| row.iter().copied().map(f64::from).sum());
+            let of_rows: Vec<f64> = of_rows.collect();
+            let data = TensorData::new(data, [rows, length]);
+            let x = Tensor::<burn_wgpu::Wgpu, 2>::from_data(data, &device());
+            let what = format!("{rows} rows of {length}");
+            assert_close(row_sums(x.clone()).into_data(), &of_rows, &what);
+            assert_close(sum(x.clone()).into_data(), &[total], &what);
+            let means = [total / (rows * length) as f64];
+            assert_close(mean(x.clone()).into_data(), &means, &what);
+            let columns: Tensor<burn_wgpu::Wgpu, 2> = x.transpose();
+            assert_close(sum_dim(columns, 0).into_data(), &of_rows, &what);
+        }
+    }
+}
+
+/// The values of what work gives and the gradients of its operands, where everything that comes after weighs numbers of its own.
+fn values_and_gradients<B: AutodiffBackend, const N: usize>(
+    shapes: [[usize; 2]; N],
+    work: impl Fn([Tensor<B, 2>; N]) -> Tensor<B, 2>,
+    device: &B::Device,
+) -> Vec<TensorData> {
+    let operands = shapes.map(|[rows, columns]| {
+        let data = TensorData::new(numbers(rows * columns), [rows, columns]);
+        Tensor::<B, 2>::from_data(data, device).require_grad()
+    });
+    let value = work(operands.clone());
+    let [rows, columns] = value.dims();
+    let weights = TensorData::new(numbers(rows * columns), [rows, columns]);
+    let gradients = (value.clone() * Tensor::from_data(weights, device))
+        .sum()
+        .backward();
+    let gradient =
+        |operand: Tensor<B, 2>| operand.grad(&gradients).expect("a gradient").into_data();
+    let mut found = vec![value.into_data()];
+    found.extend(operands.map(gradient));
+    found
+}
+
+fn assert_alike(found: &[TensorData], expected: &[TensorData], what: &str) {
+    for (found, expected) in found.iter().zip(expected) {
+        let expected: Vec<f64> = expected.iter().collect();
+        assert_close(found.clone(), &expected, what);
+    }
+}
+
+fn products<B: AutodiffBackend>(shape: [usize; 3], device: &B::Device) -> Vec<TensorData> {
+    let [rows, inner, columns] = shape;
+    let shapes = [[rows, inner], [inner, columns], [1, columns]];
+    let work = |[x, weight, bias]: [Tensor<B, 2>; 3]| linear(x, weight, bias.flatten(0, 1));
+    values_and_gradients(shapes, work, device)
+}
+
+fn convolutions<B: AutodiffBackend>(
+    batch: usize,
+    side: usize,
+    device: &B::Device,
+) -> Vec<TensorData> {
+    let shapes = [
+        [batch, side * side],
+        [1, 3 * 16],
+        [1, 3],
+        [1, 3 * 16],
+        [1, 1],
+    ];
+    let work = |[x, weight, bias, back, back_bias]: [Tensor<B, 2>; 5]| {
+        let (bias, back_bias) = (bias.flatten(0, 1), back_bias.flatten(0, 1));
+        let maps = halving_convolution(x, [1, side, side], weight.reshape([3, 1, 4, 4]), bias);
+        let shape = [3, side / 2, side / 2];
+        doubling_convolution(maps, shape, back.reshape([3, 1, 4, 4]), back_bias)
+    };
+    values_and_gradients(shapes, work, device)
+}
+
+#[test]
+fn long_layers_have_the_cpus_values_and_gradients_on_wgpu() {
+    if !is_asked_for() {
+        return;
+    }
+    for shape in [[3, 1_000_000, 2], [1_000_000, 3, 2], [2, 3, 1_000_000]] {
+        let expected = products::<NdArray>(shape, &Default::default());
+        assert_alike(
+            &products::<Wgpu>(shape, &device()),
+            &expected,
+            &format!("{shape:?}"),
+        );
+    }
+    // More than 2^18 pixels a map; and more places than an element of the weight can sum over at once.
+    for (batch, side) in [(340, 28), (1100, 32)] {
+        let expected = convolutions::<NdArray>(batch, side, &Default::default());
+        let found = convolutions::<Wgpu>(batch, side, &device());
+        assert_alike(
+            &found,
+            &expected,
+            &format!("{batch} images of {side} x {side}"),
+        );
+    }
+}
+
+#[test]
+fn every_published_recipe_trains_for_an_epoch_on_wgpu() {
+    if !is_asked_for() {
+        return;
+    }
+    let workplace = workplace();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    for recipe in std::fs::read_dir(models).expect("the published models") {
+        let name = recipe.expect("a model").file_name();
+        let name = name.to_str().expect("a name in UTF-8");
+        let arguments = format!("train {name} --backend wgpu --data idx --epochs 1 --out {name}");
+        let ran = workplace
+            .run(&arguments.split(' ').collect::<Vec<_>>())
+            .succeeds();
+        assert!(
+            ran.stderr.contains("the largest relative difference is"),
+            "{name}: {ran:#?}"
+        );
     }
 }

@@ -14,8 +14,9 @@ use rayon::prelude::*;
 
 use super::backend::Cpu;
 use super::for_each;
-use super::matrix::{Matrix, accumulate, product, sum};
+use super::matrix::{Matrix, sum};
 use super::operation::Operation;
+use super::product::{accumulate, product};
 
 const KERNEL: usize = 4;
 const TAPS: usize = KERNEL * KERNEL;

@@ -2,15 +2,14 @@
 
 use burn::tensor::TensorMetadata;
 use burn::tensor::ops::FloatTensor;
-use faer::Accum;
-use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{MatMut, MatRef};
+use faer::MatRef;
 use rayon::prelude::*;
 
 use super::backend::Cpu;
 use super::for_each;
-use super::matrix::{Matrix, dot, product, threads};
+use super::matrix::{Matrix, dot};
 use super::operation::Operation;
+use super::product::{product, symmetric_product};
 
 /// Parts of a batch that each sum their gradients, whatever the number of threads.
 const PARTS: usize = 16;
@@ -179,27 +178,4 @@ fn scale_each(values: &mut [f32], factors: &[f32]) {
             }
         });
     });
-}
-
-/// a b, which is known to be symmetric: half of it is worked out.
-fn symmetric_product(a: MatRef<'_, f32>, b: MatRef<'_, f32>) -> Vec<f32> {
-    let size = a.nrows();
-    let mut values = vec![0.0; size * size];
-    triangular::matmul(
-        MatMut::from_row_major_slice_mut(&mut values, size, size),
-        BlockStructure::TriangularLower,
-        Accum::Replace,
-        a,
-        BlockStructure::Rectangular,
-        b,
-        BlockStructure::Rectangular,
-        1.0,
-        threads(size * a.ncols() * size / 2),
-    );
-    for row in 0..size {
-        for column in row + 1..size {
-            values[row * size + column] = values[column * size + row];
-        }
-    }
-    values
 }

@@ -4,8 +4,9 @@ use burn::tensor::ops::FloatTensor;
 use faer::{Accum, MatRef};
 
 use super::backend::Cpu;
-use super::matrix::{Matrix, accumulate, column_sums, product};
+use super::matrix::{Matrix, column_sums};
 use super::operation::Operation;
+use super::product::{accumulate, product};
 
 /// See [`crate::linear`] and [`crate::tied_linear`]: x, the weight and the bias.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,13 @@
-//! Matrix products by faer, which are as quick with a transposed factor as without one: those of flex take up to twice as long
-//! then, and every backward pass has one.
+//! Matrices as tensors have them, and passes over their values.
 
 use burn::tensor::TensorMetadata;
 use burn::tensor::ops::FloatTensor;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::MatRef;
 use rayon::prelude::*;
 
 use super::backend::Cpu;
 use super::for_each;
 
-/// Products of fewer multiplications are left to one thread.
-const PARALLEL: usize = 1 << 21;
 /// Columns that a thread sums at a time.
 const COLUMNS: usize = 128;
 /// Columns that a thread transposes at a time: a line of the cache.
@@ -121,34 +117,6 @@ fn transposed<C: Cpu>(matrix: &FloatTensor<C>) -> FloatTensor<C> {
         }
     });
     C::from_values(values, [columns, rows])
-}
-
-/// a b
-pub(super) fn product(a: MatRef<'_, f32>, b: MatRef<'_, f32>) -> Vec<f32> {
-    let mut values = vec![0.0; a.nrows() * b.ncols()];
-    accumulate(&mut values, Accum::Replace, a, b);
-    values
-}
-
-/// Adds a b to the values, or puts it in their place.
-pub(super) fn accumulate(
-    values: &mut [f32],
-    accumulation: Accum,
-    a: MatRef<'_, f32>,
-    b: MatRef<'_, f32>,
-) {
-    let (rows, columns) = (a.nrows(), b.ncols());
-    let target = MatMut::from_row_major_slice_mut(values, rows, columns);
-    let threads = threads(rows * a.ncols() * columns);
-    matmul(target, accumulation, a, b, 1.0, threads);
-}
-
-/// The threads for a product of so many multiplications.
-pub(super) fn threads(multiplications: usize) -> Par {
-    match multiplications < PARALLEL {
-        true => Par::Seq,
-        false => Par::rayon(0),
-    }
 }
 
 /// Row after row in each column, whatever the number of threads.

@@ -28,8 +28,13 @@ mod jacobian;
 mod linear;
 mod matrix;
 mod operation;
+mod product;
+mod team;
 mod top_k;
 
+use std::sync::{Mutex, PoisonError};
+
+use rayon::iter::plumbing::{Producer, ProducerCallback};
 use rayon::prelude::*;
 
 pub(crate) use adam::{AdamStep, adam};
@@ -37,7 +42,8 @@ pub(crate) use convolution::{Convolution, Direction};
 pub(crate) use cross_entropy::CrossEntropy;
 pub(crate) use jacobian::{GramNorms, ScaledRows};
 pub(crate) use linear::{Linear, Product};
-pub(crate) use operation::{apply, has_kernels, primitive, runs_here, tensor};
+pub(crate) use operation::{apply, has_kernels, primitive, tensor};
+pub(crate) use team::{PAUSES, cores};
 pub(crate) use top_k::KeepLargest;
 
 /// What a closure that is called once gives up.
@@ -52,12 +58,56 @@ impl Once {
 const CHUNK: usize = 4096;
 
 /// Parts of a pass for each thread: one that is held up leaves some to the others.
-const JOBS: usize = 4;
+const PARTS: usize = 4;
 
-/// Does work on each item, in parallel: on the threads that [`crate::on_workers`] keeps awake, where it is around the call.
+/// Does work on each item, in parallel.
 pub(crate) fn for_each<I: IndexedParallelIterator>(items: I, work: impl Fn(I::Item) + Sync) {
-    if items.len() > 0 {
-        spindle::for_each(JOBS * spindle::max_num_threads(), items, work);
+    let parts = PARTS * team::threads();
+    for_each_in_parts(items, parts, work);
+}
+
+/// Does work on each item, in parallel, in so many parts.
+fn for_each_in_parts<I: IndexedParallelIterator>(
+    items: I,
+    parts: usize,
+    work: impl Fn(I::Item) + Sync,
+) {
+    let count = items.len();
+    items.with_producer(InParts { count, parts, work });
+}
+
+/// So many items, to be worked on in parts that follow each other.
+struct InParts<W> {
+    count: usize,
+    parts: usize,
+    work: W,
+}
+
+impl<T, W: Fn(T) + Sync> ProducerCallback<T> for InParts<W> {
+    type Output = ();
+
+    fn callback<P: Producer<Item = T>>(self, producer: P) {
+        let parts = self.count.min(self.parts);
+        if team::threads() == 1 || parts <= 1 {
+            return producer.into_iter().for_each(&self.work);
+        }
+        let mut rest = Some(producer);
+        let parts: Vec<Mutex<Option<P>>> = (0..parts)
+            .map(|part| {
+                let left = rest.take().expect("put back");
+                let size = self.count / parts + usize::from(part < self.count % parts);
+                let (part, right) = left.split_at(size);
+                rest = Some(right);
+                Mutex::new(Some(part))
+            })
+            .collect();
+        team::share(parts.len(), &|part| {
+            let part = parts[part]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            part.into_iter().flat_map(P::into_iter).for_each(&self.work);
+        });
     }
 }
 
@@ -66,17 +116,14 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::on_workers;
 
     #[test]
     fn a_part_that_panics_does_so_where_the_work_was_given_and_the_team_goes_on() {
         let done = AtomicUsize::new(0);
         let pass = |bad: usize| {
-            on_workers::<burn_flex::Flex, _>(|| {
-                for_each((0..1000_usize).into_par_iter(), |item| {
-                    assert_ne!(item, bad, "on purpose");
-                    done.fetch_add(1, Ordering::Relaxed);
-                });
+            for_each((0..1000_usize).into_par_iter(), |item| {
+                assert_ne!(item, bad, "on purpose");
+                done.fetch_add(1, Ordering::Relaxed);
             });
         };
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pass(700)));

@@ -37,7 +37,7 @@ pub(crate) fn has_kernels<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> 
 }
 
 /// Whether there are kernels for a backend, and they are not turned off.
-pub(crate) fn runs_here<B: Backend>() -> bool {
+fn runs_here<B: Backend>() -> bool {
     let is = |backends: [TypeId; 2]| backends.contains(&TypeId::of::<B>());
     if crate::switch::is_off() {
         return false;

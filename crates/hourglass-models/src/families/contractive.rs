@@ -6,6 +6,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::mean;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss};
@@ -158,7 +159,7 @@ impl<B: Backend> Autoencoder<B> for Contractive<B> {
         let likelihood = self.likelihood();
         let parameters = self.decode(self.encode(images.clone()));
         let reconstruction = likelihood.loss(parameters, images.clone());
-        let penalty = self.jacobian_squared(images, step).mean();
+        let penalty = mean(self.jacobian_squared(images, step));
         Loss::of_reconstruction(likelihood.term(), reconstruction).plus(
             "jacobian_squared",
             penalty,

@@ -11,7 +11,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_kernels::keep_largest;
+use hourglass_kernels::{keep_largest, mean_dim, sum};
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
@@ -279,18 +279,18 @@ impl<B: Backend> Autoencoder<B> for Sparse<B> {
 /// sum_j |h_j|, averaged over the batch: `[batch, code]` to `[1]`.
 fn l1_norm<B: Backend>(codes: Tensor<B, 2>) -> Tensor<B, 1> {
     let [batch, _] = codes.dims();
-    codes.abs().sum() / batch as f64
+    sum(codes.abs()) / batch as f64
 }
 
 /// sum_j KL(rho || rho_j) = sum_j rho log(rho / rho_j) + (1 - rho) log((1 - rho) / (1 - rho_j)), with rho_j the mean over
 /// the batch: `[batch, code]` to `[1]`, in nats.
 fn activation_kl<B: Backend>(codes: Tensor<B, 2>, target: f64) -> Tensor<B, 1> {
     let [_, code] = codes.dims();
-    let means = codes.mean_dim(0); // [1, code]
+    let means = mean_dim(codes, 0); // [1, code]
     let means = means.clamp(ACTIVATION_MARGIN, 1.0 - ACTIVATION_MARGIN);
     let entropy = target * target.ln() + (1.0 - target) * (1.0 - target).ln();
     let cross = means.clone().log() * target + (means.neg() + 1.0).log() * (1.0 - target);
-    cross.sum().neg() + entropy * code as f64
+    sum(cross).neg() + entropy * code as f64
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_kernels::mean;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Autoencoder, Loss, Selection};
@@ -224,8 +225,8 @@ impl<B: Backend> Variational<B> {
         let posterior = self.posterior(images.clone());
         let samples = self.objective.samples;
         let (reconstruction, log_weights) = self.weigh(&posterior, images, step, samples);
-        let bound = log_mean_exp(log_weights).mean().neg();
-        let reconstruction = reconstruction.mean().detach();
+        let bound = mean(log_mean_exp(log_weights)).neg();
+        let reconstruction = mean(reconstruction).detach();
         let kl = posterior.kl().detach();
         Loss {
             total: bound.clone(),

@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::{measuring_batch, measuring_sizes};
+use hourglass_kernels::row_sums;
 use hourglass_models::{Autoencoder, Likelihood, StepContext, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -256,7 +257,7 @@ pub(super) fn negative_elbos<B: Backend>(
         let epsilon = context.normal(Stream::Epsilon, posterior.mean.dims(), subject.device);
         let parameters = model.decode(posterior.sample(epsilon));
         let errors = model.likelihood().loss_per_image(parameters, images);
-        let divergences = posterior.kl_per_dimension().sum_dim(1); // [batch, 1]
+        let divergences = row_sums(posterior.kl_per_dimension()); // [batch]
         let values = [errors.into_data(), divergences.into_data()];
         let [errors, divergences] = values.map(|data| data.iter::<f64>().collect::<Vec<_>>());
         bounds.reconstruction.extend(errors);

@@ -13,7 +13,6 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
 use hourglass_data::{Batch, Batches, Cursor, Dataset, Subset, catalog};
-use hourglass_kernels::on_workers;
 use hourglass_models::{Classifier, ImageShape, Model, StepContext};
 use hourglass_store::{DataIdentity, SavedModel};
 use serde_json::json;
@@ -453,7 +452,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
                 self.save()?;
                 return Ok((self, Ending::Interrupted));
             }
-            self = on_workers::<B, _>(|| self.train_on(&batch));
+            self = self.train_on(&batch);
             if self.step.is_multiple_of(READ_EVERY) {
                 self.read_terms()?;
             }

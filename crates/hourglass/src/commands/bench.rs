@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use hourglass_data::{ImageShape, Subset};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
+use hourglass_train::parity::Sizes;
 use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_training};
 use hourglass_train::{Recipe, TrainingConfig, shape_of};
 use serde_json::json;
@@ -192,7 +193,11 @@ impl Task for Measure<'_> {
             }
             Subject::Saved(saved) => Ok(saved.load::<B>(device)?),
         };
-        let (config, sizes) = (self.subject.model_config()?, [self.load.batch_size()]);
+        let config = self.subject.model_config()?;
+        let sizes = Sizes {
+            with_gradients: vec![self.load.batch_size()],
+            ..Sizes::default()
+        };
         check_parity(parity, load, &config, None, self.images, &sizes, device)?;
         let model = load()?;
         let asked = |work| self.work.contains(&work);

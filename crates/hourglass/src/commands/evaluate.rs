@@ -10,6 +10,7 @@ use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{ImageShape, Locations, Split, Splits, Subset};
 use hourglass_store::{DataIdentity, Description, SavedModel};
+use hourglass_train::parity::Sizes;
 use hourglass_train::{
     EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes, examine,
     interrupt,
@@ -357,7 +358,11 @@ impl Task for Examine<'_> {
             let loaded = self.saved.load::<B>(device);
             loaded.context("the model can't be loaded")
         };
-        let (config, sizes) = (&self.description.model, evaluation_sizes(self.split));
+        let config = &self.description.model;
+        let sizes = Sizes {
+            losses: evaluation_sizes(self.split),
+            ..Sizes::default()
+        };
         check_parity(parity, load, config, None, self.split, &sizes, device)?;
         let model = load()?.valid();
         let code = config.network().code();

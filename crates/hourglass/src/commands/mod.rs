@@ -36,6 +36,7 @@ use hourglass_data::{DataError, Locations, Splits, Subset};
 use hourglass_files::check_target;
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
+use hourglass_train::parity::Sizes;
 use hourglass_train::{Cache, Recipe};
 
 use crate::backend::ParityCheck;
@@ -144,7 +145,7 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
     config: &ModelConfig,
     recipe: Option<&Recipe>,
     images: &Subset,
-    sizes: &[usize],
+    sizes: &Sizes,
     device: &B::Device,
 ) -> Result<()> {
     if let Some(check) = parity {

@@ -16,6 +16,7 @@ use hourglass_store::{
     Description, METRICS_FILE, RECIPE_FILE, SavedModel, StoreError, write_atomically,
 };
 use hourglass_tasks::{Portrait, portrait, portrait_sizes};
+use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Cache, EstimateDirectory, Measure, Measured, Report, Request, RunDirectory, Subject,
     evaluation_sizes, examine, read_metrics,
@@ -350,7 +351,10 @@ impl Task for Look<'_> {
         let split = self.images.map(|images| &images.split);
         if let Ok(split) = split {
             let shape = self.description.shape;
-            let sizes = [evaluation_sizes(split), portrait_sizes(shape)].concat();
+            let sizes = Sizes {
+                losses: [evaluation_sizes(split), portrait_sizes(shape)].concat(),
+                ..Sizes::default()
+            };
             let config = &self.description.model;
             check_parity(
                 parity,

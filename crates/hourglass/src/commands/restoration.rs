@@ -13,6 +13,7 @@ use hourglass_store::{Description, SavedModel, write_atomically};
 use hourglass_tasks::{ErrorSummary, Outcome, Restore, image_file_name, png, restore_images};
 use hourglass_train::evaluation_sizes;
 use hourglass_train::figures::image_grid;
+use hourglass_train::parity::Sizes;
 use serde_json::{Value, json};
 
 use super::picture::scale_for;
@@ -219,7 +220,10 @@ impl<R: Restore> Task for Restoring<'_, R> {
             images,
         } = self.prepared;
         let load = || saved.load::<B>(device).context("the model can't be loaded");
-        let sizes = evaluation_sizes(images);
+        let sizes = Sizes {
+            with_gradients: evaluation_sizes(images),
+            ..Sizes::default()
+        };
         check_parity(
             parity,
             load,

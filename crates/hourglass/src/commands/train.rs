@@ -9,6 +9,7 @@ use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{ImageShape, Splits, Subset};
 use hourglass_store::{Description, SavedModel};
+use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Cache, Checkpoint, Ending, Finished, Job, Measured, Outcome, Phase, Recipe, RunDirectory,
     Subject, Summary, check_phases, data_identity, evaluation_sizes, initial_model, interrupt,
@@ -320,7 +321,11 @@ impl Task for Run<'_> {
         let config = &job.recipe.model;
         let (shape, seed) = (shape_of(job.training), job.recipe.run.seed);
         let model = || Ok(config.init::<B>(shape, seed, device)?);
-        let (recipe, sizes) = (Some(job.recipe), sizes.concat());
+        let sizes = Sizes {
+            losses: sizes.concat(),
+            ..Sizes::default()
+        };
+        let recipe = Some(job.recipe);
         check_parity(parity, model, config, recipe, job.training, &sizes, device)?;
         let mut progress = Training::new();
         let outcome = train::<B>(job, device, &mut progress, self.interrupter);
