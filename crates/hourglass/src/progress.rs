@@ -159,10 +159,10 @@ impl Bar {
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar.set_style(style.progress_chars("=> "));
+        self.bar.set_prefix(name());
+        self.bar.set_message(self.standing.text());
         self.bar.set_length(self.standing.total);
         self.bar.set_position(self.standing.done);
-        self.bar.set_message(self.standing.text());
-        self.bar.set_prefix(name());
         self.drawn = Some(Instant::now());
     }
 
@@ -254,7 +254,8 @@ fn training_text(
         standing.is_one_of_many.then(|| standing.phase.to_string()),
         Some(format!("epoch {epoch:.1}/{epochs:.1}")),
         steps_per_second.map(|steps| rate_text(steps * images_per_step, "images")),
-        Some(terms_text(terms)),
+        // There are none before the first were read back.
+        Some(terms_text(terms)).filter(|text| !text.is_empty()),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join(", ")
