@@ -80,7 +80,7 @@ impl Likelihood {
         let part = |share: Tensor<B, 2>| share.clone() * share.clamp_min(1e-30).log();
         (*self == Self::Bernoulli).then(|| {
             let each = part(images.clone()) + part(images.neg() + 1.0); // [batch, features]
-            each.sum_dim(1).squeeze_dim(1).neg()
+            row_sums(each).neg()
         })
     }
 
