@@ -154,7 +154,7 @@ mod tests {
                 let gradients = (sums * expected.clone()).sum().backward();
                 let gradient = x.grad(&gradients).expect("a gradient").into_data();
                 let expected = expected.inner().expand(shape).into_data();
-                assert_eq!(gradient, TensorData::from(expected));
+                assert_eq!(gradient, expected);
             }
         }
     }
