@@ -105,7 +105,7 @@ fn runs_on_kernels<B: Backend, const D: usize>(_x: &Tensor<B, D>) -> bool {
 #[cfg(test)]
 mod tests {
     use burn::backend::{Autodiff, NdArray};
-    use burn::tensor::{Distribution, TensorData};
+    use burn::tensor::Distribution;
 
     use super::*;
 
