@@ -157,6 +157,11 @@ fn missing_key(
             }),
             None => Some(&mut with),
         };
+        // The settings of a choice stand one table deeper, below its name.
+        let inner = match outer.as_deref().is_some_and(is_choice) {
+            true => inner.and_then(|choice| choice.iter_mut().next()?.1.as_table_mut()),
+            false => inner,
+        };
         let Some(inner) = inner.filter(|inner| !inner.contains_key(name)) else {
             continue;
         };
