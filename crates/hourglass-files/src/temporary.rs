@@ -63,10 +63,15 @@ pub fn remove_stale(directory: &Path, is_temporary: impl Fn(&OsStr) -> bool) {
         let Ok(kind) = entry.file_type() else {
             continue;
         };
-        if kind.is_file() && is_left(&path) {
-            let _ = fs::remove_file(&path);
-        } else if kind.is_dir() && is_left(&path) {
-            let _ = fs::remove_dir_all(&path);
+        if !kind.is_file() && !kind.is_dir() {
+            continue;
+        }
+        // The lock is held until it is gone, so that whoever has just made it and claims it now sees that it is lost.
+        if let Some(_lock) = lock_of_left(&path) {
+            let _ = match kind.is_file() {
+                true => fs::remove_file(&path),
+                false => fs::remove_dir_all(&path),
+            };
         }
     }
 }
@@ -74,7 +79,13 @@ pub fn remove_stale(directory: &Path, is_temporary: impl Fn(&OsStr) -> bool) {
 /// Whether no program holds a lock on the file or the directory at `path`: what file systems without locks say nothing about
 /// is not left.
 pub fn is_left(path: &Path) -> bool {
-    fs::File::open(path).is_ok_and(|file| file.file().try_lock().is_ok())
+    lock_of_left(path).is_some()
+}
+
+/// The lock on what no program holds a lock on.
+fn lock_of_left(path: &Path) -> Option<fs::File> {
+    let file = fs::File::open(path).ok()?;
+    file.file().try_lock().is_ok().then_some(file)
 }
 
 /// Claims what has just been made, so that nobody takes it for something left; whether it is still there. Where there are no

@@ -6,7 +6,9 @@ use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Batches, Subset, measuring_batch, measuring_sizes};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
-use hourglass_store::{Description, StoreError, save_classifier, save_model, write_atomically};
+use hourglass_store::{
+    Description, SavedModel, StoreError, save_classifier, save_model, write_atomically,
+};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -134,6 +136,8 @@ impl<B: Backend> Finished<'_, B> {
     /// # Errors
     /// Names the file that can't be written.
     pub fn save(&self) -> Result<Summary, ResultsError> {
+        let weights = || SavedModel::in_directory(self.run.path()).sha256().ok();
+        let before = weights();
         save_model(self.run.path(), self.description, self.subject.model)?;
         if let Some(classifier) = self.subject.classifier {
             save_classifier(self.run.path(), classifier)?;
@@ -146,8 +150,18 @@ impl<B: Backend> Finished<'_, B> {
             },
             not_drawn: Vec::new(),
         };
-        summary.write(self.run)?;
+        // A finished run that is resumed keeps its numbers until there are new ones.
+        if before.is_none() || before != weights() || !self.has_numbers() {
+            summary.write(self.run)?;
+        }
         Ok(summary)
+    }
+
+    /// Whether the summary on disk has numbers.
+    fn has_numbers(&self) -> bool {
+        let summary = fs::read(self.run.summary()).ok();
+        let summary = summary.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        summary.is_some_and(|summary| summary[self.split]["squared_error"].is_number())
     }
 
     /// Measures the model and draws its pictures; what fails is left out with its reason.
@@ -162,21 +176,26 @@ impl<B: Backend> Finished<'_, B> {
     ) -> Result<(), ResultsError> {
         let evaluation = evaluate(self.subject, cache, progress);
         summary.evaluation = evaluation.and_then(all_finite).into();
-        summary.write(self.run)?;
-        fs::create_dir_all(self.run.figures())?;
+        // Numbers of before are worth more than none.
+        let is_kept = summary.evaluation.value().is_none() && self.has_numbers();
+        if !is_kept {
+            summary.write(self.run)?;
+        }
         let mut drawn = 0;
         let mut draw = |file: &'static str, picture: &dyn Fn() -> Drawn| {
             let attempted = attempt(|| {
                 progress("drawing pictures", drawn, PICTURES);
-                picture().map_err(|error| error.to_string())
+                if let Some(bytes) = picture()? {
+                    fs::create_dir_all(self.run.figures())?;
+                    write_atomically(&self.run.figures().join(file), &bytes)?;
+                }
+                Ok::<(), Box<dyn std::error::Error>>(())
             });
             drawn += 1;
-            match attempted.and_then(|drawn| drawn) {
-                Ok(Some(bytes)) => write_atomically(&self.run.figures().join(file), &bytes)?,
-                Ok(None) => {}
-                Err(reason) => summary.not_drawn.push((file, reason)),
+            let attempted = attempted.and_then(|drawn| drawn.map_err(|error| error.to_string()));
+            if let Err(reason) = attempted {
+                summary.not_drawn.push((file, reason));
             }
-            Ok::<(), ResultsError>(())
         };
         let Subject {
             model,
@@ -187,14 +206,17 @@ impl<B: Backend> Finished<'_, B> {
         let description = self.description;
         draw("reconstructions.png", &|| {
             reconstructions(description, model, split, device).map(Some)
-        })?;
-        draw("curves.svg", &|| metrics_curves(self.run).map(Some))?;
+        });
+        draw("curves.svg", &|| metrics_curves(self.run).map(Some));
         draw("samples.png", &|| {
             let count = shown(description.shape, SAMPLES);
             let columns = columns(description.shape, SAMPLE_COLUMNS);
             Ok(samples(description, model, count, columns, 0, device)?)
-        })?;
-        summary.write(self.run)
+        });
+        match is_kept {
+            true => Ok(()),
+            false => summary.write(self.run),
+        }
     }
 }
 

@@ -78,6 +78,7 @@ fn a_measure_that_panics_is_left_out_and_the_others_are_not() {
     let Measured::Value(evaluation) = summary.evaluation else {
         panic!("{found}")
     };
+    assert!(evaluation.has_failed);
     let PcaComparison::LeftOut(reason) = evaluation.pca else {
         panic!("{found}")
     };

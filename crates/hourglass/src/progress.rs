@@ -195,7 +195,8 @@ impl Phases {
     }
 
     pub(crate) fn update(&mut self, phase: &str, done: usize, total: usize) {
-        if self.phase != phase {
+        // A phase can have several parts, each from the beginning.
+        if self.phase != phase || (done as u64) < self.bar.standing.done {
             phase.clone_into(&mut self.phase);
             self.bar.begin(done as u64);
         }

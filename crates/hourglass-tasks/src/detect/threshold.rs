@@ -25,13 +25,16 @@ impl Threshold {
     pub fn of(mut scores: Vec<f64>, contamination: f64) -> Result<Self, DetectError> {
         scores.sort_unstable_by(f64::total_cmp);
         let images = scores.len();
+        let share = |place: usize| place as f64 / (images + 1) as f64;
         let place = (contamination * (images + 1) as f64).floor() as usize;
+        // A product just below a whole number may have been rounded down to it.
+        let place = place + usize::from(share(place + 1) <= contamination);
         let place = place.clamp(1, images.max(1));
         let value = images.checked_sub(place).map(|index| scores[index]);
         Ok(Self {
             value: value.ok_or(DetectError::NoImages)?,
             images,
-            expected_above: place as f64 / (images + 1) as f64,
+            expected_above: share(place),
         })
     }
 }

@@ -86,9 +86,10 @@ pub(super) fn fit<B: Backend>(
     let found = cached
         .as_ref()
         .and_then(|(cache, key)| cache.get_components(key));
-    let baseline = |pca| Baseline {
+    // Of few images there are fewer along which they vary.
+    let baseline = |pca: Pca| Baseline {
+        components: components.min(pca.variances().len()),
         pca,
-        components,
         sampled: (training.len() < all.len()).then_some(training.len()),
     };
     if let Some(pca) = found.filter(|pca| pca.features() == features) {
@@ -117,7 +118,7 @@ fn fitted_images(training: &Subset, components: usize) -> Subset {
     }
 }
 
-/// PCA of a subset's images: so many components at least, or all along which the images vary.
+/// PCA of a subset's images: so many components, or fewer of few images, which vary along no more.
 ///
 /// # Errors
 /// When there are no images, or the components would need too much memory.

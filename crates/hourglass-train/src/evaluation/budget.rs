@@ -5,8 +5,8 @@ use hourglass_data::Subset;
 
 use super::subject::EVALUATION_SEED;
 
-/// Values that the images of a measure may have together, counted as often as a model is shown them, in place of a
-/// minute or so on two cores. The error, PSNR, SSIM and a model's own terms are measured on all images.
+/// Values that the images of a measure may have together, counted as often as a model is shown them: about a minute's work
+/// for two cores. The error, PSNR, SSIM and a model's own terms are measured on all images.
 const VALUES: usize = 1 << 31;
 
 /// The images that a measure uses which shows each to the model so many times: all, or a sample of very many.

@@ -104,6 +104,8 @@ pub struct Evaluation {
     pub classification: Option<Measured<Classification>>,
     /// The same error for PCA.
     pub pca: PcaComparison,
+    /// Whether PCA or the classifier is missing because its measure failed or was interrupted.
+    pub has_failed: bool,
 }
 
 /// PCA beside a model.
@@ -218,12 +220,24 @@ fn evaluate_beside<B: Backend>(
         Some(activity) => activity.active_units.round() as usize,
         None => measured.code,
     };
+    let mut has_failed = false;
+    let mut failed = |reason| {
+        has_failed = true;
+        reason
+    };
     let baseline = attempt(|| baseline::fit(subject, components, cache, progress));
-    let baseline = baseline.and_then(|baseline| baseline);
-    let compared = baseline
-        .as_ref()
-        .map_err(String::clone)
-        .and_then(|baseline| attempt(|| compare_with_pca(subject, baseline, progress)));
+    let baseline = baseline.map_err(&mut failed).and_then(|baseline| baseline);
+    let compared = match &baseline {
+        Ok(baseline) => {
+            attempt(|| compare_with_pca(subject, baseline, progress)).map_err(&mut failed)
+        }
+        Err(reason) => Err(reason.clone()),
+    };
+    let classification = subject.classifier.map(|classifier| {
+        attempt(|| classification::measure(subject, classifier, progress))
+            .map_err(&mut failed)
+            .unwrap_or_else(left_out)
+    });
     let evaluation = Evaluation {
         pca: compared.unwrap_or_else(PcaComparison::LeftOut),
         images: subject.split.len(),
@@ -233,10 +247,8 @@ fn evaluate_beside<B: Backend>(
         corrupted_squared_error: measured.corrupted_squared_error,
         activity,
         jacobian_norm: measured.jacobian_norm,
-        classification: subject.classifier.map(|classifier| {
-            attempt(|| classification::measure(subject, classifier, progress))
-                .unwrap_or_else(left_out)
-        }),
+        classification,
+        has_failed,
     };
     (evaluation, baseline)
 }

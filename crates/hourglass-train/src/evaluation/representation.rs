@@ -142,7 +142,7 @@ fn features<B: Backend>(
 ) -> Features {
     let in_memory = (MOST_VALUES / width.max(1)).max(1);
     let training = budget::sample(training, 1).sample(in_memory, EVALUATION_SEED);
-    let searched = MOST_COMPARED / width.max(1) / training.len();
+    let searched = MOST_COMPARED / width.max(1) / training.len().max(1);
     let split =
         budget::sample(subject.split, 1).sample(in_memory.min(searched).max(1), EVALUATION_SEED);
     let subject = Subject {
@@ -150,7 +150,7 @@ fn features<B: Backend>(
         ..subject
     };
     let mut gather = |batches: &mut dyn Iterator<Item = Shown<B>>, total| {
-        let (mut rows, mut classes) = (Vec::new(), Vec::new());
+        let (mut rows, mut classes) = (Vec::with_capacity(width * total), Vec::new());
         for Shown { images, labels } in batches {
             rows.extend(of(images));
             classes.extend(labels.unwrap_or_default());

@@ -13,12 +13,12 @@ use super::{Pca, PcaError, product};
 /// - `basis`: `[features, count]`, row-major, such as the weight of a linear decoder
 ///
 /// # Panics
-/// If the length of `basis` is not `features * count`, or `count` is not from 1 to `features`.
+/// If the length of `basis` is not `features * count`, or `count` is not from 1 to the components that were kept.
 pub fn largest_principal_angle(basis: &[f64], pca: &Pca, count: usize) -> Result<f64, PcaError> {
     let features = pca.features();
     assert!(
-        (1..=features).contains(&count),
-        "count must be from 1 to the number of features"
+        (1..=pca.variances().len()).contains(&count),
+        "count must be from 1 to the number of components"
     );
     assert_eq!(
         basis.len(),

@@ -40,6 +40,11 @@ fn block_size(features: usize, components: usize) -> usize {
     (components + MORE).min(features)
 }
 
+/// Vectors that are in memory at least: three blocks of the basis, and two beside it.
+pub(super) fn vectors(features: usize, components: usize) -> usize {
+    5 * block_size(features, components)
+}
+
 /// Multiplications and additions of a fit, for each row.
 pub(super) fn operations_per_row(features: usize, components: usize) -> f64 {
     4.0 * features as f64 * block_size(features, components) as f64 * USUAL_PASSES as f64
@@ -63,9 +68,8 @@ pub(super) fn fit_within(
 ) -> Result<Pca, PcaError> {
     let features = rows.features;
     let block = block_size(features, components);
-    let most = (basis_bytes / size_of::<f64>() / features).max(3 * block);
-    // Beside the basis there are two blocks more.
-    check_bytes(most + 2 * block, components, features)?;
+    let most = (basis_bytes / size_of::<f64>() / features).clamp(3 * block, features + 3 * block);
+    check_bytes(vectors(features, components), components, features)?;
     let mut passes = Passes {
         rows,
         read: 0,
@@ -74,26 +78,33 @@ pub(super) fn fit_within(
     let (mean, total) = passes.mean()?;
     let mut basis = Basis::new(features, most);
     basis.append(basis.new_directions(random(features, block), &mut passes)?);
-    let (mut captured, mut ritz) = (0.0, (Vec::new(), Mat::new()));
-    for _ in 0..MOST_PASSES {
+    let mut captured = 0.0;
+    let mut left = MOST_PASSES;
+    let (mut variances, vectors) = loop {
         let products = passes.multiply(&mean, basis.unmultiplied()); // [features, block]
         basis.project(products.as_ref());
-        ritz = eigen(basis.projected.clone(), &mut || passes.tick())?;
+        passes.tick();
+        let ritz = eigen(basis.projected.clone(), &mut || passes.tick())?;
         let found: f64 = ritz.0.iter().take(components).sum();
         let gained = found - std::mem::replace(&mut captured, found);
         if gained <= TOLERANCE * (total - found).max(NEGLIGIBLE * total) {
-            break;
+            break ritz;
         }
         let next = basis.new_directions(products, &mut passes)?;
         if next.ncols() == 0 {
-            break;
+            break ritz;
+        }
+        left -= 1;
+        if left == 0 {
+            return Err(PcaError::NoConvergence {
+                decomposition: "block Lanczos iteration",
+            });
         }
         if basis.used + next.ncols() > most {
             basis.restart(&ritz.0, ritz.1.get(.., ..block.min(ritz.0.len())));
         }
         basis.append(next);
-    }
-    let (mut variances, vectors) = ritz;
+    };
     variances.truncate(components);
     let known = basis.vectors.get(.., ..vectors.nrows());
     Ok(Pca {
@@ -219,7 +230,9 @@ impl Basis {
         // What rounding leaves the first time, the second takes.
         for _ in 0..2 {
             let along = product(self.there().transpose(), block.as_ref());
+            passes.tick();
             block -= product(self.there(), along.as_ref());
+            passes.tick();
             let squares = product(block.transpose(), block.as_ref());
             let (lengths, directions) = eigen(squares, &mut || passes.tick())?;
             let least = (longest * SHORTEST).max(lengths[0] * SHORTEST_IN_BLOCK);

@@ -58,19 +58,29 @@ impl Method {
 
 /// How many of so many rows a fit uses: a function of these numbers alone, so that results do not depend on the machine.
 pub fn rows_fitted(rows: usize, features: usize, components: usize) -> usize {
-    let features_f = features as f64;
-    let operations_per_row = match Method::of(rows, features) {
-        Method::Covariance => features_f * features_f,
-        Method::Gram => rows as f64 * features_f,
-        Method::Krylov => krylov::operations_per_row(features, components),
+    let affordable = |per_row: f64| (MOST_OPERATIONS / per_row) as usize;
+    let fitted = match Method::of(rows, features) {
+        Method::Gram => rows,
+        Method::Covariance => affordable((features as f64).powi(2)),
+        // Where few rows are affordable, the Gram matrix of a sample may have more.
+        Method::Krylov => {
+            let by_gram = MOST_GRAM_ROWS
+                .min(MOST_GRAM_VALUES / features)
+                .min(features);
+            match krylov::vectors(features, components) * features <= MOST_BYTES / size_of::<f64>()
+            {
+                true => by_gram.max(affordable(krylov::operations_per_row(features, components))),
+                false => by_gram,
+            }
+        }
     };
-    rows.min((MOST_OPERATIONS / operations_per_row) as usize)
-        .max(1)
+    fitted.clamp(1, rows.max(1))
 }
 
 impl Pca {
-    /// Fits so many components, the first; those along which the rows do not vary, where they are few, are left out. `progress` is told the rows read, each as often as it is read, and about how many
-    /// that will be.
+    /// Fits the first components, at most so many: of few rows, those along which they do not vary are left out.
+    ///
+    /// `progress` is told the rows read, each as often as it is read, and about how many that will be.
     ///
     /// # Errors
     /// When there are no rows, a value is not finite, or the components need more than [`MOST_BYTES`].
@@ -346,6 +356,10 @@ mod tests {
         assert_eq!(rows_fitted(50_000, 3072, 32), 50_000);
         assert!((1000..2000).contains(&rows_fitted(5000, 196_608, 32)));
         assert!(rows_fitted(10_000_000, 784, 30) < 1_000_000);
+        // Not fewer rows than the Gram matrix of a sample has, however many components.
+        assert_eq!(rows_fitted(5000, 196_608, 1000), 682);
+        assert_eq!(rows_fitted(5000, 12_288, 3000), 2000);
+        assert_eq!(rows_fitted(5000, 786_432, 100), 170);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::progress::Phases;
 /// Score how little images are like those that a model was trained on
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass detect runs/conv-1 photos > scores.csv\n  hourglass detect variational --data fashion-mnist --score bound --contamination 0.01 --out scores.csv\n  hourglass train undercomplete --data mnist --set data.labels=[3] --epochs 20 --out runs/threes\n  hourglass detect runs/threes --normal 3 --json\n\nA score above the threshold is anomalous: of new normal images at most a share --contamination is expected above it. It is taken from the images that the training held out (data.validation); where there are none, from those that it used, and then it is too low, which is said. The table goes to stdout unless there is --out or --json; its second column is named after the score."
+    after_help = "Examples:\n  hourglass detect runs/conv-1 photos > scores.csv\n  hourglass detect variational --data fashion-mnist --score bound --contamination 0.01 --out scores.csv\n  hourglass train undercomplete --data mnist --set data.labels=[3] --epochs 20 --out runs/threes\n  hourglass detect runs/threes --normal 3 --json\n\nA score above the threshold is anomalous: of new normal images at most a share --contamination is expected above it, or 1/(n+1) where it is taken from too few images, n. It is taken from the images that the training held out (data.validation); where there are none, from those that it used, and then it is too low, which is said. The table goes to stdout unless there is --out or --json; its second column is named after the score."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model

@@ -12,8 +12,8 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Cache, Checkpoint, Ending, Finished, Job, Measured, Outcome, Phase, Recipe, RunDirectory,
-    Subject, Summary, check_phases, data_identity, evaluation_sizes, initial_model, interrupt,
-    picture_sizes, shape_of, train,
+    Subject, Summary, attempt, check_phases, data_identity, evaluation_sizes, initial_model,
+    interrupt, picture_sizes, shape_of, train,
 };
 use serde_json::{Map, Value, json};
 
@@ -149,6 +149,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     if arguments.json {
         say!("{:#}", json!(summary.to_json()))?;
+        if !is_whole(&summary) {
+            note!(
+                "not everything was measured and drawn; the rest by\n  {}",
+                again(&run, &arguments.locations)
+            );
+        }
     } else {
         show(&summary, &run, &again(&run, &arguments.locations))?;
     }
@@ -168,12 +174,19 @@ fn again(run: &RunDirectory, locations: &LocationArguments) -> String {
     format!("hourglass train --resume --out {path}{data}")
 }
 
+/// Whether everything that could be measured and drawn was.
+fn is_whole(summary: &Summary) -> bool {
+    let evaluation = summary.evaluation.value();
+    evaluation.is_some_and(|evaluation| !evaluation.has_failed) && summary.not_drawn.is_empty()
+}
+
 /// Prints what a finished run has, and how it gets what it has not.
 fn show(summary: &Summary, run: &RunDirectory, again: &str) -> Result<()> {
     let path = run.path().display();
     let mut is_whole = summary.not_drawn.is_empty();
     match &summary.evaluation {
         Measured::Value(evaluation) => {
+            is_whole &= !evaluation.has_failed;
             say!("{}", evaluation_text(evaluation, &summary.split))?;
         }
         Measured::LeftOut { left_out } => {
@@ -184,7 +197,7 @@ fn show(summary: &Summary, run: &RunDirectory, again: &str) -> Result<()> {
     for (file, reason) in &summary.not_drawn {
         say!("figures/{file} was left out: {reason}")?;
     }
-    match is_whole {
+    match is_whole(summary) {
         true => say!("model, numbers and pictures are in {path}"),
         false => {
             say!("the finished model is in {path}; measure it and draw its pictures by\n  {again}")
@@ -371,7 +384,8 @@ impl Run<'_> {
             device,
         };
         // The last step's update is the only one that no further step has measured.
-        if let Some((term, value)) = subject.first_not_finite() {
+        // What fails here is left to the measuring, after the weights are safe.
+        if let Ok(Some((term, value))) = attempt(|| subject.first_not_finite()) {
             bail!(
                 "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
                  saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
