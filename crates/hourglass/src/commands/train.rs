@@ -183,7 +183,6 @@ fn is_whole(summary: &Summary) -> bool {
 /// Prints what a finished run has, and how it gets what it has not.
 fn show(summary: &Summary, run: &RunDirectory, again: &str) -> Result<()> {
     let path = run.path().display();
-    let mut is_whole = summary.not_drawn.is_empty();
     match &summary.evaluation {
         Measured::Value(evaluation) => {
             is_whole &= !evaluation.has_failed;
