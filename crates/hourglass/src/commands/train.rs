@@ -185,11 +185,9 @@ fn show(summary: &Summary, run: &RunDirectory, again: &str) -> Result<()> {
     let path = run.path().display();
     match &summary.evaluation {
         Measured::Value(evaluation) => {
-            is_whole &= !evaluation.has_failed;
             say!("{}", evaluation_text(evaluation, &summary.split))?;
         }
         Measured::LeftOut { left_out } => {
-            is_whole = false;
             say!("there are no numbers: {left_out}")?;
         }
     }
