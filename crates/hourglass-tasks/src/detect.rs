@@ -8,8 +8,8 @@ use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Subset};
 use hourglass_kernels::sum_dim;
 use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
-use hourglass_train::fit_pca;
 use hourglass_train::pca::{Pca, PcaError};
+use hourglass_train::{Cache, fit_pca};
 
 pub use table::ScoreTable;
 pub use threshold::Threshold;
@@ -114,6 +114,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
         score: Score,
         normal: &Subset,
         device: &'a B::Device,
+        cache: Option<&Cache>,
         done: Done<'_>,
     ) -> Result<Self, DetectError> {
         let fitted = match score {
@@ -135,7 +136,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
             }
             Score::Pca => {
                 let code = code_of(model, normal, device);
-                let pca = fit_pca(normal, code, &mut |_, rows, _| done(rows))?;
+                let pca = fit_pca(normal, code, cache, &mut |_, rows, _| done(rows))?;
                 Fitted::Pca(pca, code)
             }
         };
@@ -331,7 +332,7 @@ mod tests {
 
     fn scores(model: &Model<NdArray>, score: Score, images: &Subset) -> (&'static str, Vec<f64>) {
         let device = Default::default();
-        let scorer = Scorer::fit(model, "any", score, images, &device, &mut |_| {});
+        let scorer = Scorer::fit(model, "any", score, images, &device, None, &mut |_| {});
         let scorer = scorer.expect("a score");
         let mut found = Vec::new();
         let scored = scorer.score(images, |_, scores| {

@@ -49,7 +49,7 @@ fn linear_map() -> ([Image; FEATURES], Image) {
 
 /// The same of PCA with two components: V V^T and m - V V^T m.
 fn pca_map(training: &Subset) -> ([Image; FEATURES], Image) {
-    let pca = fit_pca(training, CODE, &mut |_, _, _| {}).expect("images");
+    let pca = fit_pca(training, CODE, None, &mut |_, _, _| {}).expect("images");
     let components = pca.components(CODE);
     let row = |i: usize| -> [f64; CODE] { std::array::from_fn(|j| components[(i, j)]) };
     let matrix: [Image; FEATURES] =
@@ -471,7 +471,7 @@ fn representation_is_read_from_the_codes_of_the_right_images() {
     };
     let found = report(&linear(), Measure::Representation, &inputs).representation;
     let found = value(found.expect("asked for"));
-    let pca = fit_pca(&training, CODE, &mut |_, _, _| {}).expect("images");
+    let pca = fit_pca(&training, CODE, None, &mut |_, _, _| {}).expect("images");
     let pca_code = |image: &Image| -> [f64; CODE] {
         let codes = pca.codes(CODE, &image.map(|x| x as f32));
         std::array::from_fn(|j| f64::from(codes[j]))

@@ -26,6 +26,13 @@ use cli::{Cli, Command};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Gives the system what memory is free, which the allocator keeps for a while to use it again.
+#[expect(unsafe_code, reason = "the allocator has this in C alone")]
+pub(crate) fn give_back_memory() {
+    // SAFETY: it may be called at any time.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
 /// A mistake in how the program was called: exit code 2, as for those that clap finds.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hourglass_train::{MetricsLine, Observer};
+use burn::train::Interrupter;
+use hourglass_train::{MetricsLine, Observer, interrupt};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
@@ -206,6 +207,19 @@ impl Phases {
         } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
             note!("{phase} {}", self.bar.standing.text());
+        }
+    }
+
+    /// Shows the progress of measures, and ends the one in progress where it was interrupted.
+    pub(crate) fn of_measures(
+        &mut self,
+        interrupter: &Interrupter,
+    ) -> impl FnMut(&str, usize, usize) {
+        |phase, done, total| {
+            if interrupter.should_stop() {
+                interrupt();
+            }
+            self.update(phase, done, total);
         }
     }
 

@@ -337,7 +337,7 @@ fn the_linear_recipe_finds_the_subspace_of_pca() {
     let splits = hourglass_data::open("mnist-mini", &locations).expect("embedded");
     let training = Subset::all(splits.train());
     assert_eq!(training.len(), 5000);
-    let pca = fit_pca(&training, 16, &mut |_, _, _| {}).expect("PCA");
+    let pca = fit_pca(&training, 16, None, &mut |_, _, _| {}).expect("PCA");
     let angle = largest_principal_angle(&basis, &pca, 16).expect("an angle");
     println!("the largest principal angle is {angle:.3} degrees");
     assert!(angle < DEGREES, "{angle} degrees");

@@ -81,20 +81,6 @@ pub(super) fn fit<B: Backend>(
     } else {
         "pca"
     };
-    let key = || format!("{kind}-{components}-{}", cache_key(&[&training]));
-    let cached = cache.map(|cache| (cache, key()));
-    let found = cached
-        .as_ref()
-        .and_then(|(cache, key)| cache.get_components(key));
-    // Of few images there are fewer along which they vary.
-    let baseline = |pca: Pca| Baseline {
-        components: components.min(pca.variances().len()),
-        pca,
-        sampled: (training.len() < all.len()).then_some(training.len()),
-    };
-    if let Some(pca) = found.filter(|pca| pca.features() == features) {
-        return Ok(baseline(pca));
-    }
     let read = || {
         boxed(
             subject
@@ -102,11 +88,14 @@ pub(super) fn fit<B: Backend>(
                 .map(|shown| host(shown.images)),
         )
     };
-    let pca = fit_to(&training, components, &read, progress).map_err(|error| error.to_string())?;
-    if let Some((cache, key)) = cached {
-        cache.put_components(&key, &pca);
-    }
-    Ok(baseline(pca))
+    let pca = fit_to(kind, &training, components, &read, cache, progress);
+    let pca = pca.map_err(|error| error.to_string())?;
+    Ok(Baseline {
+        // Of few images there are fewer along which they vary.
+        components: components.min(pca.variances().len()),
+        pca,
+        sampled: (training.len() < all.len()).then_some(training.len()),
+    })
 }
 
 /// The images that PCA with so many components is fitted to: of very many, a sample.
@@ -118,18 +107,20 @@ fn fitted_images(training: &Subset, components: usize) -> Subset {
     }
 }
 
-/// PCA of a subset's images: so many components, or fewer of few images, which vary along no more.
+/// PCA of a subset's images, from the cache where it is there: so many components, or fewer of few images, which vary along no
+/// more.
 ///
 /// # Errors
 /// When there are no images, or the components would need too much memory.
 pub fn fit_pca(
     training: &Subset,
     components: usize,
+    cache: Option<&Cache>,
     progress: Progress<'_>,
 ) -> Result<Pca, PcaError> {
     let training = fitted_images(training, components);
     let read = || boxed(Batches::measuring(&training).map(|batch| batch.images));
-    fit_to(&training, components, &read, progress)
+    fit_to("pca", &training, components, &read, cache, progress)
 }
 
 type Blocks<'a> = Box<dyn Iterator<Item = Vec<f32>> + 'a>;
@@ -138,20 +129,37 @@ fn boxed<'a>(blocks: impl Iterator<Item = Vec<f32>> + 'a) -> Blocks<'a> {
     Box::new(blocks)
 }
 
+/// PCA of the rows that are read of the images, from the cache where it is there; `kind` is how they are read.
 fn fit_to<'a>(
+    kind: &str,
     training: &Subset,
     components: usize,
     read: &'a dyn Fn() -> Blocks<'a>,
+    cache: Option<&Cache>,
     progress: Progress<'_>,
 ) -> Result<Pca, PcaError> {
+    let cached = cache.map(|cache| {
+        let key = format!("{kind}-{components}-{}", cache_key(&[training]));
+        (cache, key)
+    });
+    let found = cached
+        .as_ref()
+        .and_then(|(cache, key)| cache.get_components(key));
+    if let Some(pca) = found.filter(|pca| pca.features() == training.dataset().features()) {
+        return Ok(pca);
+    }
     let rows = Rows {
         count: training.len(),
         features: training.dataset().features(),
         read,
     };
-    Pca::leading(&rows, components, &mut |done, total| {
+    let pca = Pca::leading(&rows, components, &mut |done, total| {
         progress("fitting PCA", done, total);
-    })
+    })?;
+    if let Some((cache, key)) = cached {
+        cache.put_components(&key, &pca);
+    }
+    Ok(pca)
 }
 
 /// Baselines that were fitted before, in files named by the images that they were fitted to.

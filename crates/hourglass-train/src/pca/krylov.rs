@@ -6,12 +6,12 @@
 //! vectors in it (Wu and Simon 2000, thick restart).
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, get_global_parallelism};
+use faer::{Accum, Mat, MatMut, MatRef, get_global_parallelism};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::leading::{Mean, Rows, check_bytes};
-use super::{Pca, PcaError, block_rows, centred, eigen, product};
+use super::{Pca, PcaError, block_rows, centred, eigen};
 
 /// Vectors in a block beyond the components: they speed up the convergence of the last ones.
 const MORE: usize = 8;
@@ -30,6 +30,9 @@ const MOST_PASSES: usize = 60;
 
 /// About how many passes images need.
 const USUAL_PASSES: usize = 10;
+
+/// Multiplications between two reports of progress, tenths of a second: who waits can be interrupted there.
+const PART: usize = 1 << 33;
 
 /// Squared lengths below this share of the longest are rounding errors: of directions within a block, and of a block before
 /// what lies in the basis was taken off.
@@ -82,8 +85,7 @@ pub(super) fn fit_within(
     let mut left = MOST_PASSES;
     let (mut variances, vectors) = loop {
         let products = passes.multiply(&mean, basis.unmultiplied()); // [features, block]
-        basis.project(products.as_ref());
-        passes.tick();
+        basis.project(products.as_ref(), &mut passes);
         let ritz = eigen(basis.projected.clone(), &mut || passes.tick())?;
         let found: f64 = ritz.0.iter().take(components).sum();
         let gained = found - std::mem::replace(&mut captured, found);
@@ -101,14 +103,15 @@ pub(super) fn fit_within(
             });
         }
         if basis.used + next.ncols() > most {
-            basis.restart(&ritz.0, ritz.1.get(.., ..block.min(ritz.0.len())));
+            let best = ritz.1.get(.., ..block.min(ritz.0.len()));
+            basis.restart(&ritz.0, best, &mut passes);
         }
         basis.append(next);
     };
     variances.truncate(components);
     let known = basis.vectors.get(.., ..vectors.nrows());
     Ok(Pca {
-        components: product(known, vectors.get(.., ..variances.len())),
+        components: passes.product(known, vectors.get(.., ..variances.len())),
         mean,
         variances,
     })
@@ -147,25 +150,49 @@ impl Passes<'_, '_> {
     fn multiply(&mut self, mean: &[f64], vectors: MatRef<'_, f64>) -> Mat<f64> {
         let features = self.rows.features;
         let mut products = Mat::zeros(features, vectors.ncols());
-        for block in (self.rows.read)() {
+        let rows = self.rows;
+        for block in (rows.read)() {
             for part in block.chunks(block_rows(features) * features) {
                 let centred = centred(part, mean); // [features, part]
-                let along = product(centred.transpose(), vectors); // [part, block]
-                let scale = 1.0 / self.rows.count as f64;
-                let threads = get_global_parallelism();
-                let add = Accum::Add;
-                matmul(
-                    products.as_mut(),
-                    add,
-                    centred.as_ref(),
-                    along.as_ref(),
-                    scale,
-                    threads,
-                );
+                let along = self.product(centred.transpose(), vectors); // [part, block]
+                let scale = 1.0 / rows.count as f64;
+                let (centred, along) = (centred.as_ref(), along.as_ref());
+                self.matmul(products.as_mut(), Accum::Add, centred, along, scale);
             }
             self.count(block.len());
         }
         products
+    }
+
+    /// `left * right`.
+    fn product(&mut self, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Mat<f64> {
+        let mut result = Mat::zeros(left.nrows(), right.ncols());
+        self.matmul(result.as_mut(), Accum::Replace, left, right, 1.0);
+        result
+    }
+
+    /// faer's `matmul`, in parts between which the progress is told.
+    fn matmul(
+        &mut self,
+        mut result: MatMut<'_, f64>,
+        accumulation: Accum,
+        left: MatRef<'_, f64>,
+        right: MatRef<'_, f64>,
+        scale: f64,
+    ) {
+        let columns = (PART / (left.nrows() * left.ncols()).max(1)).max(1);
+        for start in (0..right.ncols()).step_by(columns) {
+            let count = columns.min(right.ncols() - start);
+            matmul(
+                result.as_mut().subcols_mut(start, count),
+                accumulation,
+                left,
+                right.subcols(start, count),
+                scale,
+                get_global_parallelism(),
+            );
+            self.tick();
+        }
     }
 
     fn count(&mut self, values: usize) {
@@ -207,9 +234,9 @@ impl Basis {
     }
 
     /// Takes in the products of `C` with these columns.
-    fn project(&mut self, products: MatRef<'_, f64>) {
+    fn project(&mut self, products: MatRef<'_, f64>, passes: &mut Passes<'_, '_>) {
         let known = self.projected.nrows();
-        let along = product(self.there().transpose(), products); // [used, block]
+        let along = passes.product(self.there().transpose(), products); // [used, block]
         self.projected = Mat::from_fn(self.used, self.used, |row, column| {
             match (row < known, column < known) {
                 (true, true) => self.projected[(row, column)],
@@ -229,18 +256,17 @@ impl Basis {
         let longest = longest.fold(0.0, f64::max);
         // What rounding leaves the first time, the second takes.
         for _ in 0..2 {
-            let along = product(self.there().transpose(), block.as_ref());
-            passes.tick();
-            block -= product(self.there(), along.as_ref());
-            passes.tick();
-            let squares = product(block.transpose(), block.as_ref());
+            let along = passes.product(self.there().transpose(), block.as_ref());
+            let (there, less) = (self.there(), -1.0);
+            passes.matmul(block.as_mut(), Accum::Add, there, along.as_ref(), less);
+            let squares = passes.product(block.transpose(), block.as_ref());
             let (lengths, directions) = eigen(squares, &mut || passes.tick())?;
             let least = (longest * SHORTEST).max(lengths[0] * SHORTEST_IN_BLOCK);
             let kept = lengths.iter().take_while(|&&length| length > least).count();
             let scaled = Mat::from_fn(lengths.len(), kept, |row, column| {
                 directions[(row, column)] / lengths[column].sqrt()
             });
-            block = product(block.as_ref(), scaled.as_ref());
+            block = passes.product(block.as_ref(), scaled.as_ref());
             if kept == 0 {
                 break;
             }
@@ -255,9 +281,14 @@ impl Basis {
     }
 
     /// Keeps the space of the best vectors alone, whose products with `C` are known.
-    fn restart(&mut self, values: &[f64], directions: MatRef<'_, f64>) {
+    fn restart(
+        &mut self,
+        values: &[f64],
+        directions: MatRef<'_, f64>,
+        passes: &mut Passes<'_, '_>,
+    ) {
         let kept = directions.ncols();
-        let best = product(self.vectors.get(.., ..directions.nrows()), directions);
+        let best = passes.product(self.vectors.get(.., ..directions.nrows()), directions);
         self.used = 0;
         self.append(best);
         self.projected = Mat::from_fn(kept, kept, |row, column| match row == column {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::normal_images::{NormalImages, origin_json, origin_text};
-use super::{check_is_new, load_for_use};
+use super::{baselines, check_is_new, load_for_use};
 use crate::UsageError;
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::DeviceArguments;
@@ -348,6 +348,7 @@ impl Task for Detect<'_> {
             self.score(),
             fitted_to,
             device,
+            baselines(&self.arguments.source.locations.locations()).as_ref(),
             &mut |done| {
                 phases.update("fitting", done, fitted_to.len());
             },

@@ -13,11 +13,12 @@ use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::parity::Sizes;
 use hourglass_train::{
     EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes, examine,
-    interrupt,
 };
 use serde_json::{Value, json};
 
-use super::{baselines, check_parity, listen_for_interrupts, recipe_of, training_images};
+use super::{
+    baselines, check_parity, listen_for_interrupts, recipe_of, split_to_measure, training_images,
+};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::images::{image_shape, open};
@@ -190,11 +191,8 @@ pub(super) fn images(
         (splits, labelled, own.map(|(_, training, _)| training), None)
     };
     let chosen = asked.unwrap_or_else(|| {
-        let chosen = match validation.as_ref().is_some_and(|images| !images.is_empty()) {
-            _ if splits.has_test() => Split::Test,
-            true => Split::Validation,
-            false => Split::Train,
-        };
+        let has_validation = validation.as_ref().is_some_and(|images| !images.is_empty());
+        let chosen = split_to_measure(splits.has_test(), has_validation);
         if chosen != Split::Test {
             note!("{name} has no test images: its {chosen} images are measured; choose by --split");
         }
@@ -376,12 +374,11 @@ impl Task for Examine<'_> {
             training: self.training,
             device,
         };
-        let report = examine(subject, &self.request, &mut |phase, done, total| {
-            if self.interrupter.should_stop() {
-                interrupt();
-            }
-            phases.update(phase, done, total);
-        });
+        let report = examine(
+            subject,
+            &self.request,
+            &mut phases.of_measures(self.interrupter),
+        );
         phases.finish();
         let report =
             report.map_err(|reason| anyhow!("the model was not measured, since {reason}"))?;

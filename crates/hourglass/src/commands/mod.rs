@@ -32,7 +32,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
-use hourglass_data::{DataError, Locations, Splits, Subset};
+use hourglass_data::{DataError, Locations, Split, Splits, Subset};
 use hourglass_files::check_target;
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
@@ -77,6 +77,15 @@ pub(crate) fn training_images(splits: &Splits, recipe: &Recipe) -> Result<(Subse
     };
     let split = all.split_validation(data.validation, recipe.run.seed);
     split.map_err(placed)
+}
+
+/// The split that a model is measured on where none is named: of those that there are, the one that it knows least of.
+pub(crate) fn split_to_measure(has_test: bool, has_validation: bool) -> Split {
+    match (has_test, has_validation) {
+        (true, _) => Split::Test,
+        (false, true) => Split::Validation,
+        (false, false) => Split::Train,
+    }
 }
 
 /// The first Ctrl-C asks the run to stop at the next step, or ends what is being measured; the second ends the program.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
+use burn::train::Interrupter;
 use hourglass_data::{Locations, Split, Subset};
 use hourglass_files::{read, read_to_string};
 use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
@@ -25,7 +26,7 @@ use serde_json::{Map, Value};
 
 use super::compare::flatten;
 use super::evaluate::{Images, estimates_of, images};
-use super::{baselines, check_is_new, check_parity};
+use super::{baselines, check_is_new, check_parity, listen_for_interrupts};
 use crate::backend::{Chosen, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::progress::Phases;
@@ -82,9 +83,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let found: Vec<Found> = found.collect::<Result<_>>()?;
     let locations = arguments.locations.locations();
     let chosen = Chosen::from_arguments(&arguments.device)?;
+    let interrupter = Interrupter::new();
+    listen_for_interrupts(&interrupter);
     let models = found.iter().map(|found| {
         note!("looking at {}", found.path.display());
-        found.report(arguments, &locations, &chosen)
+        found.report(arguments, &locations, &chosen, &interrupter)
     });
     let page = Page {
         program: format!(
@@ -96,6 +99,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     write_atomically(&arguments.out, html(&page)?.as_bytes())?;
     say!("{}", arguments.out.display())?;
+    if interrupter.should_stop() {
+        bail!("interrupted; the page says what was left out of it");
+    }
     Ok(())
 }
 
@@ -123,6 +129,7 @@ impl Found {
         arguments: &Arguments,
         locations: &Locations,
         chosen: &Chosen,
+        interrupter: &Interrupter,
     ) -> Result<ModelReport> {
         let directory = match &self.saved {
             Ok(saved) => saved.directory(),
@@ -133,7 +140,7 @@ impl Found {
             .as_ref()
             .and_then(|run| json_file(&read(&run.summary()).ok()?));
         let looked = match &self.saved {
-            Ok(saved) => look(saved, arguments, locations, chosen)?,
+            Ok(saved) => look(saved, arguments, locations, chosen, interrupter)?,
             Err(reason) => Looked::left_out(None, reason),
         };
         Ok(ModelReport {
@@ -257,6 +264,7 @@ fn look(
     arguments: &Arguments,
     locations: &Locations,
     chosen: &Chosen,
+    interrupter: &Interrupter,
 ) -> Result<Looked> {
     let description = match saved.description() {
         Ok(description) => description,
@@ -294,6 +302,7 @@ fn look(
         images: images.as_ref().map_err(String::as_str),
         cache: cache.as_ref(),
         estimates: estimates.as_ref(),
+        interrupter,
     })?;
     let seen = match seen {
         Ok(seen) => seen,
@@ -326,6 +335,7 @@ struct Look<'a> {
     images: Result<&'a Images, &'a str>,
     cache: Option<&'a Cache>,
     estimates: Option<&'a EstimateDirectory>,
+    interrupter: &'a Interrupter,
 }
 
 /// What a model that can be loaded shows.
@@ -407,9 +417,7 @@ impl Look<'_> {
             cache: self.cache,
         };
         let mut phases = Phases::new();
-        let report = examine(subject, &request, &mut |phase, done, total| {
-            phases.update(phase, done, total);
-        });
+        let report = examine(subject, &request, &mut phases.of_measures(self.interrupter));
         phases.finish();
         let report = report?;
         match report.evaluation.first_not_finite() {

@@ -7,24 +7,26 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
-use hourglass_data::{ImageShape, Splits, Subset};
+use hourglass_data::{ImageShape, Split, Splits, Subset};
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Cache, Checkpoint, Ending, Finished, Job, Measured, Outcome, Phase, Recipe, RunDirectory,
     Subject, Summary, attempt, check_phases, data_identity, evaluation_sizes, initial_model,
-    interrupt, picture_sizes, shape_of, train,
+    picture_sizes, shape_of, train,
 };
 use serde_json::{Map, Value, json};
 
-use super::{baselines, check_parity, listen_for_interrupts, recipe_of, training_images};
-use crate::UsageError;
+use super::{
+    baselines, check_parity, listen_for_interrupts, recipe_of, split_to_measure, training_images,
+};
 use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
 use crate::cli::{DeviceArguments, ImageArguments, LocationArguments, parse_shape};
 use crate::images::open;
 use crate::progress::{Phases, Training};
 use crate::recipes;
 use crate::report::evaluation_text;
+use crate::{UsageError, give_back_memory};
 
 /// TOML, in which recipes are kept, has no larger integers.
 const WITHIN_TOML: std::ops::RangeInclusive<u64> = 0..=i64::MAX as u64;
@@ -349,15 +351,15 @@ impl Task for Run<'_> {
 }
 
 impl Run<'_> {
-    /// The images that the finished model is measured on, and the split's name.
-    fn measured_split(&self) -> Result<(&'static str, Subset)> {
-        Ok(
-            match (self.splits.has_test(), self.job.validation.is_empty()) {
-                (true, _) => ("test", Subset::all(self.splits.test()?)),
-                (false, false) => ("validation", self.job.validation.clone()),
-                (false, true) => ("train", self.job.training.clone()),
-            },
-        )
+    /// The split that the finished model is measured on, and its images.
+    fn measured_split(&self) -> Result<(Split, Subset)> {
+        let split = split_to_measure(self.splits.has_test(), !self.job.validation.is_empty());
+        let images = match split {
+            Split::Test => Subset::all(self.splits.test()?),
+            Split::Validation => self.job.validation.clone(),
+            Split::Train => self.job.training.clone(),
+        };
+        Ok((split, images))
     }
 
     /// Writes the finished model, and then measures it.
@@ -372,11 +374,11 @@ impl Run<'_> {
             run,
             ..
         } = self.job;
-        let (name, split) = self.measured_split()?;
+        let (split, images) = self.measured_split()?;
         let subject = Subject {
             model: &outcome.model,
             classifier: outcome.classifier.as_ref(),
-            split: &split,
+            split: &images,
             training: Ok(*training),
             device,
         };
@@ -384,7 +386,7 @@ impl Run<'_> {
         // What fails here is left to the measuring, after the weights are safe.
         if let Ok(Some((term, value))) = attempt(|| subject.first_not_finite()) {
             bail!(
-                "the model after step {}: expected a finite {term} of the {name} images, found {value}; nothing was \
+                "the model after step {}: expected a finite {term} of the {split} images, found {value}; nothing was \
                  saved. Start a new run with a lower training.learning_rate, or with training.clip=1.0",
                 outcome.steps()
             );
@@ -396,17 +398,18 @@ impl Run<'_> {
             facts: self.facts(outcome, &description),
             description: &description,
             subject,
-            split: name,
+            split: &split.to_string(),
         };
         let mut summary = finished.save()?;
+        // Steps and the writing of the weights need more than what comes after them.
+        give_back_memory();
         if let Some(cache) = &self.cache {
             let mut phases = Phases::new();
-            finished.measure(&mut summary, cache.as_ref(), &mut |phase, done, total| {
-                if self.interrupter.should_stop() {
-                    interrupt();
-                }
-                phases.update(phase, done, total);
-            })?;
+            finished.measure(
+                &mut summary,
+                cache.as_ref(),
+                &mut phases.of_measures(self.interrupter),
+            )?;
             phases.finish();
         }
         Ok(summary)
