@@ -1,4 +1,4 @@
-"""Writes the golden values for the measures of hourglass-train, from scikit-learn, scipy and the papers' formulas.
+"""Writes the golden values for the measures of hourglass-measure, from scikit-learn, scipy and the papers' formulas.
 
 One JSON file a measure. Inputs are float32 numbers (scores are float64), so that Rust starts from the same values; the
 results are computed in float64. Needs scikit-learn 1.9, scipy and numpy; `python scripts/sklearn/golden.py` writes all.
@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-FOLDER = Path(__file__).parents[2] / "crates/hourglass-train/tests/golden"
+FOLDER = Path(__file__).parents[2] / "crates/hourglass-measure/tests/golden"
 
 
 def short(values: np.ndarray) -> np.ndarray:

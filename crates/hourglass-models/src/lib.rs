@@ -27,7 +27,6 @@ mod config;
 mod corruption;
 mod families;
 mod gradients;
-mod jacobian;
 mod layerwise;
 mod losses;
 mod networks;
@@ -38,7 +37,7 @@ mod step;
 
 pub use autoencoder::{Autoencoder, Loss, Selection, Sparsity};
 pub use classifier::Classifier;
-pub use config::{ConfigError, FamilyConfig, ImageShape};
+pub use config::{ConfigError, ImageShape};
 pub use corruption::Corruption;
 pub use families::*;
 pub use gradients::gradient_model;

@@ -1,8 +1,8 @@
 //! Charts inside the page, as SVG. Colours are set by the page's style: of those that plotters writes by their values, of our
 //! own by classes.
 
+use hourglass_figures::{ColoredCurve, bars, panel};
 use hourglass_tasks::CodeMap;
-use hourglass_train::figures::{ColoredCurve, bars, panel};
 use maud::{Markup, PreEscaped, html};
 
 use crate::ReportError;

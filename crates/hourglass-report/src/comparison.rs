@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hourglass_train::Measured;
+use hourglass_measure::Measured;
 use maud::{Markup, html};
 
 use crate::charts::{self, Line, key};

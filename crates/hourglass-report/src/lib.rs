@@ -10,10 +10,11 @@ mod numbers;
 mod page;
 mod sections;
 
+use hourglass_figures::FigureError;
+use hourglass_measure::{Measured, Report};
 use hourglass_store::Description;
+use hourglass_store::MetricsLine;
 use hourglass_tasks::Portrait;
-use hourglass_train::figures::FigureError;
-use hourglass_train::{Measured, MetricsLine, Report};
 
 pub use page::html;
 

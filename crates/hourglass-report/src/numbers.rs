@@ -1,7 +1,7 @@
 //! Numbers as text: one list of them for the table of a model and for the comparison of several.
 
-use hourglass_train::measures::Estimate;
-use hourglass_train::{
+use hourglass_measure::measures::Estimate;
+use hourglass_measure::{
     Density, Fidelity, Measured, PcaComparison, Readout, Reconstruction, Report, Representation,
 };
 

@@ -1,8 +1,7 @@
 //! The page: its head, its contents, and a part for each model.
 
-use hourglass_models::NetworkConfig;
+use hourglass_measure::Measured;
 use hourglass_store::Description;
-use hourglass_train::Measured;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::numbers::grouped;
@@ -112,10 +111,6 @@ fn summary(model: &ModelReport) -> Markup {
         data,
         ..
     } = description;
-    let kind = match config.network() {
-        NetworkConfig::Mlp(_) => "fully connected",
-        NetworkConfig::Conv(_) => "convolutional",
-    };
     let colour = match channels {
         1 => "grey",
         _ => "colour",
@@ -123,8 +118,8 @@ fn summary(model: &ModelReport) -> Markup {
     html! {
         p.summary { (config.summary()) }
         p.kind {
-            "Family " strong { (config.family()) } " · " (kind) " · " (height) " × " (width) " " (colour)
-            " · code of " (config.network().code())
+            "Family " strong { (config.family()) } " · " (config.network().adjective()) " · " (height) " × " (width) " " (colour)
+            " · code of " (config.code())
             @if let Some(parameters) = model.parameters { " · " (grouped(parameters)) " parameters" }
             " · trained on " (data.name)
         }

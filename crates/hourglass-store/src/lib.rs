@@ -1,5 +1,5 @@
-//! Finished models: their files, which are laid out as on the Hugging Face hub, and the published models, which are in the
-//! program with the feature `published`.
+//! What lies on disk: run directories, and finished models, whose files are laid out as on the Hugging Face hub. The published
+//! models are in the program with the feature `published`.
 //!
 //! ```no_run
 //! use burn::tensor::Tensor;
@@ -17,6 +17,7 @@ mod description;
 mod error;
 mod files;
 mod published;
+mod run_directory;
 mod saved;
 mod weights;
 
@@ -25,6 +26,7 @@ pub use error::StoreError;
 pub use files::hex_sha256;
 pub use hourglass_files::write_atomically;
 pub use published::{PublishedModel, published_models};
+pub use run_directory::{MetricsFile, MetricsLine, RunDirectory, read_metrics};
 pub use saved::{METRICS_FILE, RECIPE_FILE, SavedModel, save_classifier, save_model};
 pub use weights::{
     CLASSIFIER_FILE, Precision, WEIGHTS_FILE, read_model, save_tensors, save_weights,

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use burn_flex::Flex;
 use hourglass_data::{Batches, Dataset, Locations, Subset};
+use hourglass_measure::pca::Pca;
 use hourglass_models::Model;
 use hourglass_store::SavedModel;
 use hourglass_tasks::compress::{CodeSpill, Steps, compress, open};
 use hourglass_tasks::decode::to_byte;
 use hourglass_tasks::stream::{codes, decoded};
-use hourglass_train::pca::Pca;
 
 /// The bits that codes are quantised to.
 const BITS: [u8; 8] = [1, 2, 3, 4, 5, 6, 8, 10];
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         let saved = SavedModel::find(&name)?;
-        let code = saved.description()?.model.network().code();
+        let code = saved.description()?.model.code();
         let device = Default::default();
         let model: Model<Flex> = saved.load(&device)?;
         let name = name.rsplit('/').next().unwrap_or(&name).to_owned();

@@ -7,9 +7,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Subset};
 use hourglass_kernels::sum_dim;
+use hourglass_measure::pca::{Pca, PcaError};
+use hourglass_measure::{Cache, fit_pca};
 use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
-use hourglass_train::pca::{Pca, PcaError};
-use hourglass_train::{Cache, fit_pca};
 
 pub use table::ScoreTable;
 pub use threshold::Threshold;

@@ -2,7 +2,7 @@
 
 use bhtsne::tSNE;
 use faer::{Mat, Side};
-use hourglass_train::pca::{Pca, PcaError};
+use hourglass_measure::pca::{Pca, PcaError};
 
 /// How codes come onto the plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, Tensor, TensorData};
 use hourglass_data::Subset;
 use hourglass_kernels::{sum, sum_dim};
+use hourglass_measure::Progress;
 use hourglass_models::{Autoencoder, Model, StepContext, Stream};
-use hourglass_train::Progress;
 
 use crate::finite::{NotFinite, reconstruct};
 use crate::mask::Mask;

@@ -7,7 +7,7 @@
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatRef, Side, get_global_parallelism};
-use hourglass_train::Progress;
+use hourglass_measure::Progress;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -67,7 +67,7 @@ pub enum MixtureError {
     Singular,
     /// The principal components of wide codes can't be computed.
     #[error(transparent)]
-    Pca(#[from] hourglass_train::pca::PcaError),
+    Pca(#[from] hourglass_measure::pca::PcaError),
 }
 
 /// The mixture.

@@ -7,8 +7,8 @@ use faer::get_global_parallelism;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use hourglass_data::{Batches, Subset};
 use hourglass_kernels::sum;
+use hourglass_measure::{Progress, images_of};
 use hourglass_models::{Autoencoder, Likelihood, Model};
-use hourglass_train::{Progress, images_of};
 
 use crate::mixture::{Mixture, MixtureError, MixtureOptions};
 

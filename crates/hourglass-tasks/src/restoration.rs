@@ -7,10 +7,10 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batches, Subset};
+use hourglass_measure::Progress;
+use hourglass_measure::measures::Estimate;
+use hourglass_measure::measures::image_quality::psnr;
 use hourglass_models::{Corruption, Model, StepContext};
-use hourglass_train::Progress;
-use hourglass_train::measures::Estimate;
-use hourglass_train::measures::image_quality::psnr;
 use serde::Serialize;
 use thiserror::Error;
 

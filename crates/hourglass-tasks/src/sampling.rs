@@ -4,9 +4,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::measuring_batch;
 use hourglass_kernels::keep_largest;
+use hourglass_measure::Progress;
+use hourglass_measure::pca::Pca;
 use hourglass_models::{Autoencoder, ImageShape, Model, Selection};
-use hourglass_train::Progress;
-use hourglass_train::pca::Pca;
 
 use crate::finite::{NotFinite, means};
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};

@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
+use hourglass_measure::Progress;
 use hourglass_models::Model;
-use hourglass_train::Progress;
 
 use crate::finite::{NotFinite, check_finite};
 use crate::stream::{batch_codes, batches};

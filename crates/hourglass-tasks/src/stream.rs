@@ -26,7 +26,7 @@ pub(crate) fn inputs_of<B: Backend>(
     batch: &Batch,
     device: &B::Device,
 ) -> Tensor<B, 2> {
-    let images = hourglass_train::images_of(batch, device);
+    let images = hourglass_measure::images_of(batch, device);
     let first = batch.indices.first().copied().unwrap_or_default();
     drawn(model, images, first)
 }

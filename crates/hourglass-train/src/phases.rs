@@ -14,8 +14,8 @@ use hourglass_models::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::images_of;
 use crate::recipe::{Recipe, TrainingConfig};
+use hourglass_measure::images_of;
 
 /// A phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use burn::train::Interrupter;
-use hourglass_train::{MetricsLine, Observer, interrupt};
+use hourglass_measure::interrupt;
+use hourglass_store::MetricsLine;
+use hourglass_train::Observer;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 

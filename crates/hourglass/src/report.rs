@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use hourglass_train::measures::Estimate;
-use hourglass_train::measures::probe::{Choice, Scaling};
-use hourglass_train::{
+use hourglass_measure::measures::Estimate;
+use hourglass_measure::measures::probe::{Choice, Scaling};
+use hourglass_measure::{
     Class, Classification, Contraction, Density, Evaluation, Fidelity, Measured, Outliers,
     PcaComparison, Readout, Reconstruction, Report, Representation, Robustness,
 };

@@ -234,7 +234,7 @@ fn killed_and_resumed(recipe: &str, least_kills: usize, least_in_writing: usize)
     run.finish();
     println!("{kills} kills, {in_writing} of them in the writing of a file");
     run.equals(&whole);
-    let lines: Vec<(u64, String)> = hourglass_train::read_metrics(&run.path.join("metrics.jsonl"))
+    let lines: Vec<(u64, String)> = hourglass_store::read_metrics(&run.path.join("metrics.jsonl"))
         .expect("metrics")
         .into_iter()
         .map(|line| (line.step, line.split))
@@ -253,7 +253,7 @@ fn assert_loses_at_most_one_interval(run: &Run<'_>, checkpoint: u64) {
     // The last line may be cut off.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let steps = whole.lines().map(|line| {
-        let line: hourglass_train::MetricsLine = serde_json::from_str(line).expect("a line");
+        let line: hourglass_store::MetricsLine = serde_json::from_str(line).expect("a line");
         line.step
     });
     let last = steps.max().unwrap_or(0);
@@ -383,7 +383,7 @@ fn an_interrupt_loses_nothing() {
     ran.fails(1, &["interrupted; nothing is lost", &command]);
     let step = run.checkpoint();
     assert!((1..STEPS).contains(&step), "a checkpoint of step {step}");
-    let last = hourglass_train::read_metrics(&metrics).expect("metrics");
+    let last = hourglass_store::read_metrics(&metrics).expect("metrics");
     assert!(last.last().expect("a line").step <= step);
     assert!(!run.path.join("model.safetensors").exists());
     run.finish();

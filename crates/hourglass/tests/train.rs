@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use hourglass_data::{Locations, Subset};
-use hourglass_train::{Recipe, fit_pca, pca::largest_principal_angle};
+use hourglass_measure::{fit_pca, pca::largest_principal_angle};
+use hourglass_train::Recipe;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use support::{Workplace, read};
@@ -139,7 +140,7 @@ fn assert_is_whole_run(run: &Path, name: &str) {
         "{name}"
     );
     assert_eq!(
-        hourglass_train::read_metrics(&run.join("metrics.jsonl"))
+        hourglass_store::read_metrics(&run.join("metrics.jsonl"))
             .expect("metrics")
             .last()
             .expect("a line")

@@ -9,11 +9,11 @@ use burn::tensor::backend::Backend;
 use hourglass_kernels::mean;
 use serde::{Deserialize, Serialize};
 
+use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, FamilyConfig, ImageShape, MOST_SAMPLES, require};
-use crate::jacobian;
+use crate::config::{ConfigError, ImageShape, MOST_SAMPLES, require};
 use crate::losses::Likelihood;
-use crate::networks::{Network, NetworkConfig};
+use crate::networks::{Network, NetworkConfig, jacobian};
 use crate::step::{StepContext, Stream};
 
 /// Images whose Jacobians are measured at a time: a Jacobian has code times features values.

@@ -7,8 +7,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
+use crate::config::{ConfigError, ImageShape, require};
 use crate::corruption::Corruption;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};

@@ -1,12 +1,16 @@
 //! The registry: the only place that lists the families.
 
+mod config;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+pub use config::FamilyConfig;
+
 use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
-use crate::config::{ConfigError, FamilyConfig, ImageShape};
+use crate::config::{ConfigError, ImageShape};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::Posterior;
@@ -46,6 +50,25 @@ macro_rules! families {
                 match self {
                     $(Self::$model(_) => $config::SUMMARY,)+
                 }
+            }
+
+            /// Whether codes can be drawn from a distribution that the model was trained with.
+            pub fn has_prior(&self) -> bool {
+                match self {
+                    $(Self::$model(config) => config.has_prior(),)+
+                }
+            }
+
+            /// Whether most units of a code are to be inactive.
+            pub fn is_sparse(&self) -> bool {
+                match self {
+                    $(Self::$model(config) => config.is_sparse(),)+
+                }
+            }
+
+            /// The code's size.
+            pub fn code(&self) -> usize {
+                self.network().code()
             }
 
             /// The settings of the network.

@@ -14,8 +14,9 @@ use burn::tensor::backend::Backend;
 use hourglass_kernels::{keep_largest, mean_dim, sum};
 use serde::{Deserialize, Serialize};
 
+use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
-use crate::config::{ConfigError, FamilyConfig, ImageShape, require};
+use crate::config::{ConfigError, ImageShape, require};
 use crate::losses::Likelihood;
 use crate::networks::{Activation, Network, NetworkConfig};
 use crate::step::{Mode, StepContext};
@@ -133,6 +134,10 @@ impl FamilyConfig for SparseConfig {
     type Model<B: Backend> = Sparse<B>;
 
     const SUMMARY: &str = "A sparse autoencoder: only few units of the code are active at a time.";
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
 
     fn network(&self) -> &NetworkConfig {
         &self.network

@@ -8,8 +8,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, FamilyConfig, ImageShape};
+use crate::config::{ConfigError, ImageShape};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::step::StepContext;

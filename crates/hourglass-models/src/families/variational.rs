@@ -14,8 +14,9 @@ use burn::tensor::backend::Backend;
 use hourglass_kernels::mean;
 use serde::{Deserialize, Serialize};
 
+use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss, Selection};
-use crate::config::{ConfigError, FamilyConfig, ImageShape, MOST_SAMPLES, require};
+use crate::config::{ConfigError, ImageShape, MOST_SAMPLES, require};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::{Posterior, log_mean_exp, repeat_rows};
@@ -95,6 +96,10 @@ impl FamilyConfig for VariationalConfig {
     type Model<B: Backend> = Variational<B>;
 
     const SUMMARY: &str = "A variational autoencoder: codes are distributions close to a standard normal one, from which new images are drawn.";
+
+    fn has_prior(&self) -> bool {
+        true
+    }
 
     fn network(&self) -> &NetworkConfig {
         &self.network

@@ -3,9 +3,11 @@
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::layer::{Convolution, Reshape, push_activation};
+use super::activation::Activation;
+use super::kind::NetworkKind;
+use super::layer::{Convolution, Layer, Reshape, push_activation};
+use super::network::Network;
 use super::weights::Weights;
-use super::{Activation, Layer, Network};
 use crate::config::{ConfigError, ImageShape, require};
 
 /// Kernels are 4 x 4 with stride 2 and padding 1: height and width are halved, and doubled back, exactly.
@@ -39,9 +41,29 @@ impl Default for ConvConfig {
     }
 }
 
-impl ConvConfig {
-    /// The weights of the encoder's layers as matrices: the values that an output depends on, and the outputs.
-    pub(super) fn weight_shapes(
+impl NetworkKind for ConvConfig {
+    const ADJECTIVE: &str = "convolutional";
+    const EXAMPLE: &str = r#"{ kind = "conv", channels = [16, 32], code = 32 }"#;
+
+    fn code(&self) -> usize {
+        self.code
+    }
+
+    fn code_activation(&self) -> Activation {
+        self.code_activation
+    }
+
+    fn output_activation(&self) -> Activation {
+        self.output_activation
+    }
+
+    fn details(&self) -> String {
+        let channels: Vec<String> = self.channels.iter().map(ToString::to_string).collect();
+        format!("of {} channels", channels.join(", "))
+    }
+
+    /// Of a convolution, the inputs are the values that an output depends on.
+    fn weight_shapes(
         &self,
         shape: ImageShape,
         encoder_outputs: usize,
@@ -63,46 +85,7 @@ impl ConvConfig {
         Ok(kernels.chain([[flat, encoder_outputs]]).collect())
     }
 
-    /// Height and width must be halved without a rest by every convolution.
-    fn check_halvings(&self, shape: ImageShape) -> Result<(), ConfigError> {
-        let [channels, height, width] = shape;
-        let convolutions = self.channels.len();
-        let halvings = u32::try_from(convolutions).unwrap_or(u32::MAX);
-        let nearest = 2_usize.checked_pow(halvings).and_then(|divisor| {
-            Some([
-                nearest_multiple(height, divisor)?,
-                nearest_multiple(width, divisor)?,
-            ])
-        });
-        let suggestion = match nearest {
-            Some([a, b]) if [a, b] == [height, width] => return Ok(()),
-            Some([a, b]) => {
-                format!(
-                    "the nearest images that can are --shape {channels}x{a}x{b}; or take fewer convolutions"
-                )
-            }
-            None => "take fewer convolutions".to_owned(),
-        };
-        Err(ConfigError::new(
-            "network.channels",
-            "images whose height and width can be halved once for each convolution",
-            format!(
-                "images of {height} x {width} pixels and {convolutions} convolutions; {suggestion}"
-            ),
-        ))
-    }
-
-    /// The shapes of the image and of the maps after each convolution.
-    fn maps(&self, shape: ImageShape) -> Vec<ImageShape> {
-        let mut maps = vec![shape];
-        for &channels in &self.channels {
-            let [_, height, width] = maps[maps.len() - 1];
-            maps.push([channels, height / 2, width / 2]);
-        }
-        maps
-    }
-
-    pub(super) fn init<B: Backend>(
+    fn init<B: Backend>(
         &self,
         shape: ImageShape,
         encoder_outputs: usize,
@@ -145,6 +128,47 @@ impl ConvConfig {
         push_activation(&mut decoder, self.output_activation);
         decoder.push(Layer::Reshape(Reshape));
         Network { encoder, decoder }
+    }
+}
+
+impl ConvConfig {
+    /// Height and width must be halved without a rest by every convolution.
+    fn check_halvings(&self, shape: ImageShape) -> Result<(), ConfigError> {
+        let [channels, height, width] = shape;
+        let convolutions = self.channels.len();
+        let halvings = u32::try_from(convolutions).unwrap_or(u32::MAX);
+        let nearest = 2_usize.checked_pow(halvings).and_then(|divisor| {
+            Some([
+                nearest_multiple(height, divisor)?,
+                nearest_multiple(width, divisor)?,
+            ])
+        });
+        let suggestion = match nearest {
+            Some([a, b]) if [a, b] == [height, width] => return Ok(()),
+            Some([a, b]) => {
+                format!(
+                    "the nearest images that can are --shape {channels}x{a}x{b}; or take fewer convolutions"
+                )
+            }
+            None => "take fewer convolutions".to_owned(),
+        };
+        Err(ConfigError::new(
+            "network.channels",
+            "images whose height and width can be halved once for each convolution",
+            format!(
+                "images of {height} x {width} pixels and {convolutions} convolutions; {suggestion}"
+            ),
+        ))
+    }
+
+    /// The shapes of the image and of the maps after each convolution.
+    fn maps(&self, shape: ImageShape) -> Vec<ImageShape> {
+        let mut maps = vec![shape];
+        for &channels in &self.channels {
+            let [_, height, width] = maps[maps.len() - 1];
+            maps.push([channels, height / 2, width / 2]);
+        }
+        maps
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_kernels::{doubling_convolution, halving_convolution, linear, tied_linear};
 
-use super::Activation;
+use super::activation::Activation;
 use crate::config::ImageShape;
 
 /// A layer of an encoder or a decoder.
@@ -134,4 +134,12 @@ pub(super) fn push_activation<B: Backend>(stack: &mut Vec<Layer<B>>, activation:
     if !stack.is_empty() && activation != Activation::Linear {
         stack.push(Layer::Activation(Elementwise { activation }));
     }
+}
+
+/// Where a stack's fully connected layers stand, those with an encoder's weights included.
+pub(super) fn linear_positions<B: Backend>(stack: &[Layer<B>]) -> Vec<usize> {
+    let is_linear = |(position, layer): (usize, &Layer<B>)| {
+        matches!(layer, Layer::Linear(_) | Layer::Tied(_)).then_some(position)
+    };
+    stack.iter().enumerate().filter_map(is_linear).collect()
 }

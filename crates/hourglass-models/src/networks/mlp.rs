@@ -3,9 +3,11 @@
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::layer::{TiedLinear, push_activation};
+use super::activation::Activation;
+use super::kind::NetworkKind;
+use super::layer::{Layer, TiedLinear, linear_positions, push_activation};
+use super::network::Network;
 use super::weights::Weights;
-use super::{Activation, Layer, Network};
 use crate::config::{ConfigError, ImageShape, require};
 
 /// Settings of a fully connected network.
@@ -39,9 +41,33 @@ impl Default for MlpConfig {
     }
 }
 
-impl MlpConfig {
-    /// The shapes of the encoder's weights, `[inputs, outputs]`.
-    pub(super) fn weight_shapes(
+impl NetworkKind for MlpConfig {
+    const ADJECTIVE: &str = "fully connected";
+    const EXAMPLE: &str = r#"{ kind = "mlp", hidden = [400], code = 32 }"#;
+
+    fn code(&self) -> usize {
+        self.code
+    }
+
+    fn code_activation(&self) -> Activation {
+        self.code_activation
+    }
+
+    fn output_activation(&self) -> Activation {
+        self.output_activation
+    }
+
+    fn details(&self) -> String {
+        let widths: Vec<String> = self.hidden.iter().map(ToString::to_string).collect();
+        let hidden = match widths.is_empty() {
+            true => "without hidden layers".to_owned(),
+            false => format!("with hidden layers of {}", widths.join(", ")),
+        };
+        let tied = if self.tied { " and tied weights" } else { "" };
+        format!("{hidden}{tied}")
+    }
+
+    fn weight_shapes(
         &self,
         shape: ImageShape,
         encoder_outputs: usize,
@@ -62,17 +88,7 @@ impl MlpConfig {
         Ok(widths.windows(2).map(|pair| [pair[0], pair[1]]).collect())
     }
 
-    /// The widths from the images to the encoder's outputs.
-    pub(crate) fn layer_widths(&self, shape: ImageShape, outputs: usize) -> Vec<usize> {
-        let features = shape.iter().product();
-        let inner = self.hidden.iter().copied();
-        std::iter::once(features)
-            .chain(inner)
-            .chain([outputs])
-            .collect()
-    }
-
-    pub(super) fn init<B: Backend>(
+    fn init<B: Backend>(
         &self,
         shape: ImageShape,
         encoder_outputs: usize,
@@ -104,10 +120,14 @@ impl MlpConfig {
     }
 }
 
-/// Where a stack's fully connected layers stand, those with an encoder's weights included.
-pub(super) fn linear_positions<B: Backend>(stack: &[Layer<B>]) -> Vec<usize> {
-    let is_linear = |(position, layer): (usize, &Layer<B>)| {
-        matches!(layer, Layer::Linear(_) | Layer::Tied(_)).then_some(position)
-    };
-    stack.iter().enumerate().filter_map(is_linear).collect()
+impl MlpConfig {
+    /// The widths from the images to the encoder's outputs.
+    pub(crate) fn layer_widths(&self, shape: ImageShape, outputs: usize) -> Vec<usize> {
+        let features = shape.iter().product();
+        let inner = self.hidden.iter().copied();
+        std::iter::once(features)
+            .chain(inner)
+            .chain([outputs])
+            .collect()
+    }
 }

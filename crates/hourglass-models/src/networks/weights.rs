@@ -45,3 +45,12 @@ impl<'a, B: Backend> Weights<'a, B> {
         }
     }
 }
+
+/// A fully connected layer from `inputs` to `outputs` values, with weights drawn from `seed`.
+pub(crate) fn initial_linear<B: Backend>(
+    [inputs, outputs]: [usize; 2],
+    seed: u64,
+    device: &B::Device,
+) -> Linear<B> {
+    Weights::new(seed, device).linear(inputs, outputs)
+}

@@ -1,7 +1,7 @@
 //! The code: where the images are in it, and what its units carry.
 
-use hourglass_train::Measured;
-use hourglass_train::measures::Estimate;
+use hourglass_measure::Measured;
+use hourglass_measure::measures::Estimate;
 use maud::{Markup, html};
 
 use super::{either, label_name, left_out};

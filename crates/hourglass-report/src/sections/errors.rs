@@ -1,8 +1,8 @@
 //! Errors by class, classes taken for others, errors from corrupted images.
 
+use hourglass_measure::measures::Confusion;
+use hourglass_measure::{Class, Measured, Robustness};
 use hourglass_models::Corruption;
-use hourglass_train::measures::Confusion;
-use hourglass_train::{Class, Measured, Robustness};
 use maud::{Markup, html};
 
 use super::{label_name, left_out, wide};

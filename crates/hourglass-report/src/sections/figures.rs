@@ -1,7 +1,7 @@
 //! Images and what the model makes of them.
 
+use hourglass_measure::{Measured, Reconstructed};
 use hourglass_models::ImageShape;
-use hourglass_train::{Measured, Reconstructed};
 use maud::{Markup, html};
 
 use super::{either, label_name, left_out};

@@ -8,7 +8,7 @@ mod settings;
 pub(crate) mod training;
 mod units;
 
-use hourglass_train::Measured;
+use hourglass_measure::Measured;
 use maud::{Markup, html};
 
 use crate::{ModelReport, ReportError};

@@ -1,6 +1,6 @@
 //! Numbers on held-out data.
 
-use hourglass_train::{Measured, PcaComparison};
+use hourglass_measure::{Measured, PcaComparison};
 use maud::{Markup, html};
 
 use super::{left_out, wide};

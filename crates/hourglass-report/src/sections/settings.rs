@@ -1,6 +1,6 @@
 //! The settings: the resolved recipe, and what the model is.
 
-use hourglass_train::Measured;
+use hourglass_measure::Measured;
 use maud::{Markup, html};
 
 use super::left_out;

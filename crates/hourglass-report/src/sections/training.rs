@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hourglass_train::MetricsLine;
+use hourglass_store::MetricsLine;
 use maud::{Markup, html};
 
 use super::either;

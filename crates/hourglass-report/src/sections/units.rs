@@ -1,7 +1,7 @@
 //! Units as images, and what happens as they move.
 
+use hourglass_measure::Measured;
 use hourglass_tasks::{Portrait, UnitImages};
-use hourglass_train::Measured;
 use maud::{Markup, html};
 
 use super::either;

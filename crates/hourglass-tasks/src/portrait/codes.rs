@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batches, Subset, measuring_batch};
+use hourglass_measure::images_of;
 use hourglass_models::{Autoencoder, Model, StepContext};
-use hourglass_train::images_of;
 
 /// Images whose codes are looked at; a map of more is a blot.
 const IMAGES: usize = 2000;

@@ -1,7 +1,7 @@
 //! The codes of some images in two dimensions: the code itself where it has two units, else its first two principal
 //! components.
 
-use hourglass_train::pca::Pca;
+use hourglass_measure::pca::Pca;
 
 use super::codes::Codes;
 

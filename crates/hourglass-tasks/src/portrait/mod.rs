@@ -11,8 +11,8 @@ mod units;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset, measuring_batch};
+use hourglass_measure::{Measured, Reconstructed, images_of};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
-use hourglass_train::{Measured, Reconstructed, images_of};
 
 use crate::stream::batch_sizes;
 

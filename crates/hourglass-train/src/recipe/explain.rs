@@ -1,6 +1,6 @@
 //! What is wrong with settings that are no recipe: the key, what is expected there, and what was found.
 
-use hourglass_models::ModelConfig;
+use hourglass_models::{ModelConfig, NetworkConfig};
 use toml::{Table, Value};
 
 use super::settings::{CHOICES, KINDS, Settings, get, is_within, remove};
@@ -13,14 +13,8 @@ const OTHER_KEYS: [&str; 5] = ["family", "data", "training", "pretraining", "cla
 const FORMS: [(&[&str], &[&str]); 9] = [
     (&["data.labels"], &["[3]", r#"["cat"]"#]),
     (&["data.shape"], &["[3, 32, 32]"]),
-    (
-        &["network"],
-        &[
-            r#"{ kind = "mlp", hidden = [400], code = 32 }"#,
-            r#"{ kind = "conv", channels = [16, 32], code = 32 }"#,
-        ],
-    ),
-    (&["network.kind"], &[r#""mlp""#, r#""conv""#]),
+    (&["network"], NetworkConfig::EXAMPLES),
+    (&["network.kind"], NetworkConfig::KINDS),
     (
         &["objective.likelihood"],
         &[

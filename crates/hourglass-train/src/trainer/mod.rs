@@ -18,12 +18,12 @@ use hourglass_store::{DataIdentity, SavedModel};
 use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, FinishedPhase, State};
-use crate::evaluation::mean_terms;
 use crate::optimizer::{AnyOptimizer, record_from_bytes, record_to_bytes};
 use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
-use crate::run_directory::{MetricsFile, MetricsLine, RunDirectory};
-use crate::terms::{NotFinite, Terms, stacked};
+use hourglass_measure::mean_terms;
+use hourglass_measure::{NotFinite, Terms, stacked};
+use hourglass_store::{MetricsFile, MetricsLine, RunDirectory};
 
 pub use error::TrainError;
 

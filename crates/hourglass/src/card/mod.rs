@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use hourglass_models::{Model, NetworkConfig};
+use hourglass_models::Model;
 use hourglass_store::Description;
 use serde_json::Value;
 
@@ -106,8 +106,8 @@ impl<B: Backend> Card<'_, B> {
                 3 => " of red, green and blue".to_owned(),
                 other => format!(" of {other} channels"),
             },
-            code = self.description.model.network().code(),
-            network = network(self.description.model.network()),
+            code = self.description.model.code(),
+            network = self.description.model.network().describe(),
             data = short(&data.name),
         );
         text += &self.usage();
@@ -181,7 +181,7 @@ impl<B: Backend> Card<'_, B> {
                 None => String::new(),
             },
             features = self.description.shape.iter().product::<usize>(),
-            torch = torch::code(self.model, self.description.model.network().code()),
+            torch = torch::code(self.model, self.description.model.code()),
         )
     }
 
@@ -266,24 +266,6 @@ fn short(data: &str) -> &str {
 /// A scalar: a string of JSON is one of YAML too.
 fn yaml(text: &str) -> String {
     Value::from(text).to_string()
-}
-
-fn network(config: &NetworkConfig) -> String {
-    match config {
-        NetworkConfig::Mlp(mlp) => {
-            let widths: Vec<String> = mlp.hidden.iter().map(ToString::to_string).collect();
-            let hidden = match widths.is_empty() {
-                true => "without hidden layers".to_owned(),
-                false => format!("with hidden layers of {}", widths.join(", ")),
-            };
-            let tied = if mlp.tied { " and tied weights" } else { "" };
-            format!("fully connected network {hidden}{tied}")
-        }
-        NetworkConfig::Conv(conv) => {
-            let channels: Vec<String> = conv.channels.iter().map(ToString::to_string).collect();
-            format!("convolutional network of {} channels", channels.join(", "))
-        }
-    }
 }
 
 #[cfg(all(test, feature = "zoo"))]

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hourglass_files::read;
+use hourglass_measure::FinishedEstimate;
+use hourglass_store::RunDirectory;
 use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel};
-use hourglass_train::{FinishedEstimate, RunDirectory};
 use serde_json::{Map, Value, json};
 
 /// Compare runs and published models: the settings in which they differ, and their numbers

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut spill = Chosen::from_arguments(&arguments.device)?.run(Encode {
         saved: &saved,
         images: &images,
-        code: description.model.network().code(),
+        code: description.model.code(),
     })?;
     let sha256 = saved.sha256()?;
     let bytes = compress(

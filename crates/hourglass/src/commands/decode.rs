@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     check_is_new(&arguments.out, arguments.force)?;
-    let code = description.model.network().code();
+    let code = description.model.code();
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let images = CodesReader::count_images(&arguments.codes, code)?;
     let codes = CodesReader::open(&arguments.codes, code)?;

@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     chosen
         .run(Restore {
             saved: &saved,
-            code: description.model.network().code(),
+            code: description.model.code(),
             codes,
             writer,
         })
@@ -79,7 +79,7 @@ fn compressed(
     sha256: &str,
 ) -> Result<CompressedCodes<BufReader<File>>> {
     let file = BufReader::new(open_file(path)?);
-    let code = description.model.network().code();
+    let code = description.model.code();
     open(file, code, description.shape, sha256).with_context(|| path.display().to_string())
 }
 

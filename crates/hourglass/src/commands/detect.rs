@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
+use hourglass_measure::measures::auroc::auroc;
+use hourglass_measure::measures::average_precision::average_precision;
+use hourglass_measure::measures::{Estimate, MeasureError};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
 use hourglass_tasks::codes::PendingFile;
 use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, Threshold};
-use hourglass_train::measures::auroc::auroc;
-use hourglass_train::measures::average_precision::average_precision;
-use hourglass_train::measures::{Estimate, MeasureError};
 use serde::Serialize;
 use serde_json::json;
 

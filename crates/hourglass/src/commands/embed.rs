@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
+use hourglass_figures::{CodeMap, Thumbnail, map, raster};
 use hourglass_store::{SavedModel, write_atomically};
 use hourglass_tasks::codes::LabelKind;
 use hourglass_tasks::codes_of;
 use hourglass_tasks::embed::{Method, embed, spread_out};
 use hourglass_tasks::stream::batch_sizes;
-use hourglass_train::figures::{CodeMap, Thumbnail, map, raster};
 
 use super::{check_is_new, load_for_use, name_of};
 use crate::UsageError;
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     check_is_new(&arguments.out, arguments.force)?;
-    let code = description.model.network().code();
+    let code = description.model.code();
     let (method, name) = method(arguments.method, code)?;
     let images = arguments.source.open(&description)?;
     let images = images.sample(arguments.limit, arguments.seed);

@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let labels = labels.map(|path| labels_file(path, &images)).transpose()?;
     let layout = CodesLayout {
         images: images.len(),
-        code: description.model.network().code(),
+        code: description.model.code(),
         labels: LabelKind::of(images.dataset()),
     };
     let writer = CodesWriter::create(&arguments.out, layout)?;

@@ -9,11 +9,12 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{ImageShape, Locations, Split, Splits, Subset};
+use hourglass_measure::{
+    EstimateDirectory, Measure, Report, Request, Subject, evaluation_sizes, examine,
+};
+use hourglass_store::RunDirectory;
 use hourglass_store::{DataIdentity, Description, SavedModel};
 use hourglass_train::parity::Sizes;
-use hourglass_train::{
-    EstimateDirectory, Measure, Report, Request, RunDirectory, Subject, evaluation_sizes, examine,
-};
 use serde_json::{Value, json};
 
 use super::{
@@ -363,7 +364,7 @@ impl Task for Examine<'_> {
         };
         check_parity(parity, load, config, None, self.split, &sizes, device)?;
         let model = load()?.valid();
-        let code = config.network().code();
+        let code = config.code();
         let classifier = self.saved.load_classifier(&model, code, device);
         let classifier = classifier.context("the classifier can't be loaded")?;
         let mut phases = Phases::new();

@@ -6,12 +6,12 @@ use anyhow::{Result, bail};
 use burn::tensor::Tensor;
 use clap::ValueEnum;
 use hourglass_data::{Batches, Split, Subset};
+use hourglass_measure::images_of;
 use hourglass_models::{Autoencoder, Model};
 use hourglass_onnx::{OnnxFiles, Options, Part, to_onnx};
 use hourglass_store::{
     Description, Precision, SavedModel, save_tensors, save_weights, write_atomically,
 };
-use hourglass_train::images_of;
 
 use super::check_is_new;
 use crate::UsageError;
@@ -209,7 +209,7 @@ fn onnx(
     let settings = serde_json::to_string(&description)?;
     // As in the metadata of safetensors.
     let metadata = [("hourglass", settings.as_str())];
-    let code = description.model.network().code();
+    let code = description.model.code();
     let shape = description.shape;
     Ok(to_onnx(model, code, shape, options, external, &metadata)?)
 }

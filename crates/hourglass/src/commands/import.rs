@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hourglass_data::Subset;
+use hourglass_store::RunDirectory;
 use hourglass_store::{
     CONFIG_FILE, Description, WEIGHTS_FILE, read_model, save_model, stored_description,
 };
-use hourglass_train::{RunDirectory, data_identity, shape_of};
+use hourglass_train::{data_identity, shape_of};
 
 use crate::backend::Cpu;
 use crate::cli::{ImageArguments, LocationArguments};

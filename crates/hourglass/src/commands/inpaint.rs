@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use hourglass_data::{ImageOptions, ImageShape, Split, Subset};
-use hourglass_models::ModelConfig;
 use hourglass_store::Description;
 use hourglass_tasks::{InpaintMethod, Inpainting, Mask};
 use serde_json::json;
@@ -98,13 +97,13 @@ fn method(
     arguments: &Arguments,
     description: &Description,
 ) -> Result<(MethodName, Option<Subset>)> {
-    let by_default = match description.model {
-        ModelConfig::Variational(_) => {
-            return Ok((arguments.method.unwrap_or(MethodName::Latent), None));
-        }
-        // A code of which most is 0 is not one that a normal distribution gives.
-        ModelConfig::Sparse(_) => MethodName::Projection,
-        _ => MethodName::Latent,
+    if description.model.has_prior() {
+        return Ok((arguments.method.unwrap_or(MethodName::Latent), None));
+    }
+    // A code of which most is 0 is not one that a normal distribution gives.
+    let by_default = match description.model.is_sparse() {
+        true => MethodName::Projection,
+        false => MethodName::Latent,
     };
     match arguments.method.unwrap_or(by_default) {
         MethodName::Projection => return Ok((MethodName::Projection, None)),

@@ -116,7 +116,7 @@ impl Task for Way<'_> {
         let [whole, rest] = batch_sizes(self.steps, shape);
         let model = load_for_use(self.saved, &[2, whole, rest], parity, device)?;
         let codes = codes_of_pixels(&model, self.ends, device); // [2, code]
-        let code = self.description.model.network().code();
+        let code = self.description.model.code();
         let (from, to) = codes.split_at(code);
         let way = interpolate(from, to, self.steps, self.path);
         decode_images(&model, &way, code, shape, device).with_context(|| name_of(self.saved))

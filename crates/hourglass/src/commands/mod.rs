@@ -34,10 +34,11 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use hourglass_data::{DataError, Locations, Split, Splits, Subset};
 use hourglass_files::check_target;
+use hourglass_measure::Cache;
 use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{RECIPE_FILE, SavedModel};
+use hourglass_train::Recipe;
 use hourglass_train::parity::Sizes;
-use hourglass_train::{Cache, Recipe};
 
 use crate::backend::ParityCheck;
 

@@ -50,7 +50,7 @@ fn describe(saved: &SavedModel) -> Result<Value> {
         "name": saved.name(),
         "family": description.model.family(),
         "summary": description.model.summary(),
-        "code": description.model.network().code(),
+        "code": description.model.code(),
         "shape": description.shape,
         "data": description.data,
         "squared_error": metrics["squared_error"],

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use hourglass_figures::image_grid;
 use hourglass_store::{Description, write_atomically};
 use hourglass_tasks::animation;
-use hourglass_train::figures::image_grid;
 
 use super::check_is_new;
 use crate::UsageError;

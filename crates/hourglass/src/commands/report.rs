@@ -11,17 +11,18 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use hourglass_data::{Locations, Split, Subset};
 use hourglass_files::{read, read_to_string};
+use hourglass_measure::{
+    Cache, EstimateDirectory, Measure, Measured, Report, Request, Subject, evaluation_sizes,
+    examine,
+};
 use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{
     Description, METRICS_FILE, RECIPE_FILE, SavedModel, StoreError, write_atomically,
 };
+use hourglass_store::{RunDirectory, read_metrics};
 use hourglass_tasks::{Portrait, portrait, portrait_sizes};
 use hourglass_train::parity::Sizes;
-use hourglass_train::{
-    Cache, EstimateDirectory, Measure, Measured, Report, Request, RunDirectory, Subject,
-    evaluation_sizes, examine, read_metrics,
-};
 use serde_json::{Map, Value};
 
 use super::compare::flatten;
@@ -219,7 +220,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn metrics(run: Option<&RunDirectory>) -> Result<Vec<hourglass_train::MetricsLine>, String> {
+fn metrics(run: Option<&RunDirectory>) -> Result<Vec<hourglass_store::MetricsLine>, String> {
     let path = run.map(RunDirectory::metrics).filter(|path| path.exists());
     let path = path.ok_or(
         "there is no metrics.jsonl: only run directories have one, once their training has begun",
@@ -397,7 +398,7 @@ impl Look<'_> {
         images: &Images,
         device: &B::Device,
     ) -> Result<Report, String> {
-        let code = self.description.model.network().code();
+        let code = self.description.model.code();
         let classifier = self.saved.load_classifier(model, code, device);
         let classifier = classifier.map_err(|error| error.to_string())?;
         let subject = Subject {

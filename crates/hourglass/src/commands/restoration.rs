@@ -8,11 +8,11 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use fs_err as fs;
 use hourglass_data::Subset;
+use hourglass_figures::image_grid;
 use hourglass_files::write_quickly;
+use hourglass_measure::evaluation_sizes;
 use hourglass_store::{Description, SavedModel, write_atomically};
 use hourglass_tasks::{ErrorSummary, Outcome, Restore, image_file_name, png, restore_images};
-use hourglass_train::evaluation_sizes;
-use hourglass_train::figures::image_grid;
 use hourglass_train::parity::Sizes;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use hourglass_data::{Split, Subset};
-use hourglass_models::{Autoencoder, Model, ModelConfig, StepContext};
+use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::batch_sizes;
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     arguments.picture.check(&arguments.out)?;
-    let has_prior = matches!(description.model, ModelConfig::Variational(_));
+    let has_prior = description.model.has_prior();
     let components = match arguments.components {
         None if has_prior => None,
         components => Some(components.unwrap_or(COMPONENTS)),
@@ -126,7 +126,7 @@ impl Task for Drawing<'_> {
         let sizes = [count, fitted].map(|images| batch_sizes(images, shape));
         let sizes = sizes.concat();
         let model = load_for_use(self.saved, &sizes, parity, device)?;
-        let code = self.description.model.network().code();
+        let code = self.description.model.code();
         let codes = match &self.fitted {
             Some((components, images)) => {
                 let options = MixtureOptions {

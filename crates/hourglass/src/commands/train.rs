@@ -8,12 +8,15 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
 use hourglass_data::{ImageShape, Split, Splits, Subset};
+use hourglass_measure::{
+    Cache, Finished, Measured, Subject, Summary, attempt, evaluation_sizes, picture_sizes,
+};
+use hourglass_store::RunDirectory;
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::parity::Sizes;
 use hourglass_train::{
-    Cache, Checkpoint, Ending, Finished, Job, Measured, Outcome, Phase, Recipe, RunDirectory,
-    Subject, Summary, attempt, check_phases, data_identity, evaluation_sizes, initial_model,
-    picture_sizes, shape_of, train,
+    Checkpoint, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
+    shape_of, train,
 };
 use serde_json::{Map, Value, json};
 
@@ -400,8 +403,9 @@ impl Run<'_> {
             subject,
             split: &split.to_string(),
         };
+        // A step needs many times what comes after it, and writing the weights as much again as they take.
+        give_back_memory();
         let mut summary = finished.save()?;
-        // Steps and the writing of the weights need more than what comes after them.
         give_back_memory();
         if let Some(cache) = &self.cache {
             let mut phases = Phases::new();

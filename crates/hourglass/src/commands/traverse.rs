@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::{Split, Subset};
-use hourglass_models::ModelConfig;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
@@ -62,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     arguments.picture.check(&arguments.out)?;
-    let code = description.model.network().code();
+    let code = description.model.code();
     let dimensions = arguments.dimensions.as_deref().unwrap_or_default();
     if let Some(dimension) = dimensions.iter().find(|&&dimension| dimension >= code) {
         bail!(UsageError(format!(
@@ -73,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let image = arguments.image.as_deref();
     let image =
         image.map(|image| one_image(&description, image, data, &locations, arguments.images));
-    let has_prior = matches!(description.model, ModelConfig::Variational(_));
+    let has_prior = description.model.has_prior();
     let training = match has_prior {
         true => None,
         false => {
@@ -122,7 +121,7 @@ impl Task for Walk<'_> {
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
     ) -> Self::Output {
-        let code = self.description.model.network().code();
+        let code = self.description.model.code();
         let steps = self.arguments.steps as usize;
         let shown = match &self.arguments.dimensions {
             Some(dimensions) => dimensions.len(),

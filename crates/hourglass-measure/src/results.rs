@@ -15,8 +15,8 @@ use thiserror::Error;
 use crate::evaluation::{
     Cache, Evaluation, Measured, Progress, Subject, attempt, evaluate, host, images_of,
 };
-use crate::figures::{Curve, FigureError, curves, image_grid};
-use crate::run_directory::{RunDirectory, read_metrics};
+use hourglass_figures::{Curve, FigureError, curves, image_grid};
+use hourglass_store::{RunDirectory, read_metrics};
 
 /// Images in `reconstructions.png`, and a row of them, where they are small.
 const RECONSTRUCTIONS: usize = 32;

@@ -5,11 +5,11 @@ use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::{CONFIG_FILE, WEIGHTS_FILE, write_atomically};
 use fs_err as fs;
 use hourglass_files::{
     PendingFiles, check_target, is_left, is_temporary_of, read_to_string, remove_stale,
 };
-use hourglass_store::{CONFIG_FILE, WEIGHTS_FILE, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -124,7 +124,10 @@ impl RunDirectory {
     }
 
     /// Writes the recipe and makes the directories.
-    pub(crate) fn prepare(&self, recipe: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn prepare(&self, recipe: &str) -> io::Result<()> {
         write_atomically(&self.recipe(), recipe.as_bytes())?;
         fs::create_dir_all(self.path.join("checkpoint"))?;
         fs::create_dir_all(self.figures())
@@ -203,14 +206,17 @@ pub struct MetricsLine {
 
 /// `metrics.jsonl`, open for more lines.
 #[derive(Debug)]
-pub(crate) struct MetricsFile {
+pub struct MetricsFile {
     file: fs::File,
     bytes: u64,
 }
 
 impl MetricsFile {
     /// Opens the file and drops what lies beyond `bytes`: lines that a killed run wrote after its last checkpoint.
-    pub(crate) fn open(path: &Path, bytes: u64) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the file can't be opened, or is shorter than that.
+    pub fn open(path: &Path, bytes: u64) -> io::Result<Self> {
         check_target(path)?;
         let file = fs::OpenOptions::new()
             .create(true)
@@ -227,11 +233,16 @@ impl MetricsFile {
         Ok(Self { file, bytes })
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
+    /// The length of the file.
+    pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    pub(crate) fn append(&mut self, line: &MetricsLine) -> io::Result<()> {
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn append(&mut self, line: &MetricsLine) -> io::Result<()> {
         use std::io::Write;
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
@@ -241,7 +252,10 @@ impl MetricsFile {
     }
 
     /// Makes sure that the lines are on the disk before a checkpoint counts on them.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When they can't be brought there.
+    pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }

@@ -6,12 +6,12 @@ use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
 
 use hourglass_data::Subset;
-use hourglass_models::{Corruption, Model};
-use hourglass_train::measures::Estimate;
-use hourglass_train::{
+use hourglass_measure::measures::Estimate;
+use hourglass_measure::{
     Contraction, Measure, Measured, Outliers, PcaComparison, Report, Request, Robustness, Subject,
     examine, fit_pca,
 };
+use hourglass_models::{Corruption, Model};
 use support::{B, CODE, FEATURES, assert_close, dot, images, model, split, subset};
 
 type Image = [f64; FEATURES];

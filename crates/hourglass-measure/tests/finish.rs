@@ -4,11 +4,10 @@ mod support;
 
 use std::fs;
 
+use hourglass_measure::{Finished, Measured, PcaComparison, Subject, Summary, interrupt};
 use hourglass_models::Model;
+use hourglass_store::RunDirectory;
 use hourglass_store::{DataIdentity, Description, SavedModel};
-use hourglass_train::{
-    Finished, Measured, PcaComparison, RunDirectory, Subject, Summary, interrupt,
-};
 use serde_json::{Map, Value};
 use support::{B, model, split};
 

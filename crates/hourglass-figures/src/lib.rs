@@ -1,4 +1,4 @@
-//! Pictures, as bytes: grids of images (PNG), training curves and maps of codes (SVG, or PNG made of it).
+//! Pictures, as bytes: grids of images (PNG), training curves, bars and maps of codes (SVG, or PNG made of it).
 
 mod axis;
 mod bars;

@@ -8,13 +8,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use hourglass_data::Subset;
-use hourglass_models::{Model, ModelConfig};
-use hourglass_store::SavedModel;
-use hourglass_train::measures::Estimate;
-use hourglass_train::{
-    EstimateDirectory, FinishedEstimate, LogLikelihood, RunDirectory, Subject, code_information,
-    evaluate, evidence_lower_bound, log_likelihood,
+use hourglass_measure::measures::Estimate;
+use hourglass_measure::{
+    EstimateDirectory, FinishedEstimate, LogLikelihood, Subject, code_information, evaluate,
+    evidence_lower_bound, log_likelihood,
 };
+use hourglass_models::{Model, ModelConfig};
+use hourglass_store::RunDirectory;
+use hourglass_store::SavedModel;
 use support::{B, CODE, FEATURES, assert_close, dot, images, split};
 
 const SIGMA: f64 = 0.4;

@@ -9,7 +9,7 @@ pub const LOSS: &str = "loss";
 
 /// Sums of terms over images, in the order of the steps, so that they do not depend on when they are read.
 #[derive(Debug)]
-pub(crate) struct Terms<B: Backend> {
+pub struct Terms<B: Backend> {
     pending: Vec<Pending<B>>,
     sums: Vec<(String, f64)>,
     images: u64,
@@ -26,14 +26,17 @@ struct Pending<B: Backend> {
 
 /// A term that is not a finite number.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct NotFinite {
-    pub(crate) step: u64,
-    pub(crate) term: &'static str,
-    pub(crate) value: f64,
+pub struct NotFinite {
+    /// The step that gave it.
+    pub step: u64,
+    /// Its name.
+    pub term: &'static str,
+    /// What it is in place of a number.
+    pub value: f64,
 }
 
 /// The total and the terms of a loss as one tensor, `[1 + terms]`, and their names.
-pub(crate) fn stacked<B: Backend>(loss: Loss<B>) -> (Vec<&'static str>, Tensor<B, 1>) {
+pub fn stacked<B: Backend>(loss: Loss<B>) -> (Vec<&'static str>, Tensor<B, 1>) {
     let mut names = vec![LOSS];
     let mut values = vec![loss.total];
     for (name, value) in loss.terms {
@@ -44,7 +47,8 @@ pub(crate) fn stacked<B: Backend>(loss: Loss<B>) -> (Vec<&'static str>, Tensor<B
 }
 
 impl<B: Backend> Terms<B> {
-    pub(crate) fn new(sums: Vec<(String, f64)>, images: u64) -> Self {
+    /// Goes on from sums over so many images.
+    pub fn new(sums: Vec<(String, f64)>, images: u64) -> Self {
         Self {
             pending: Vec::new(),
             latest: Vec::new(),
@@ -54,7 +58,7 @@ impl<B: Backend> Terms<B> {
     }
 
     /// Adds the terms of a batch, means over its images, without waiting for the device.
-    pub(crate) fn push(
+    pub fn push(
         &mut self,
         step: u64,
         images: usize,
@@ -70,7 +74,10 @@ impl<B: Backend> Terms<B> {
     }
 
     /// Reads back what is pending.
-    pub(crate) fn read(&mut self) -> Result<(), NotFinite> {
+    ///
+    /// # Errors
+    /// When a term is not a finite number.
+    pub fn read(&mut self) -> Result<(), NotFinite> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -106,17 +113,17 @@ impl<B: Backend> Terms<B> {
     }
 
     /// The sums read so far, and their images.
-    pub(crate) fn sums(&self) -> (&[(String, f64)], u64) {
+    pub fn sums(&self) -> (&[(String, f64)], u64) {
         (&self.sums, self.images)
     }
 
     /// The terms of the last step read.
-    pub(crate) fn latest(&self) -> &[(String, f64)] {
+    pub fn latest(&self) -> &[(String, f64)] {
         &self.latest
     }
 
     /// Means over the images read so far; the sums start again from 0.
-    pub(crate) fn take_means(&mut self) -> Vec<(String, f64)> {
+    pub fn take_means(&mut self) -> Vec<(String, f64)> {
         let images = std::mem::take(&mut self.images).max(1) as f64;
         let sums = std::mem::take(&mut self.sums);
         sums.into_iter()

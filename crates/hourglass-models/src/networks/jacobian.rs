@@ -1,4 +1,4 @@
-//! The squared Frobenius norm of an encoder's Jacobian, ||dh/dx||_F^2, an image (Rifai et al. 2011).
+//! The squared Frobenius norm of an encoder's Jacobian, ||dh/dx||_F^2, for each image (Rifai et al. 2011).
 //!
 //! Burn has no second derivatives, so the Jacobian is written out as tensor algebra: from the code's side, a row vector
 //! is pulled back through the layers, G <- G W^T through a linear layer and G <- G * f'(a) through an activation, and
@@ -8,7 +8,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_kernels::{product, row_sums, scaled_rows, squared_norms, sum_dim};
 
-use crate::networks::{Activation, Layer, inputs, linear_weight};
+use super::activation::Activation;
+use super::layer::{Layer, inputs, linear_weight};
 
 /// The exact squared norm.
 ///
@@ -158,7 +159,7 @@ fn sums_of_squares<B: Backend>(rows: Tensor<B, 2>, per_image: usize) -> Tensor<B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, MlpConfig, NetworkConfig, StepContext, Stream};
+    use crate::{MlpConfig, NetworkConfig, StepContext, Stream};
     use burn::backend::NdArray;
 
     type B = NdArray<f64>;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::likelihood::{CHUNK, OfImage};
 use super::subject::EVALUATION_SEED;
 use crate::measures::Estimate;
-use crate::run_directory::RunDirectory;
+use hourglass_store::RunDirectory;
 
 /// Changes when estimates are computed or written in another way, so that those of before are not used.
 const FORMAT: u32 = 1;

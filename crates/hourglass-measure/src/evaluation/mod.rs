@@ -259,7 +259,7 @@ pub fn evaluation_sizes(split: &Subset) -> Vec<usize> {
 }
 
 /// The means over a split of the terms of a loss.
-pub(crate) fn mean_terms<B: Backend>(
+pub fn mean_terms<B: Backend>(
     split: &Subset,
     loss: impl Fn(&Batch, &StepContext) -> Loss<B>,
 ) -> Vec<(String, f64)> {

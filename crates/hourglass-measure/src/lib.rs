@@ -1,0 +1,22 @@
+//! What a trained autoencoder is worth: its own terms, its reconstruction error, what its code is good for, and PCA beside it.
+//!
+//! [`evaluate`] measures what every model has; [`examine`] adds what it is asked for. `measures` is numerics on plain slices;
+//! a [`Subject`] is a model and the images that it is measured on. [`Finished`] is the end of a run: it writes the model first,
+//! and then measures it and draws its pictures.
+
+mod evaluation;
+pub mod measures;
+pub mod pca;
+mod results;
+mod terms;
+
+pub use evaluation::{
+    ACTIVE_VARIANCE, Activity, Cache, Class, Classification, CodeInformation, Contraction, Density,
+    EstimateDirectory, Evaluation, EvidenceLowerBound, Fidelity, FinishedEstimate, LogLikelihood,
+    Measure, Measured, Origin, Outliers, PcaComparison, Progress, Readout, Reconstructed,
+    Reconstruction, Report, Representation, Request, Robustness, Subject, attempt,
+    code_information, evaluate, evaluation_sizes, evidence_lower_bound, examine, fit_pca,
+    images_of, interrupt, log_likelihood, mean_terms,
+};
+pub use results::{Finished, ResultsError, Summary, picture_sizes, samples};
+pub use terms::{LOSS, NotFinite, Terms, stacked};
