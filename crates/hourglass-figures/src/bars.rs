@@ -2,9 +2,9 @@
 
 use plotters::prelude::*;
 
-use super::FigureError;
 use super::axis::{Axis, label};
 use super::curves::{AXIS, FAINT_TEXT, GRID, PALETTE, UNITS, in_pixels, text};
+use super::error::FigureError;
 
 /// The share of a bar's place that it fills.
 const FILLED: f64 = 0.8;

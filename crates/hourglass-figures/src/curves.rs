@@ -4,8 +4,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::FigureError;
 use super::axis::{Axis, label};
+use super::error::FigureError;
 
 /// Drawing units to a pixel: plotters rounds to whole units, which would show in the curves.
 pub(super) const UNITS: u32 = 4;

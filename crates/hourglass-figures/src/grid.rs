@@ -2,9 +2,11 @@
 
 use std::io::Cursor;
 
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 
-use super::FigureError;
+use super::error::FigureError;
+use super::pixels::to_byte;
 
 /// Between the images, and around them all: lighter than the black and darker than the white of most images.
 const BACKGROUND: u8 = 208;
@@ -149,7 +151,7 @@ impl Layout {
                 let target = (corner[1] + y) * self.width + corner[0] + x;
                 for channel in 0..self.channels {
                     canvas[target * self.channels + channel] =
-                        byte(image[channel * pixels + source]);
+                        to_byte(image[channel * pixels + source]);
                 }
             }
         }
@@ -189,11 +191,6 @@ fn length(count: usize, cell: usize, gap: usize) -> usize {
     count
         .saturating_mul(cell.saturating_add(gap))
         .saturating_add(gap)
-}
-
-/// A float-to-integer cast makes NaN 0.
-fn byte(value: f32) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 #[cfg(test)]

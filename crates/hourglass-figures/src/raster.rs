@@ -3,7 +3,7 @@
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-use super::FigureError;
+use super::error::FigureError;
 
 /// Pixels of the picture for one of the SVG, so that text stays readable on dense screens.
 const SCALE: f32 = 2.0;

@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Batches, Subset, measuring_batch, measuring_sizes};
+use hourglass_figures::{Curve, FigureError, curves, image_grid};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 use hourglass_store::{
-    Description, SavedModel, StoreError, save_classifier, save_model, write_atomically,
+    Description, RunDirectory, SavedModel, StoreError, read_metrics, save_classifier, save_model,
+    write_atomically,
 };
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::evaluation::{
-    Cache, Evaluation, Measured, Progress, Subject, attempt, evaluate, host, images_of,
-};
-use hourglass_figures::{Curve, FigureError, curves, image_grid};
-use hourglass_store::{RunDirectory, read_metrics};
+use crate::evaluation::{Cache, Evaluation, Measured, Subject, attempt, evaluate};
+use crate::source::{Progress, host, images_of};
 
 /// Images in `reconstructions.png`, and a row of them, where they are small.
 const RECONSTRUCTIONS: usize = 32;

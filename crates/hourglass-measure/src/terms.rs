@@ -2,7 +2,10 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_models::Loss;
+use hourglass_data::{Batch, Batches, Subset};
+use hourglass_models::{Loss, StepContext};
+
+use crate::source::EVALUATION_SEED;
 
 /// The name under which the total is logged.
 pub const LOSS: &str = "loss";
@@ -129,5 +132,27 @@ impl<B: Backend> Terms<B> {
         sums.into_iter()
             .map(|(name, sum)| (name, sum / images))
             .collect()
+    }
+}
+
+/// The means over a split of the terms of a loss.
+pub fn mean_terms<B: Backend>(
+    split: &Subset,
+    loss: impl Fn(&Batch, &StepContext) -> Loss<B>,
+) -> Vec<(String, f64)> {
+    let mut terms = Terms::<B>::new(Vec::new(), 0);
+    for (index, batch) in Batches::measuring(split).enumerate() {
+        let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
+        let (names, values) = stacked(loss(&batch, &context));
+        terms.push(index as u64, batch.len(), names, values);
+    }
+    means(terms)
+}
+
+/// The means of the terms; not-a-number where one is not finite.
+pub(crate) fn means<B: Backend>(mut terms: Terms<B>) -> Vec<(String, f64)> {
+    match terms.read() {
+        Ok(()) => terms.take_means(),
+        Err(fault) => vec![(fault.term.to_owned(), f64::NAN)],
     }
 }

@@ -6,8 +6,7 @@ use std::fs;
 
 use hourglass_measure::{Finished, Measured, PcaComparison, Subject, Summary, interrupt};
 use hourglass_models::Model;
-use hourglass_store::RunDirectory;
-use hourglass_store::{DataIdentity, Description, SavedModel};
+use hourglass_store::{DataIdentity, Description, RunDirectory, SavedModel};
 use serde_json::{Map, Value};
 use support::{B, model, split};
 

@@ -14,8 +14,7 @@ use hourglass_measure::{
     evidence_lower_bound, log_likelihood,
 };
 use hourglass_models::{Model, ModelConfig};
-use hourglass_store::RunDirectory;
-use hourglass_store::SavedModel;
+use hourglass_store::{RunDirectory, SavedModel};
 use support::{B, CODE, FEATURES, assert_close, dot, images, split};
 
 const SIGMA: f64 = 0.4;

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hourglass_figures::to_byte;
 use hourglass_models::ImageShape;
 use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
@@ -74,7 +75,7 @@ pub(crate) fn picture(
             (pixel, (y * columns + x) * (channels + 1))
         }) {
             for channel in 0..channels {
-                canvas[place + channel] = byte(image[channel * height * width + pixel]);
+                canvas[place + channel] = to_byte(image[channel * height * width + pixel]);
             }
             canvas[place + channels] = u8::MAX;
         }
@@ -157,11 +158,6 @@ fn element(png: &[u8], [width, height]: [usize; 2], zoom: usize, description: &s
     html! {
         img src=(source) width=(width * zoom) height=(height * zoom) alt=(description);
     }
-}
-
-/// A float-to-integer cast makes NaN 0.
-fn byte(value: f32) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// How images become small enough for a page.

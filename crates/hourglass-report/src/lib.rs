@@ -12,8 +12,7 @@ mod sections;
 
 use hourglass_figures::FigureError;
 use hourglass_measure::{Measured, Report};
-use hourglass_store::Description;
-use hourglass_store::MetricsLine;
+use hourglass_store::{Description, MetricsLine};
 use hourglass_tasks::Portrait;
 
 pub use page::html;

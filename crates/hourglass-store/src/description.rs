@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 use crate::files::read_bounded;
 
-/// The name of the settings in a model's directory.
-pub const CONFIG_FILE: &str = "config.json";
-
 /// The format of `config.json` that this version writes, and the newest that it reads.
 ///
 /// A field that is added, changed or dropped makes a new format, since readers refuse fields that they do not know, and so does

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hourglass_models::{ConfigError, StateDictError};
 use thiserror::Error;
 
-use crate::{CONFIG_FILE, WEIGHTS_FILE};
+use crate::files::{CONFIG_FILE, WEIGHTS_FILE};
 
 /// A model's files that can't be written or read.
 #[derive(Debug, Error)]

@@ -1,4 +1,4 @@
-//! Files of a known size at most, and their hashes.
+//! The files of a model: their names, how much of them is read at most, and their hashes.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -6,6 +6,21 @@ use std::path::Path;
 use fs_err as fs;
 use hourglass_files::open_file;
 use sha2::{Digest, Sha256};
+
+/// The name of the settings in a model's directory.
+pub const CONFIG_FILE: &str = "config.json";
+
+/// The name of the weights in a model's directory.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// The name of a fine-tuned classifier's weights in a model's directory.
+pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
+
+/// The name of the resolved recipe in a model's directory, where Hourglass has trained the model.
+pub const RECIPE_FILE: &str = "config.toml";
+
+/// The name of what `hourglass evaluate --json` printed of a model, in its directory.
+pub const METRICS_FILE: &str = "metrics.json";
 
 /// Reads a file of at most so many bytes, so that a damaged or a hostile one can't ask for more memory than what it should
 /// hold needs.

@@ -21,14 +21,13 @@ mod run_directory;
 mod saved;
 mod weights;
 
-pub use description::{CONFIG_FILE, DataIdentity, Description};
+pub use description::{DataIdentity, Description};
 pub use error::StoreError;
-pub use files::hex_sha256;
+pub use files::{
+    CLASSIFIER_FILE, CONFIG_FILE, METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE, hex_sha256,
+};
 pub use hourglass_files::write_atomically;
 pub use published::{PublishedModel, published_models};
 pub use run_directory::{MetricsFile, MetricsLine, RunDirectory, read_metrics};
-pub use saved::{METRICS_FILE, RECIPE_FILE, SavedModel, save_classifier, save_model};
-pub use weights::{
-    CLASSIFIER_FILE, Precision, WEIGHTS_FILE, read_model, save_tensors, save_weights,
-    stored_description,
-};
+pub use saved::{SavedModel, save_classifier, save_model};
+pub use weights::{Precision, read_model, save_tensors, save_weights, stored_description};

@@ -5,13 +5,14 @@ use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{CONFIG_FILE, WEIGHTS_FILE, write_atomically};
 use fs_err as fs;
 use hourglass_files::{
     PendingFiles, check_target, is_left, is_temporary_of, read_to_string, remove_stale,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::{CONFIG_FILE, WEIGHTS_FILE, write_atomically};
 
 const RECIPE: &str = "config.toml";
 /// Locked by the program that works on the run.

@@ -8,18 +8,13 @@ use burn::tensor::backend::Backend;
 use hourglass_files::open_file;
 use hourglass_models::{Classifier, ImageShape, Model, ModelConfig};
 
-use crate::files::{check_length, read_bounded, sha256_of_readers};
+use crate::files::{RECIPE_FILE, check_length, read_bounded, sha256_of_readers};
 use crate::published::{PublishedModel, published_models};
 use crate::weights::{build_model, most_bytes, parse_weights};
 use crate::{
     CLASSIFIER_FILE, CONFIG_FILE, Description, Precision, StoreError, WEIGHTS_FILE, save_tensors,
     save_weights, write_atomically,
 };
-
-/// The name of the resolved recipe in a model's directory, where Hourglass has trained the model.
-pub const RECIPE_FILE: &str = "config.toml";
-/// The name of what `hourglass evaluate --json` printed of a model, in its directory.
-pub const METRICS_FILE: &str = "metrics.json";
 
 /// No file of a model is larger: networks have at most 2^30 parameters.
 const MOST_BYTES: u64 = 5 << 30;

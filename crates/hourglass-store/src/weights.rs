@@ -18,11 +18,6 @@ use serde::Deserialize;
 use crate::files::read_bounded;
 use crate::{Description, StoreError};
 
-/// The name of the weights in a model's directory.
-pub const WEIGHTS_FILE: &str = "model.safetensors";
-/// The name of a fine-tuned classifier's weights in a model's directory.
-pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
-
 /// Under what key the settings stand in the metadata of weights.
 const METADATA_KEY: &str = "hourglass";
 

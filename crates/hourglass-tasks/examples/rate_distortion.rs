@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use burn_flex::Flex;
 use hourglass_data::{Batches, Dataset, Locations, Subset};
+use hourglass_figures::to_byte;
 use hourglass_measure::pca::Pca;
 use hourglass_models::Model;
 use hourglass_store::SavedModel;
 use hourglass_tasks::compress::{CodeSpill, Steps, compress, open};
-use hourglass_tasks::decode::to_byte;
 use hourglass_tasks::stream::{codes, decoded};
 
 /// The bits that codes are quantised to.

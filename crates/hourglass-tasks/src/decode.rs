@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use fs_err as fs;
+use hourglass_figures::to_byte;
 use hourglass_files::write_quickly;
 use hourglass_models::{ImageShape, Model};
 
@@ -122,12 +123,6 @@ impl ImageWriter {
     }
 }
 
-/// The nearest byte of a pixel in [0, 1].
-pub fn to_byte(value: f32) -> u8 {
-    // The cast takes what is not a number for 0.
-    (value.clamp(0.0, 1.0) * 255.0).round() as u8
-}
-
 /// A PNG of one image, `[channels, height, width]` in [0, 1] with 1 or 3 channels.
 fn png(image: &[f32], shape: ImageShape) -> io::Result<Vec<u8>> {
     let channels = shape[0];
@@ -186,19 +181,5 @@ mod tests {
         assert_eq!(read.into_raw(), [255, 0, 128, 0, 255, 255]);
         let error = png(&[0.0; 4], [2, 1, 2]).unwrap_err().to_string();
         assert!(error.contains("1 or 3 channels, found 2"), "{error}");
-    }
-
-    #[test]
-    fn bytes_are_the_nearest_ones() {
-        let bytes = [
-            -1.0,
-            0.0,
-            0.5 / 255.0 - 1e-4,
-            0.5 / 255.0 + 1e-4,
-            1.0,
-            7.0,
-            f32::NAN,
-        ];
-        assert_eq!(bytes.map(to_byte), [0, 0, 0, 1, 255, 255, 0]);
     }
 }

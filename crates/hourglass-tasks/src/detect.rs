@@ -14,7 +14,8 @@ use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
 pub use table::ScoreTable;
 pub use threshold::Threshold;
 
-use crate::stream::{Done, batch_codes, batch_sizes, batches, codes, host, inputs_of};
+use crate::stream::{Done, batch_codes, batch_sizes, batches, codes, inputs_of};
+use hourglass_measure::host;
 
 /// Draws of the code an image at a time.
 const DRAWS: usize = 16;

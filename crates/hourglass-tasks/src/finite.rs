@@ -3,9 +3,8 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_measure::host;
 use hourglass_models::{Autoencoder, Model};
-
-use crate::stream::host;
 
 /// A model gives no numbers.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

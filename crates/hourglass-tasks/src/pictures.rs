@@ -4,12 +4,11 @@ use std::io::Cursor;
 use std::path::PathBuf;
 
 use hourglass_data::Dataset;
+use hourglass_figures::to_byte;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::codecs::png::PngEncoder;
 use image::error::{ParameterError, ParameterErrorKind};
 use image::{Delay, ExtendedColorType, Frame, ImageEncoder, ImageError};
-
-use crate::decode::to_byte;
 
 /// A PNG of one image, each value of which is rounded to the nearest byte.
 ///

@@ -2,9 +2,8 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use faer::Mat;
-use faer::get_global_parallelism;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
+use faer::{Mat, get_global_parallelism};
 use hourglass_data::{Batches, Subset};
 use hourglass_kernels::sum;
 use hourglass_measure::{Progress, images_of};

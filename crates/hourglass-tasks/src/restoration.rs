@@ -7,15 +7,14 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batches, Subset};
-use hourglass_measure::Progress;
 use hourglass_measure::measures::Estimate;
 use hourglass_measure::measures::image_quality::psnr;
+use hourglass_measure::{Progress, host};
 use hourglass_models::{Corruption, Model, StepContext};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::finite::{NotFinite, check_finite, reconstruct};
-use crate::stream::host;
 
 /// What becomes of a batch; values are `[batch * features]`.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset, measuring_batch, measuring_sizes};
+use hourglass_measure::{host, images_of};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
 use crate::finite::{NotFinite, means};
@@ -26,7 +27,7 @@ pub(crate) fn inputs_of<B: Backend>(
     batch: &Batch,
     device: &B::Device,
 ) -> Tensor<B, 2> {
-    let images = hourglass_measure::images_of(batch, device);
+    let images = images_of(batch, device);
     let first = batch.indices.first().copied().unwrap_or_default();
     drawn(model, images, first)
 }
@@ -103,10 +104,6 @@ pub fn decoded<B: Backend>(
     let rows = codes.len() / code;
     let codes = Tensor::from_data(TensorData::new(codes, [rows, code]), device);
     means(model, codes, first)
-}
-
-pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use hourglass_data::{Batch, Dataset, Subset};
+use hourglass_measure::images_of;
 use hourglass_models::{
     Autoencoder, Classifier, ConfigError, ImageShape, LayerModel, Loss, Model, Rbm, StateDict,
     StateDictError, StepContext, state_dict, with_layer,
@@ -15,7 +16,6 @@ use hourglass_models::{
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Recipe, TrainingConfig};
-use hourglass_measure::images_of;
 
 /// A phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -3,16 +3,15 @@
 use anyhow::{Result, bail};
 use burn::backend::Autodiff;
 use burn::tensor::backend::{AutodiffBackend, BackendTypes};
-use clap::ValueEnum;
 use hourglass_data::Subset;
 use hourglass_models::{ImageShape, Model, ModelConfig};
 use hourglass_train::Recipe;
 use hourglass_train::parity::{ParityError, Sizes};
 
-use crate::UsageError;
 #[cfg(feature = "wgpu")]
 use crate::adapters::{self, Adapter};
-use crate::cli::DeviceArguments;
+use crate::arguments::{BackendName, DeviceArguments};
+use crate::usage::UsageError;
 
 #[cfg(not(any(feature = "flex", feature = "ndarray")))]
 compile_error!("turn on `flex` or `ndarray`: GPU runs are checked against a CPU backend");
@@ -25,22 +24,6 @@ pub(crate) type Cpu = burn_ndarray::NdArray;
 
 #[cfg(feature = "wgpu")]
 type Wgpu = Autodiff<burn_wgpu::Wgpu>;
-
-/// The backends by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BackendName {
-    /// A real GPU where there is one, else the fastest CPU backend
-    Auto,
-    /// A GPU through Vulkan, Metal or DX12
-    #[cfg(feature = "wgpu")]
-    Wgpu,
-    /// The CPU, by Burn's flex
-    #[cfg(feature = "flex")]
-    Flex,
-    /// The CPU, by ndarray
-    #[cfg(feature = "ndarray")]
-    Ndarray,
-}
 
 /// The backend that was chosen.
 #[derive(Debug, Clone)]

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use hourglass_data::{
     DataError, ImageOptions, ImageReport, ImageShape, Locations, Split, Splits, Subset,
 };
 use hourglass_store::Description;
+use hourglass_train::Recipe;
 
-use crate::cli::{ImageArguments, LocationArguments};
+use crate::arguments::{ImageArguments, LocationArguments};
 use crate::progress::Phases;
 
 /// How many reasons for leaving files out are told, and of each how many names.
@@ -204,6 +205,53 @@ fn files(count: usize) -> String {
     match count {
         1 => "1 file".into(),
         count => format!("{count} files"),
+    }
+}
+
+/// The images that a recipe trains on and those it holds out.
+pub(crate) fn training_images(splits: &Splits, recipe: &Recipe) -> Result<(Subset, Subset)> {
+    let data = &recipe.data;
+    let all = Subset::all(splits.train());
+    let all = match &data.labels {
+        Some(labels) if labels.is_empty() => {
+            bail!(
+                "{}: expected at least one label, found none; leave it out for all images",
+                recipe.place("data.labels")
+            )
+        }
+        Some(labels) => {
+            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+            let some = all.of_labels(&labels);
+            some.with_context(|| recipe.place("data.labels"))?
+        }
+        None => all,
+    };
+    // The data crate knows the setting's name, the recipe where it was made.
+    let placed = |error| match error {
+        DataError::BadSubset {
+            setting,
+            expected,
+            found,
+        } => anyhow!(
+            "{}: expected {expected}, found {found}",
+            recipe.place(setting)
+        ),
+        other => other.into(),
+    };
+    let all = match data.limit {
+        Some(limit) => all.limit(limit).map_err(placed)?,
+        None => all,
+    };
+    let split = all.split_validation(data.validation, recipe.run.seed);
+    split.map_err(placed)
+}
+
+/// The split that a model is measured on where none is named: of those that there are, the one that it knows least of.
+pub(crate) fn split_to_measure(has_test: bool, has_validation: bool) -> Split {
+    match (has_test, has_validation) {
+        (true, _) => Split::Test,
+        (false, true) => Split::Validation,
+        (false, false) => Split::Train,
     }
 }
 

@@ -8,49 +8,45 @@ mod output;
 
 #[cfg(feature = "wgpu")]
 mod adapters;
+mod arguments;
 mod backend;
 mod card;
-mod cli;
 mod commands;
+mod evaluated;
+mod finished;
 mod images;
+mod interrupt;
+mod memory;
+mod normal_images;
+mod picture;
 mod progress;
 mod recipes;
-mod report;
+mod restoration;
+mod text;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use usage::UsageError;
 
-use cli::{Cli, Command};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Gives the system what memory is free, which the allocator keeps for a while to use it again.
-#[expect(unsafe_code, reason = "the allocator has this in C alone")]
-pub(crate) fn give_back_memory() {
-    // SAFETY: it may be called at any time.
-    unsafe { libmimalloc_sys::mi_collect(true) }
+/// Train, measure and use autoencoders on any GPU or on the CPU
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// Compute with Burn's own operations alone, without the kernels for CPUs: slower, to compare with
+    #[arg(long, global = true)]
+    plain: bool,
+    #[command(subcommand)]
+    command: commands::Command,
 }
-
-/// A mistake in how the program was called: exit code 2, as for those that clap finds.
-#[derive(Debug)]
-pub(crate) struct UsageError(pub(crate) String);
-
-impl std::fmt::Display for UsageError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     hourglass_kernels::limit_threads();
     let done = match cli.plain {
-        true => hourglass_kernels::without_kernels(|| run(cli)),
-        false => run(cli),
+        true => hourglass_kernels::without_kernels(|| cli.command.run()),
+        false => cli.command.run(),
     };
     match done {
         Ok(code) => code,
@@ -65,33 +61,4 @@ fn main() -> ExitCode {
             }
         }
     }
-}
-
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command {
-        Command::Train(arguments) => return commands::train::run(&arguments),
-        Command::Evaluate(arguments) => commands::evaluate::run(&arguments)?,
-        Command::Compare(arguments) => commands::compare::run(&arguments)?,
-        Command::Report(arguments) => commands::report::run(&arguments)?,
-        Command::Export(arguments) => commands::export::run(&arguments)?,
-        Command::Import(arguments) => commands::import::run(&arguments)?,
-        Command::Card(arguments) => commands::card::run(&arguments)?,
-        Command::Models(arguments) => commands::models::run(&arguments)?,
-        Command::Reconstruct(arguments) => commands::reconstruct::run(&arguments)?,
-        Command::Denoise(arguments) => commands::denoise::run(&arguments)?,
-        Command::Inpaint(arguments) => commands::inpaint::run(&arguments)?,
-        Command::Sample(arguments) => commands::sample::run(&arguments)?,
-        Command::Interpolate(arguments) => commands::interpolate::run(&arguments)?,
-        Command::Traverse(arguments) => commands::traverse::run(&arguments)?,
-        Command::Encode(arguments) => commands::encode::run(&arguments)?,
-        Command::Decode(arguments) => commands::decode::run(&arguments)?,
-        Command::Detect(arguments) => commands::detect::run(&arguments)?,
-        Command::Embed(arguments) => commands::embed::run(&arguments)?,
-        Command::Compress(arguments) => commands::compress::run(&arguments)?,
-        Command::Decompress(arguments) => commands::decompress::run(&arguments)?,
-        Command::Data { command } => commands::data::run(&command)?,
-        Command::Devices(arguments) => commands::devices::run(&arguments)?,
-        Command::Bench(arguments) => commands::bench::run(&arguments)?,
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,11 @@
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+use hourglass_files::check_target;
 
 /// Set once stdout turns out to be a pipe that nobody reads.
 static IS_UNREAD: AtomicBool = AtomicBool::new(false);
@@ -53,16 +57,39 @@ pub(crate) fn is_unread() -> bool {
 }
 
 /// Writes results as they are.
-pub(crate) fn text(text: &str) -> anyhow::Result<()> {
+pub(crate) fn text(text: &str) -> Result<()> {
     let mut results = Results::new();
     results.write_all(text.as_bytes())?;
     Ok(results.flush()?)
 }
 
-pub(crate) fn line(text: Arguments<'_>) -> anyhow::Result<()> {
+pub(crate) fn line(text: Arguments<'_>) -> Result<()> {
     self::text(&format!("{text}\n"))
 }
 
 pub(crate) fn note(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Refuses to write over a file, unless it is forced to, over what is no file, and into a directory that is not there.
+pub(crate) fn check_is_new(path: &Path, force: bool) -> Result<()> {
+    if path.exists() && !force {
+        bail!(
+            "{}: expected a new file, found one that is there; use --force to write over it",
+            path.display()
+        );
+    }
+    // A directory may be meant; whoever writes a file there refuses one.
+    if !path.is_dir() {
+        check_target(path)?;
+    }
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => bail!(
+            "{}: expected a path in a directory that is there, found that {} is none",
+            path.display(),
+            directory.display()
+        ),
+        _ => Ok(()),
+    }
 }

@@ -1,5 +1,6 @@
 //! Progress on stderr: bars on a terminal, few lines elsewhere.
 
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use burn::train::Interrupter;
@@ -7,7 +8,6 @@ use hourglass_measure::interrupt;
 use hourglass_store::MetricsLine;
 use hourglass_train::Observer;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 
 /// Seconds between lines where stderr is no terminal.
 const QUIET: Duration = Duration::from_secs(10);

@@ -1,11 +1,13 @@
 //! The recipes in the binary.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hourglass_train::Recipe;
+use serde_json::{Value, json};
 
-use crate::UsageError;
+use crate::usage::UsageError;
 
 macro_rules! recipes {
     ($($name:literal),+ $(,)?) => {
@@ -58,6 +60,25 @@ pub(crate) fn load(name_or_path: &str, overrides: &[String]) -> Result<Recipe> {
     match Recipe::parse(&text, &path, overrides) {
         Err(error) if error.is_of_command_line() => bail!(UsageError(error.to_string())),
         recipe => recipe.context("this recipe can't be used"),
+    }
+}
+
+/// The settings of a table by their paths.
+pub(crate) fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Value>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                flatten(&path, value, settings);
+            }
+        }
+        other => {
+            settings.insert(path.to_owned(), json!(other));
+        }
     }
 }
 

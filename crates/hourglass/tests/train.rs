@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use hourglass_data::{Locations, Subset};
-use hourglass_measure::{fit_pca, pca::largest_principal_angle};
+use hourglass_measure::fit_pca;
+use hourglass_measure::pca::largest_principal_angle;
 use hourglass_train::Recipe;
 use safetensors::SafeTensors;
 use serde_json::Value;

@@ -4,7 +4,8 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Sparsity};
 use serde::Serialize;
 
-use super::subject::{Progress, Shown, Subject, host};
+use super::subject::{Shown, Subject};
+use crate::source::{Progress, host};
 
 /// Bins of the histogram of the units.
 const BINS: usize = 10;

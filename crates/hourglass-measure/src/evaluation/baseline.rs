@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::subject::{EVALUATION_SEED, Progress, Subject, host, squared_distances};
+use super::subject::{Subject, squared_distances};
 use crate::pca::{Pca, PcaError, Rows, rows_fitted};
+use crate::source::{EVALUATION_SEED, Progress, host};
 
 /// PCA with as many components as the code has (active) units.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use hourglass_data::Subset;
 
-use super::subject::EVALUATION_SEED;
+use crate::source::EVALUATION_SEED;
 
 /// Values that the images of a measure may have together, counted as often as a model is shown them: about a minute's work
 /// for two cores. The error, PSNR, SSIM and a model's own terms are measured on all images.

@@ -4,9 +4,10 @@ use burn::tensor::backend::Backend;
 use hourglass_models::Classifier;
 use serde::Serialize;
 
-use super::subject::{Progress, Shown, Subject, host};
-use super::{Measured, left_out};
+use super::measured::{Measured, left_out};
+use super::subject::{Shown, Subject};
 use crate::measures::Estimate;
+use crate::source::{Progress, host};
 
 /// A classifier's errors on a split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -5,9 +5,11 @@ use faer::{Mat, Side};
 use hourglass_models::{Activation, Autoencoder, Layer};
 use serde::Serialize;
 
-use super::subject::{Progress, Shown, Subject, host};
-use super::{Measured, budget, left_out};
+use super::budget;
+use super::measured::{Measured, left_out};
+use super::subject::{Shown, Subject};
 use crate::measures::Estimate;
+use crate::source::{Progress, host};
 
 /// Pixels of the images whose Jacobians are computed at a time: each Jacobian has the code's size times as many values.
 const PART: usize = 16_000;

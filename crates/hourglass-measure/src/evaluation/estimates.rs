@@ -12,13 +12,24 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use hourglass_data::{Subset, measuring_batch};
 use hourglass_files::{check_target, read};
-use hourglass_store::{SavedModel, hex_sha256};
+use hourglass_store::{RunDirectory, SavedModel, hex_sha256};
 use serde::{Deserialize, Serialize};
 
-use super::likelihood::{CHUNK, OfImage};
-use super::subject::EVALUATION_SEED;
 use crate::measures::Estimate;
-use hourglass_store::RunDirectory;
+use crate::source::EVALUATION_SEED;
+
+/// Pixels that are decoded at a time, over all images and samples.
+pub(super) const CHUNK: usize = 4_000_000;
+
+/// What the weights say of an image.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct ImageEstimate {
+    /// log 1/K sum_i w_i
+    pub(super) log_likelihood: f64,
+    /// Its variance for other samples, by the delta method; not a number with one sample.
+    pub(super) variance: f64,
+    pub(super) effective_samples: f64,
+}
 
 /// Changes when estimates are computed or written in another way, so that those of before are not used.
 const FORMAT: u32 = 1;
@@ -103,7 +114,7 @@ impl EstimateDirectory {
 
     /// Opens the file of an estimate, and gives what it has of it. There is no file where none can be written, or another
     /// program is writing it.
-    pub(super) fn open(&self, origin: Origin) -> (Option<EstimateFile>, Vec<OfImage>) {
+    pub(super) fn open(&self, origin: Origin) -> (Option<EstimateFile>, Vec<ImageEstimate>) {
         let path = self.file(&origin);
         match EstimateFile::open(&path, &origin) {
             Ok((file, estimates)) => (Some(file), estimates),
@@ -123,11 +134,11 @@ struct Line {
     /// Of the estimates as they are written.
     crc32: u32,
     /// In the order of the split.
-    estimates: Vec<OfImage>,
+    estimates: Vec<ImageEstimate>,
 }
 
 impl Line {
-    fn new(batch: usize, estimates: Vec<OfImage>) -> io::Result<Self> {
+    fn new(batch: usize, estimates: Vec<ImageEstimate>) -> io::Result<Self> {
         Ok(Self {
             batch,
             crc32: crc32fast::hash(&serde_json::to_vec(&estimates)?),
@@ -137,7 +148,7 @@ impl Line {
 
     /// The estimates of a batch of so many images; nothing where the line is not the one that was written, or a number is
     /// none, which JSON has no form for: the variance of one sample, or what a broken model has.
-    fn parse(line: &[u8], batch: usize, images: usize) -> Option<Vec<OfImage>> {
+    fn parse(line: &[u8], batch: usize, images: usize) -> Option<Vec<ImageEstimate>> {
         let found: Self = serde_json::from_slice(line).ok()?;
         let crc32 = Self::new(batch, found.estimates.clone()).ok()?.crc32;
         let is_whole = (found.batch, found.crc32, found.estimates.len()) == (batch, crc32, images);
@@ -152,7 +163,7 @@ pub(super) struct EstimateFile {
 }
 
 impl EstimateFile {
-    fn open(path: &Path, origin: &Origin) -> io::Result<(Self, Vec<OfImage>)> {
+    fn open(path: &Path, origin: &Origin) -> io::Result<(Self, Vec<ImageEstimate>)> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
@@ -178,7 +189,7 @@ impl EstimateFile {
         Ok((found, estimates))
     }
 
-    pub(super) fn append(&mut self, batch: usize, estimates: &[OfImage]) -> io::Result<()> {
+    pub(super) fn append(&mut self, batch: usize, estimates: &[ImageEstimate]) -> io::Result<()> {
         self.write(&Line::new(batch, estimates.to_vec())?)
     }
 
@@ -191,7 +202,7 @@ impl EstimateFile {
 
 /// The estimates in a file, as far as its lines are what was written, and their length in bytes with the first line; nothing
 /// where the file is of another origin.
-fn parse(bytes: &[u8], origin: &Origin) -> (usize, Vec<OfImage>) {
+fn parse(bytes: &[u8], origin: &Origin) -> (usize, Vec<ImageEstimate>) {
     // What a killed program has written of its last line has no end.
     let mut lines = bytes
         .split_inclusive(|&byte| byte == b'\n')
@@ -316,7 +327,7 @@ mod tests {
     #[test]
     fn a_line_has_the_images_of_its_batch() {
         let of_image = r#"{"log_likelihood": -90.1, "variance": 0.3, "effective_samples": 2.0}"#;
-        let of_image: OfImage = serde_json::from_str(of_image).expect("an estimate");
+        let of_image: ImageEstimate = serde_json::from_str(of_image).expect("an estimate");
         let origin = Origin {
             batch: 2,
             ..estimate("a", 5, [0.0; 3]).origin

@@ -13,15 +13,14 @@ use burn::tensor::backend::Backend;
 use hourglass_data::{measuring_batch, measuring_sizes};
 use hourglass_kernels::row_sums;
 use hourglass_models::{Autoencoder, Likelihood, StepContext, Stream};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::estimates::EstimateDirectory;
-use super::subject::{EVALUATION_SEED, Progress, Shown, Subject};
-use super::{Measured, budget, left_out};
+use super::budget;
+use super::estimates::{CHUNK, EstimateDirectory, ImageEstimate};
+use super::measured::{Measured, left_out};
+use super::subject::{Shown, Subject};
 use crate::measures::Estimate;
-
-/// Pixels that are decoded at a time, over all images and samples.
-pub(super) const CHUNK: usize = 4_000_000;
+use crate::source::{EVALUATION_SEED, Progress};
 
 /// A unit of the code is active if the variance over the images of its posterior mean is above this (Burda et al. 2016,
 /// section 5).
@@ -170,7 +169,7 @@ fn estimate_batch<B: Backend>(
     batch: usize,
     samples: usize,
     progress: &mut dyn FnMut(usize),
-) -> Option<Vec<OfImage>> {
+) -> Option<Vec<ImageEstimate>> {
     let [count, features] = images.dims();
     let chunk = |images: usize| (CHUNK / (images * features)).max(1);
     // Noise has the number of the chunk, counted over all batches: those before this one are as large as the first.
@@ -320,10 +319,10 @@ impl Weights {
         self.squares += weight * weight;
     }
 
-    fn estimate(&self) -> OfImage {
+    fn estimate(&self) -> ImageEstimate {
         let count = self.count as f64;
         let effective_samples = self.sum * self.sum / self.squares;
-        OfImage {
+        ImageEstimate {
             log_likelihood: self.log_largest + (self.sum / count).ln(),
             // s^2 / (K m^2) with m and s^2 the mean and the unbiased variance of the weights, written with their sums.
             // Rounding can bring equal weights below 0.
@@ -333,20 +332,11 @@ impl Weights {
     }
 }
 
-/// What the weights say of an image.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct OfImage {
-    /// log 1/K sum_i w_i
-    pub(super) log_likelihood: f64,
-    /// Its variance for other samples, by the delta method; not a number with one sample.
-    variance: f64,
-    effective_samples: f64,
-}
-
 /// Of the estimates of all images; nothing where there are none.
-fn summary(estimates: &[OfImage], samples: usize) -> Option<LogLikelihood> {
+fn summary(estimates: &[ImageEstimate], samples: usize) -> Option<LogLikelihood> {
     let count = estimates.len() as f64;
-    let mean_of = |value: fn(&OfImage) -> f64| estimates.iter().map(value).sum::<f64>() / count;
+    let mean_of =
+        |value: fn(&ImageEstimate) -> f64| estimates.iter().map(value).sum::<f64>() / count;
     let log_likelihoods = estimates.iter().map(|estimate| estimate.log_likelihood);
     let log_likelihood = Estimate::mean(&log_likelihoods.collect::<Vec<_>>())?;
     let variance = (samples > 1).then(|| mean_of(|estimate| estimate.variance));
@@ -486,7 +476,7 @@ mod tests {
         const SAMPLES: usize = 50;
         const REPETITIONS: usize = 20_000;
         let mut normal = normal_numbers(2);
-        let estimates: Vec<OfImage> = (0..REPETITIONS)
+        let estimates: Vec<ImageEstimate> = (0..REPETITIONS)
             .map(|_| {
                 let log_weight = |_| DEVIATION * normal() - DEVIATION * DEVIATION / 2.0;
                 weights(&(0..SAMPLES).map(log_weight).collect::<Vec<_>>()).estimate()

@@ -1,29 +1,27 @@
-//! What a model does on a split: its own terms, its reconstruction error, what its code is good for, and PCA beside it.
+//! What a model does on a split, a file for each part of the report.
 
 mod activity;
 mod attempt;
 mod baseline;
+mod basics;
 mod budget;
 mod classification;
 mod contraction;
 mod estimates;
 mod likelihood;
+mod measured;
 mod outliers;
 mod reconstruction;
 mod report;
 mod representation;
+mod request;
 mod robustness;
 mod subject;
-
-use burn::tensor::backend::Backend;
-use hourglass_data::{Batch, Batches, Subset, measuring_sizes};
-use hourglass_models::{Autoencoder, Loss, StepContext};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 pub use activity::Activity;
 pub use attempt::{attempt, interrupt};
 pub use baseline::{Cache, fit_pca};
+pub use basics::{Evaluation, PcaComparison, evaluate, evaluation_sizes};
 pub use classification::Classification;
 pub use contraction::Contraction;
 pub use estimates::{EstimateDirectory, FinishedEstimate, Origin};
@@ -31,329 +29,11 @@ pub use likelihood::{
     ACTIVE_VARIANCE, CodeInformation, Density, EvidenceLowerBound, LogLikelihood, code_information,
     evidence_lower_bound, log_likelihood,
 };
+pub use measured::Measured;
 pub use outliers::Outliers;
 pub use reconstruction::{Class, Fidelity, Reconstructed, Reconstruction};
-pub use report::{Measure, Report, Request, examine};
+pub use report::{Report, examine};
 pub use representation::{Readout, Representation};
+pub use request::{Measure, Request};
 pub use robustness::Robustness;
-pub(crate) use subject::host;
-pub use subject::{Progress, Subject, images_of};
-
-use crate::terms::{Terms, stacked};
-use activity::Units;
-use baseline::Baseline;
-use subject::{EVALUATION_SEED, Seen, squared_distances};
-
-/// A number or a table, or why there is none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Measured<T> {
-    /// What was measured.
-    Value(T),
-    /// Why it was not.
-    LeftOut {
-        /// The reason.
-        left_out: String,
-    },
-}
-
-impl<T> Measured<T> {
-    /// What was measured, if it was.
-    pub fn value(&self) -> Option<&T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::LeftOut { .. } => None,
-        }
-    }
-}
-
-fn left_out<T>(reason: impl Into<String>) -> Measured<T> {
-    Measured::LeftOut {
-        left_out: reason.into(),
-    }
-}
-
-impl<T, E: std::fmt::Display> From<Result<T, E>> for Measured<T> {
-    fn from(result: Result<T, E>) -> Self {
-        match result {
-            Ok(value) => Self::Value(value),
-            Err(reason) => left_out(reason.to_string()),
-        }
-    }
-}
-
-/// The numbers of a model on a split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
-    /// Images measured.
-    pub images: usize,
-    /// Whether the images are binary ones, drawn from the split's, for models of such.
-    pub binarized: bool,
-    /// sum_i (x_i - mu_i)^2 an image, mu the mean of p(x|h) at the image's code, of the corrupted image where the family
-    /// corrupts.
-    pub squared_error: f64,
-    /// The family's own terms, means over the images, by name.
-    pub terms: Vec<(String, f64)>,
-    /// The squared error of the corrupted images themselves, for families that corrupt.
-    pub corrupted_squared_error: Option<f64>,
-    /// The activity of the code, for sparse families.
-    pub activity: Option<Activity>,
-    /// The mean over the images of ||dh/dx||_F, for families that control it.
-    pub jacobian_norm: Option<f64>,
-    /// The errors of the classifier that was fine-tuned from the model, where there is one.
-    pub classification: Option<Measured<Classification>>,
-    /// The same error for PCA.
-    pub pca: PcaComparison,
-    /// Whether PCA or the classifier is missing because its measure failed or was interrupted.
-    pub has_failed: bool,
-}
-
-/// PCA beside a model.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PcaComparison {
-    /// The squared error of PCA with as many components as the code has (active) units, on the same inputs.
-    Measured {
-        /// Components.
-        components: usize,
-        /// sum_i (x_i - reconstruction_i)^2 per image.
-        squared_error: f64,
-        /// The training images that it is fitted to, where they are a sample of very many.
-        fitted_to: Option<usize>,
-    },
-    /// Why there is no such number.
-    LeftOut(String),
-}
-
-impl Evaluation {
-    /// The first number that is none, and its name.
-    pub fn first_not_finite(&self) -> Option<(&str, f64)> {
-        let terms = self
-            .terms
-            .iter()
-            .map(|(name, value)| (name.as_str(), *value));
-        terms
-            .chain([("squared_error", self.squared_error)])
-            .find(|(_, value)| !value.is_finite())
-    }
-
-    /// The numbers by name, for scripts.
-    pub fn to_json(&self) -> Map<String, Value> {
-        let mut map = Map::new();
-        map.insert("images".into(), json!(self.images));
-        if self.binarized {
-            map.insert("binarized".into(), json!(true));
-        }
-        for (name, value) in &self.terms {
-            map.insert(name.clone(), json!(value));
-        }
-        map.insert("squared_error".into(), json!(self.squared_error));
-        let term = |wanted: &str| self.terms.iter().find(|(name, _)| name == wanted);
-        if let (Some((_, cross_entropy)), Some(_)) = (term("cross_entropy"), term("negative_elbo"))
-        {
-            map.insert("reconstruction_nats".into(), json!(cross_entropy));
-        }
-        if let Some(error) = self.corrupted_squared_error {
-            map.insert("corrupted_squared_error".into(), json!(error));
-        }
-        if let Some(activity) = &self.activity {
-            map.insert("activity".into(), json!(activity));
-            map.insert("active_units".into(), json!(activity.active_units));
-            map.insert("dead_units".into(), json!(activity.dead_units));
-            if let Some(deviation) = activity.median_target_deviation {
-                map.insert("median_target_deviation".into(), json!(deviation));
-            }
-        }
-        if let Some(norm) = self.jacobian_norm {
-            map.insert("jacobian_norm".into(), json!(norm));
-        }
-        if let Some(classification) = &self.classification {
-            map.insert("classifier".into(), json!(classification));
-        }
-        map.insert(
-            "pca".into(),
-            match &self.pca {
-                PcaComparison::Measured {
-                    components,
-                    squared_error,
-                    fitted_to,
-                } => {
-                    let mut pca = json!({"components": components, "squared_error": squared_error});
-                    if let Some(images) = fitted_to {
-                        pca["fitted_to"] = json!(images);
-                    }
-                    pca
-                }
-                PcaComparison::LeftOut(reason) => json!({"left_out": reason}),
-            },
-        );
-        if term("cross_entropy").is_some() {
-            let note = "cross_entropy is Bernoulli on grey pixels: in nats, but not a likelihood";
-            map.insert("note".into(), json!(note));
-        }
-        map
-    }
-}
-
-/// Measures a model on a split; PCA is left out where it fails.
-///
-/// # Errors
-/// The reason, in words, when what is the model's own can't be measured.
-pub fn evaluate<B: Backend>(
-    subject: Subject<'_, B>,
-    cache: Option<&Cache>,
-    progress: Progress<'_>,
-) -> Result<Evaluation, String> {
-    attempt(|| evaluate_beside(subject, cache, progress).0)
-}
-
-/// Measures a model, and gives the baseline that stands beside it, or why there is none.
-fn evaluate_beside<B: Backend>(
-    subject: Subject<'_, B>,
-    cache: Option<&Cache>,
-    progress: Progress<'_>,
-) -> (Evaluation, Result<Baseline, String>) {
-    let measured = measure(subject, progress);
-    let sparsity = subject.model.sparsity();
-    let activity =
-        sparsity.map(|sparsity| activity::measure(subject, sparsity, &measured.units, progress));
-    let components = match &activity {
-        Some(activity) => activity.active_units.round() as usize,
-        None => measured.code,
-    };
-    let mut has_failed = false;
-    let mut failed = |reason| {
-        has_failed = true;
-        reason
-    };
-    let baseline = attempt(|| baseline::fit(subject, components, cache, progress));
-    let baseline = baseline.map_err(&mut failed).and_then(|baseline| baseline);
-    let compared = match &baseline {
-        Ok(baseline) => {
-            attempt(|| compare_with_pca(subject, baseline, progress)).map_err(&mut failed)
-        }
-        Err(reason) => Err(reason.clone()),
-    };
-    let classification = subject.classifier.map(|classifier| {
-        attempt(|| classification::measure(subject, classifier, progress))
-            .map_err(&mut failed)
-            .unwrap_or_else(left_out)
-    });
-    let evaluation = Evaluation {
-        pca: compared.unwrap_or_else(PcaComparison::LeftOut),
-        images: subject.split.len(),
-        binarized: subject.is_binarized(),
-        squared_error: measured.squared_error,
-        terms: measured.terms,
-        corrupted_squared_error: measured.corrupted_squared_error,
-        activity,
-        jacobian_norm: measured.jacobian_norm,
-        classification,
-        has_failed,
-    };
-    (evaluation, baseline)
-}
-
-/// Every batch size that measuring a split will use.
-pub fn evaluation_sizes(split: &Subset) -> Vec<usize> {
-    measuring_sizes(split.len(), split.dataset().features()).to_vec()
-}
-
-/// The means over a split of the terms of a loss.
-pub fn mean_terms<B: Backend>(
-    split: &Subset,
-    loss: impl Fn(&Batch, &StepContext) -> Loss<B>,
-) -> Vec<(String, f64)> {
-    let mut terms = Terms::<B>::new(Vec::new(), 0);
-    for (index, batch) in Batches::measuring(split).enumerate() {
-        let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-        let (names, values) = stacked(loss(&batch, &context));
-        terms.push(index as u64, batch.len(), names, values);
-    }
-    means(terms)
-}
-
-/// The means of the terms; not-a-number where one is not finite.
-fn means<B: Backend>(mut terms: Terms<B>) -> Vec<(String, f64)> {
-    match terms.read() {
-        Ok(()) => terms.take_means(),
-        Err(fault) => vec![(fault.term.to_owned(), f64::NAN)],
-    }
-}
-
-struct Basics {
-    squared_error: f64,
-    corrupted_squared_error: Option<f64>,
-    terms: Vec<(String, f64)>,
-    jacobian_norm: Option<f64>,
-    code: usize,
-    units: Units,
-}
-
-fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basics {
-    let model = subject.model;
-    let features = subject.split.dataset().features();
-    let distance = |a: &[f32], b: &[f32]| squared_distances(a, b, features).iter().sum::<f64>();
-    let mut terms = Terms::<B>::new(Vec::new(), 0);
-    let (mut error, mut norms, mut code, mut done) = (0.0, None, 0, 0);
-    let mut corrupted_error = None;
-    let mut units = Units::default();
-    for (index, seen) in subject.seen().enumerate() {
-        let Seen {
-            context,
-            inputs,
-            is_corrupted,
-            images,
-            targets,
-            ..
-        } = seen;
-        if is_corrupted {
-            *corrupted_error.get_or_insert(0.0) += distance(&host(inputs.clone()), &targets);
-        }
-        let codes = model.encode(inputs);
-        [_, code] = codes.dims();
-        if model.sparsity().is_some() {
-            units.add(&host(codes.clone()), code);
-        }
-        let reconstructions = model.likelihood().mean(model.decode(codes));
-        error += distance(&host(reconstructions), &targets);
-        if let Some(norm) = model.jacobian_norm(images.clone()) {
-            *norms.get_or_insert(0.0) += host(norm).into_iter().map(f64::from).sum::<f64>();
-        }
-        let (names, values) = stacked(model.loss(images, &context));
-        let count = targets.len() / features;
-        terms.push(index as u64, count, names, values);
-        done += count;
-        progress("measuring", done, subject.split.len());
-    }
-    let images = subject.split.len().max(1) as f64;
-    Basics {
-        squared_error: error / images,
-        corrupted_squared_error: corrupted_error.map(|error| error / images),
-        terms: means(terms),
-        jacobian_norm: norms.map(|norms| norms / images),
-        code,
-        units,
-    }
-}
-
-fn compare_with_pca<B: Backend>(
-    subject: Subject<'_, B>,
-    baseline: &Baseline,
-    progress: Progress<'_>,
-) -> PcaComparison {
-    let components = baseline.components;
-    let (mut error, mut done) = (0.0, 0);
-    for seen in subject.seen() {
-        let inputs = host(seen.inputs);
-        error += baseline
-            .pca
-            .squared_error(components, &inputs, &seen.targets);
-        done += seen.targets.len() / baseline.pca.features();
-        progress("measuring PCA", done, subject.split.len());
-    }
-    PcaComparison::Measured {
-        components,
-        squared_error: error / subject.split.len().max(1) as f64,
-        fitted_to: baseline.sampled,
-    }
-}
+pub use subject::Subject;

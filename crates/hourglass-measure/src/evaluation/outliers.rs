@@ -6,11 +6,13 @@ use hourglass_models::{Autoencoder, Likelihood};
 use serde::Serialize;
 
 use super::baseline::{Baseline, Errors};
+use super::budget;
 use super::likelihood::negative_elbos;
-use super::subject::{Progress, Shown, Subject, host};
-use super::{Measured, budget, left_out};
+use super::measured::{Measured, left_out};
+use super::subject::{Shown, Subject};
 use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
+use crate::source::{Progress, host};
 
 /// How well scores separate a split from the images of another dataset: the chance that an outlier has the higher score.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -6,10 +6,11 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::baseline::Baseline;
-use super::subject::{Progress, Subject, host, squared_distances};
-use super::{Measured, left_out};
+use super::measured::{Measured, left_out};
+use super::subject::{Subject, squared_distances};
 use crate::measures::Estimate;
 use crate::measures::image_quality::{Ssim, psnr};
+use crate::source::{Progress, host};
 
 /// The fidelity of reconstructions.
 #[derive(Debug, Clone, PartialEq, Serialize)]

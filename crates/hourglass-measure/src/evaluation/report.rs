@@ -1,55 +1,21 @@
 //! The whole report on a model: its numbers, and whatever else was asked for.
 
-use std::num::NonZeroUsize;
-
 use burn::tensor::backend::Backend;
-use hourglass_data::Subset;
 use serde::Serialize;
 
-use super::baseline::{Baseline, Cache};
-use super::estimates::EstimateDirectory;
-use super::subject::{Progress, Subject};
-use super::{
-    Contraction, Density, Evaluation, Measured, Outliers, Reconstruction, Representation,
-    Robustness, attempt, contraction, evaluate_beside, left_out, likelihood, outliers,
-    reconstruction, representation, robustness,
-};
-
-/// What can be measured beside a model's own terms and its error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// See [`Reconstruction`].
-    Reconstruction,
-    /// See [`Representation`].
-    Representation,
-    /// See [`Density`].
-    Density,
-    /// See [`Contraction`].
-    Contraction,
-    /// See [`Robustness`].
-    Robustness,
-    /// See [`Outliers`].
-    Outliers,
-}
-
-/// What is asked for.
-#[derive(Debug)]
-pub struct Request<'a> {
-    /// What to measure.
-    pub measures: &'a [Measure],
-    /// Importance samples an image.
-    pub samples: NonZeroUsize,
-    /// Where the log-likelihood's estimates of the images are kept, so that they can go on and be compared.
-    pub estimates: Option<&'a EstimateDirectory>,
-    /// The images that classifiers are fitted to; their labels mean what those of the split mean.
-    pub labelled: &'a Subset,
-    /// Images whose Jacobians are computed.
-    pub jacobian_images: usize,
-    /// The images of another dataset, or why there are none.
-    pub outliers: Result<&'a Subset, &'a str>,
-    /// Where fitted baselines are kept.
-    pub cache: Option<&'a Cache>,
-}
+use super::attempt::attempt;
+use super::baseline::Baseline;
+use super::basics::{Evaluation, evaluate_beside};
+use super::contraction::{self, Contraction};
+use super::likelihood::{self, Density};
+use super::measured::{Measured, left_out};
+use super::outliers::{self, Outliers};
+use super::reconstruction::{self, Reconstruction};
+use super::representation::{self, Representation};
+use super::request::{Measure, Request};
+use super::robustness::{self, Robustness};
+use super::subject::Subject;
+use crate::source::Progress;
 
 /// A model's numbers; a part that was not asked for is not there.
 #[derive(Debug, Clone, PartialEq, Serialize)]

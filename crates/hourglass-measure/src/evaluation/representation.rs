@@ -7,12 +7,14 @@ use hourglass_models::Autoencoder;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, cache_key};
-use super::report::Request;
-use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host};
-use super::{Measured, budget, left_out};
+use super::budget;
+use super::measured::{Measured, left_out};
+use super::request::Request;
+use super::subject::{Shown, Subject};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
 use crate::measures::probe::{Choice, Probe, ProbeConfig};
 use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
+use crate::source::{EVALUATION_SEED, Progress, host};
 
 /// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide
 /// features, fewer images are used.

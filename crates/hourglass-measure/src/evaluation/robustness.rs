@@ -5,9 +5,11 @@ use hourglass_models::{Corruption, StepContext};
 use serde::Serialize;
 
 use super::baseline::{Baseline, Errors};
-use super::subject::{EVALUATION_SEED, Progress, Shown, Subject, host, squared_distances};
-use super::{Measured, budget};
+use super::budget;
+use super::measured::Measured;
+use super::subject::{Shown, Subject, squared_distances};
 use crate::measures::Estimate;
+use crate::source::{EVALUATION_SEED, Progress, host};
 
 const LEVELS: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
 const KINDS: [Corruption; 3] = [

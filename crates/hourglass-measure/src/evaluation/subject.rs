@@ -1,17 +1,12 @@
 //! A model and the images that it is measured on.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset};
 use hourglass_models::{Autoencoder, Classifier, Model, StepContext};
 
+use crate::source::{EVALUATION_SEED, host, images_of};
 use crate::terms::stacked;
-
-/// The seed of all noise in evaluation.
-pub(super) const EVALUATION_SEED: u64 = 0;
-
-/// Called with what is being done, the images done and the images in all.
-pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
 
 /// What is measured, and on what.
 #[derive(Debug)]
@@ -149,16 +144,6 @@ impl<B: Backend> Subject<'_, B> {
     pub(super) fn reconstruct(&self, inputs: Tensor<B, 2>) -> Vec<f32> {
         host(self.model.reconstruct(inputs))
     }
-}
-
-/// A batch's images on a device, `[batch, features]`.
-pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> {
-    let shape = [batch.len(), batch.images.len() / batch.len().max(1)];
-    Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
-}
-
-pub(crate) fn host<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }
 
 /// ||a - b||^2 of each row.

@@ -44,6 +44,30 @@ pub(super) struct Chosen {
     pub steps: usize,
 }
 
+impl Chosen {
+    /// A penalty that is given, and weights to start from.
+    pub(super) fn given(penalty: f64, problem: &Problem) -> Self {
+        Self {
+            penalty,
+            held_out: 0,
+            weights: vec![0.0; problem.width * problem.classes],
+            nats: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// A penalty chosen on rows held out, or the default where they are too few.
+    pub(super) fn on_held_out(
+        problem: &Problem,
+        limits: &Limits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Self {
+        let most = MOST_STEPS + limits.iterations;
+        let chosen = choose(problem, limits.gradient, &mut |done| progress(done, most));
+        chosen.unwrap_or_else(|| Self::given(DEFAULT, problem))
+    }
+}
+
 /// Chooses a penalty for a problem, whose own is not looked at; nothing where there are too few rows, or too few classes among
 /// them. `progress` is told the steps done.
 pub(super) fn choose(

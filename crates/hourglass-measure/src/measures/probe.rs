@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::lbfgs::Limits;
+use super::penalty::Chosen;
 use super::problem::{BLOCK_ROWS, Problem, scores, single, softmax};
 pub use super::standardise::Scaling;
 use super::standardise::Standardisation;
@@ -104,8 +105,8 @@ impl Probe {
             iterations: max_iterations,
         };
         let chosen = match penalty {
-            Some(penalty) => problem.given(penalty),
-            None => problem.chosen(&limits, progress),
+            Some(penalty) => Chosen::given(penalty, &problem),
+            None => Chosen::on_held_out(&problem, &limits, progress),
         };
         let mut progress = |done, total| progress(chosen.steps + done, chosen.steps + total);
         let solution = problem.minimise(chosen.penalty, &chosen.weights, &limits, &mut progress);

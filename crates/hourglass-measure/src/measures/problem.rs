@@ -12,7 +12,6 @@ use rayon::prelude::*;
 
 use super::Labelled;
 use super::lbfgs::{Limits, Point, minimise};
-use super::penalty::{self, Chosen};
 use super::standardise::Standardisation;
 
 /// Rows to a matrix product: enough for it to be fast, few enough that a block is in the cache when its gradient is taken.
@@ -69,24 +68,6 @@ impl Problem {
             deviations: self.deviations.clone(),
             ..*self
         }
-    }
-
-    /// A penalty that was not chosen here, and weights to start from.
-    pub(super) fn given(&self, penalty: f64) -> Chosen {
-        Chosen {
-            penalty,
-            held_out: 0,
-            weights: vec![0.0; self.width * self.classes],
-            nats: Vec::new(),
-            steps: 0,
-        }
-    }
-
-    /// A penalty chosen on rows held out, or the default where they are too few.
-    pub(super) fn chosen(&self, limits: &Limits, progress: &mut dyn FnMut(usize, usize)) -> Chosen {
-        let most = penalty::MOST_STEPS + limits.iterations;
-        let chosen = penalty::choose(self, limits.gradient, &mut |done| progress(done, most));
-        chosen.unwrap_or_else(|| self.given(penalty::DEFAULT))
     }
 
     /// The weights with the smallest objective, sought from `start`, both `[width, classes]`.

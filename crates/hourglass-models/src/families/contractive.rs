@@ -127,7 +127,9 @@ impl FamilyConfig for ContractiveConfig {
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Contractive<B> {
         Contractive {
-            network: self.network.init(shape, self.encoder_outputs(), seed, device),
+            network: self
+                .network
+                .init(shape, self.encoder_outputs(), seed, device),
             objective: self.objective.clone(),
         }
     }

@@ -59,7 +59,8 @@ pub struct Denoising<B: Backend> {
 impl FamilyConfig for DenoisingConfig {
     type Model<B: Backend> = Denoising<B>;
 
-    const SUMMARY: &str = "A denoising autoencoder: it gives back the clean image from a corrupted one.";
+    const SUMMARY: &str =
+        "A denoising autoencoder: it gives back the clean image from a corrupted one.";
 
     fn network(&self) -> &NetworkConfig {
         &self.network
@@ -83,7 +84,9 @@ impl FamilyConfig for DenoisingConfig {
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Denoising<B> {
         Denoising {
-            network: self.network.init(shape, self.encoder_outputs(), seed, device),
+            network: self
+                .network
+                .init(shape, self.encoder_outputs(), seed, device),
             objective: self.objective.clone(),
         }
     }

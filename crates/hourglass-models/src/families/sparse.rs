@@ -154,7 +154,12 @@ impl FamilyConfig for SparseConfig {
             SparseObjective::L1 { weight, .. } => validate_weight(weight),
             SparseObjective::Kl { target, weight, .. } => {
                 let in_range = target > 0.0 && target < 1.0;
-                require(in_range, "objective.target", "a mean activation in (0, 1)", target)?;
+                require(
+                    in_range,
+                    "objective.target",
+                    "a mean activation in (0, 1)",
+                    target,
+                )?;
                 validate_weight(weight)?;
                 require(
                     code_activation == Activation::Sigmoid,
@@ -182,7 +187,12 @@ impl FamilyConfig for SparseConfig {
                     require((1..=code).contains(&count), key, &expected, count)?;
                 }
                 let share = (0.0..=1.0).contains(&anneal);
-                require(share, "objective.anneal", "a share of training in [0, 1]", anneal)?;
+                require(
+                    share,
+                    "objective.anneal",
+                    "a share of training in [0, 1]",
+                    anneal,
+                )?;
                 require(
                     code_activation == Activation::Linear,
                     activation_key,
@@ -195,7 +205,9 @@ impl FamilyConfig for SparseConfig {
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Sparse<B> {
         Sparse {
-            network: self.network.init(shape, self.encoder_outputs(), seed, device),
+            network: self
+                .network
+                .init(shape, self.encoder_outputs(), seed, device),
             objective: self.objective.clone(),
         }
     }
@@ -208,7 +220,11 @@ fn validate_weight(weight: f64) -> Result<(), ConfigError> {
 
 /// Active units when `progress` of training is done.
 fn annealed(k: usize, start: usize, anneal: f64, progress: f64) -> usize {
-    let done = if anneal > 0.0 { (progress / anneal).min(1.0) } else { 1.0 };
+    let done = if anneal > 0.0 {
+        (progress / anneal).min(1.0)
+    } else {
+        1.0
+    };
     (start as f64 + (k as f64 - start as f64) * done).round() as usize
 }
 
@@ -234,9 +250,9 @@ impl<B: Backend> Autoencoder<B> for Sparse<B> {
 
     fn selection(&self) -> Selection {
         match self.objective {
-            SparseObjective::TopK { k, evaluation_k, .. } => {
-                Selection::Largest(evaluation_k.unwrap_or(k))
-            }
+            SparseObjective::TopK {
+                k, evaluation_k, ..
+            } => Selection::Largest(evaluation_k.unwrap_or(k)),
             SparseObjective::L1 { .. } | SparseObjective::Kl { .. } => Selection::All,
         }
     }

@@ -66,7 +66,9 @@ impl FamilyConfig for UndercompleteConfig {
         device: &B::Device,
     ) -> Undercomplete<B> {
         Undercomplete {
-            network: self.network.init(shape, self.encoder_outputs(), seed, device),
+            network: self
+                .network
+                .init(shape, self.encoder_outputs(), seed, device),
             objective: self.objective.clone(),
         }
     }

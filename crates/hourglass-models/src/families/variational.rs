@@ -124,7 +124,12 @@ impl FamilyConfig for VariationalConfig {
         let holds = beta.is_finite() && beta >= 0.0;
         require(holds, "objective.beta", "a weight of at least 0", beta)?;
         let share = (0.0..=1.0).contains(&warmup);
-        require(share, "objective.warmup", "a share of training in [0, 1]", warmup)?;
+        require(
+            share,
+            "objective.warmup",
+            "a share of training in [0, 1]",
+            warmup,
+        )?;
         require(
             likelihood != Likelihood::SquaredError,
             "objective.likelihood",
@@ -139,7 +144,8 @@ impl FamilyConfig for VariationalConfig {
             samples,
         )?;
         if samples > 1 {
-            let expected = "its default: with objective.samples more than 1 there is no KL term to weigh";
+            let expected =
+                "its default: with objective.samples more than 1 there is no KL term to weigh";
             require(beta == 1.0, "objective.beta", expected, beta)?;
             require(warmup == 0.0, "objective.warmup", expected, warmup)?;
         }
@@ -160,7 +166,9 @@ impl FamilyConfig for VariationalConfig {
 
     fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Variational<B> {
         Variational {
-            network: self.network.init(shape, self.encoder_outputs(), seed, device),
+            network: self
+                .network
+                .init(shape, self.encoder_outputs(), seed, device),
             objective: self.objective.clone(),
             code: self.network.code(),
         }

@@ -4,7 +4,7 @@ use hourglass_measure::Measured;
 use hourglass_measure::measures::Estimate;
 use maud::{Markup, html};
 
-use super::{either, label_name, left_out};
+use super::parts::{either, label_name, left_out};
 use crate::charts::{self, LABEL_COLORS};
 use crate::numbers::with_error;
 use crate::{Measurement, ModelReport, ReportError};

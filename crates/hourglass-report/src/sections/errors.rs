@@ -5,7 +5,7 @@ use hourglass_measure::{Class, Measured, Robustness};
 use hourglass_models::Corruption;
 use maud::{Markup, html};
 
-use super::{label_name, left_out, wide};
+use super::parts::{label_name, left_out, wide};
 use crate::numbers::with_error;
 use crate::{Measurement, ModelReport};
 

@@ -4,7 +4,7 @@ use hourglass_measure::{Measured, Reconstructed};
 use hourglass_models::ImageShape;
 use maud::{Markup, html};
 
-use super::{either, label_name, left_out};
+use super::parts::{either, label_name, left_out};
 use crate::images::{Direction, affordable, picture};
 use crate::{ModelReport, ReportError};
 

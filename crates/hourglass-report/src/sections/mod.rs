@@ -4,16 +4,17 @@ mod code;
 mod errors;
 mod figures;
 mod numbers;
+mod parts;
 mod settings;
 pub(crate) mod training;
 mod units;
 
-use hourglass_measure::Measured;
-use maud::{Markup, html};
+use maud::Markup;
 
 use crate::{ModelReport, ReportError};
 
 pub(crate) use numbers::headlines;
+pub(crate) use parts::{left_out, wide};
 
 /// A section of a model's report.
 pub(crate) struct Section {
@@ -99,31 +100,4 @@ pub(crate) fn of(model: &ModelReport) -> Result<Vec<Section>, ReportError> {
         section("settings", "Settings", settings::table(model)),
     ]);
     Ok(sections)
-}
-
-/// Why something is not there.
-pub(crate) fn left_out(reason: &str) -> Markup {
-    html! { p.missing { "Left out, since " (reason) "." } }
-}
-
-/// What is made of a part, or why it is not there.
-fn either<T>(
-    part: &Measured<T>,
-    body: impl FnOnce(&T) -> Result<Markup, ReportError>,
-) -> Result<Markup, ReportError> {
-    match part {
-        Measured::Value(part) => body(part),
-        Measured::LeftOut { left_out: reason } => Ok(left_out(reason)),
-    }
-}
-
-/// The name of a label.
-fn label_name(names: Option<&[String]>, label: u8) -> String {
-    let name = names.and_then(|names| names.get(usize::from(label)));
-    name.map_or_else(|| label.to_string(), Clone::clone)
-}
-
-/// A table that scrolls within itself where the screen is narrow.
-pub(crate) fn wide(name: &str, table: Markup) -> Markup {
-    html! { div.wide role="region" aria-label=(name) tabindex="0" { (table) } }
 }

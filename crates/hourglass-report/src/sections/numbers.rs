@@ -3,7 +3,7 @@
 use hourglass_measure::{Measured, PcaComparison};
 use maud::{Markup, html};
 
-use super::{left_out, wide};
+use super::parts::{left_out, wide};
 use crate::numbers::{Cell, Number, grouped};
 use crate::{Measurement, ModelReport, numbers};
 

@@ -3,7 +3,7 @@
 use hourglass_measure::Measured;
 use maud::{Markup, html};
 
-use super::left_out;
+use super::parts::left_out;
 use crate::ModelReport;
 
 /// The settings in groups, by the table of the recipe that they stand in.

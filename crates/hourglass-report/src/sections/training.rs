@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hourglass_store::MetricsLine;
 use maud::{Markup, html};
 
-use super::either;
+use super::parts::either;
 use crate::charts::{self, Line, key};
 use crate::{ModelReport, ReportError};
 

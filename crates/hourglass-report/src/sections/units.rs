@@ -4,7 +4,7 @@ use hourglass_measure::Measured;
 use hourglass_tasks::{Portrait, UnitImages};
 use maud::{Markup, html};
 
-use super::either;
+use super::parts::either;
 use crate::images::{Direction, affordable, picture, signed};
 use crate::{ModelReport, ReportError};
 

@@ -4,12 +4,12 @@
 //! model, not on the number of images.
 
 mod codes;
+mod decoding;
 mod map;
 mod traversals;
 mod units;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Batches, Subset, measuring_batch};
 use hourglass_measure::{Measured, Reconstructed, images_of};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
@@ -21,14 +21,12 @@ pub use traversals::{Traversal, Traversals};
 pub use units::{UnitImage, UnitImages};
 
 use codes::Codes;
+use decoding::{decode_each, rows};
 
 /// Images that are shown beside their reconstructions.
 const RECONSTRUCTIONS: usize = 32;
 /// Images drawn from the prior.
 const SAMPLES: usize = 48;
-/// Codes that are decoded at a time, or fewer of large images.
-const DECODED_ROWS: usize = 250;
-
 /// Every number of images of a shape that a portrait shows a model at a time.
 pub fn portrait_sizes(shape: ImageShape) -> Vec<usize> {
     let [shown, rest] = batch_sizes(RECONSTRUCTIONS, shape);
@@ -139,46 +137,4 @@ fn samples<B: Backend>(model: &Model<B>, device: &B::Device) -> Result<Vec<Vec<f
         images.push(image.to_vec())
     });
     Ok(images)
-}
-
-/// The rows of a tensor on the host.
-fn rows<B: Backend>(tensor: Tensor<B, 2>, width: usize) -> Vec<Vec<f32>> {
-    let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
-    values
-        .chunks_exact(width.max(1))
-        .map(<[f32]>::to_vec)
-        .collect()
-}
-
-/// What the decoder makes of codes that are given one after the other: the parameters of p(x|h), or its means.
-///
-/// # Shapes
-/// - each of `codes`: `[code]`
-/// - each given to `take`, with its place: `[features]`
-fn decode_each<B: Backend>(
-    model: &Model<B>,
-    codes: impl Iterator<Item = Vec<f32>>,
-    as_means: bool,
-    device: &B::Device,
-    mut take: impl FnMut(usize, &[f32]),
-) {
-    let mut codes = codes.peekable();
-    let mut place = 0;
-    // How large an image is, the first one tells.
-    let mut batch = 1;
-    while let Some(code) = codes.peek().map(Vec::len) {
-        let values: Vec<f32> = codes.by_ref().take(batch).flatten().collect();
-        let shape = [values.len() / code.max(1), code];
-        let decoded = model.decode(Tensor::from_data(TensorData::new(values, shape), device));
-        let decoded = match as_means {
-            true => model.likelihood().mean(decoded),
-            false => decoded,
-        };
-        let [_, features] = decoded.dims();
-        batch = measuring_batch(features).get().min(DECODED_ROWS);
-        for row in rows(decoded, features) {
-            take(place, &row);
-            place += 1;
-        }
-    }
 }

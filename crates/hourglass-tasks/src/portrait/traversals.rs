@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Model, StepContext};
 
 use super::codes::Codes;
-use super::decode_each;
+use super::decoding::decode_each;
 
 /// Units that are moved.
 const SHOWN: usize = 10;

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, ImageShape, Model, state_dict};
 
 use super::codes::Codes;
-use super::decode_each;
+use super::decoding::decode_each;
 
 /// Units that are shown.
 const SHOWN: usize = 48;

@@ -3,8 +3,9 @@
 use hourglass_models::{ModelConfig, NetworkConfig};
 use toml::{Table, Value};
 
+use super::error::RecipeError;
+use super::run::RunConfig;
 use super::settings::{CHOICES, KINDS, Settings, get, is_within, remove};
-use super::{RecipeError, RunConfig};
 
 /// Keys of a recipe that are not the model's.
 const OTHER_KEYS: [&str; 5] = ["family", "data", "training", "pretraining", "classifier"];

@@ -1,20 +1,23 @@
 //! Recipes: a model, its data and its training, in TOML.
 
+mod data;
+mod error;
 mod explain;
+mod run;
 mod settings;
 mod training;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use hourglass_data::{ImageOptions, OnError};
-use hourglass_models::{ConfigError, ImageShape, LayerMethod, ModelConfig};
+use error::{Placed, check};
+use hourglass_models::{ImageShape, LayerMethod, ModelConfig};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use settings::{Origins, Settings};
 use toml::{Table, Value};
 
-use settings::{Origins, Settings};
-
-pub use settings::SettingOrigin;
+pub use data::{DataConfig, LabelName};
+pub use error::{RecipeError, SettingOrigin};
+pub use run::RunConfig;
 pub use training::{EarlyStopping, OptimizerKind, Schedule, TrainingConfig};
 
 /// All settings of a training run.
@@ -36,110 +39,6 @@ pub struct Recipe {
     origins: Origins,
 }
 
-/// What a model is trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// A name of the catalog, or a path.
-    pub name: String,
-    /// Only the training images that have one of these labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<Vec<LabelName>>,
-    /// Only the first so many training images, of those labels where some are named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-    /// The share of the training images that is held out for validation.
-    pub validation: f64,
-    /// `[channels, height, width]` that the images are brought to; their own where left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shape: Option<ImageShape>,
-    /// Whether images that would have to be changed are refused.
-    pub strict: bool,
-    /// What to do about an image file that can't be used.
-    pub on_error: OnError,
-}
-
-impl DataConfig {
-    /// How the images are opened.
-    pub fn image_options(&self) -> ImageOptions {
-        let shape = self
-            .shape
-            .map(|[channels, height, width]| hourglass_data::ImageShape {
-                channels,
-                height,
-                width,
-            });
-        ImageOptions {
-            shape,
-            strict: self.strict,
-            on_error: self.on_error,
-        }
-    }
-}
-
-/// A label, by its number or, where labels have names, by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum LabelName {
-    /// Its number.
-    Number(u8),
-    /// Its name.
-    Name(String),
-}
-
-impl std::fmt::Display for LabelName {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => write!(formatter, "{number}"),
-            Self::Name(name) => formatter.write_str(name),
-        }
-    }
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            name: "mnist-mini".into(),
-            labels: None,
-            limit: None,
-            validation: 0.05,
-            shape: None,
-            strict: false,
-            on_error: OnError::Stop,
-        }
-    }
-}
-
-/// What holds for all phases of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunConfig {
-    /// The seed of weights, order and noise.
-    pub seed: u64,
-    /// Steps between checkpoints, at most.
-    pub checkpoint_steps: u64,
-    /// Seconds between checkpoints, at most.
-    pub checkpoint_seconds: f64,
-    /// A directory with a model of the same network, whose weights the training begins with; random ones where left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<PathBuf>,
-}
-
-impl RunConfig {
-    const KEYS: [&str; 4] = ["seed", "checkpoint_steps", "checkpoint_seconds", "from"];
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            checkpoint_steps: 1000,
-            checkpoint_seconds: 60.0,
-            from: None,
-        }
-    }
-}
-
 /// How the layers of a deep network are trained alone, from the first on, before the network is trained as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,82 +47,6 @@ pub struct PretrainingConfig {
     pub layers: LayerMethod,
     /// How each layer is trained.
     pub training: TrainingConfig,
-}
-
-/// A recipe that can't be used.
-#[derive(Debug, Error)]
-pub enum RecipeError {
-    /// The file can't be read.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// The text is not a recipe.
-    #[error("{path}: {message}")]
-    Parse {
-        /// The recipe.
-        path: PathBuf,
-        /// What is wrong and where.
-        message: String,
-    },
-    /// An override is not `key.path=value`.
-    #[error("--set {given}: expected KEY.PATH=VALUE, such as training.learning_rate=0.001{detail}")]
-    Override {
-        /// What was given.
-        given: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// A key is unset that is not there.
-    #[error(
-        "--set {key}=: expected a key that the recipe sets ({known}), found that it does not set this one"
-    )]
-    Unset {
-        /// The key.
-        key: String,
-        /// Those that are there.
-        known: String,
-    },
-    /// A setting that there is not, or with a value that can't be used.
-    #[error("{}: {message}", Placed(.key, .origin.as_ref()))]
-    Setting {
-        /// The setting's path.
-        key: String,
-        /// Where it was made; nothing where it is a default or missing.
-        origin: Option<SettingOrigin>,
-        /// What was expected and found.
-        message: String,
-    },
-}
-
-impl RecipeError {
-    /// Whether the mistake was made on the command line.
-    pub fn is_of_command_line(&self) -> bool {
-        match self {
-            Self::Override { .. } | Self::Unset { .. } => true,
-            Self::Setting { origin, .. } => matches!(origin, Some(SettingOrigin::CommandLine(_))),
-            Self::Io(_) | Self::Parse { .. } => false,
-        }
-    }
-}
-
-impl From<ConfigError> for RecipeError {
-    fn from(error: ConfigError) -> Self {
-        Self::Setting {
-            message: format!("expected {}, found {}", error.expected, error.found),
-            key: error.key,
-            origin: None,
-        }
-    }
-}
-
-/// A key, and where it was set.
-struct Placed<'a>(&'a str, Option<&'a SettingOrigin>);
-
-impl std::fmt::Display for Placed<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(key, origin) = self;
-        write!(formatter, "`{key}`")?;
-        origin.map_or(Ok(()), |origin| write!(formatter, " ({origin})"))
-    }
 }
 
 impl Recipe {
@@ -401,22 +224,6 @@ impl Recipe {
     fn may_be_skipped(&self, section: &str) -> bool {
         section == "training" && self.pretraining.is_some()
     }
-}
-
-fn check(
-    holds: bool,
-    key: &str,
-    expected: &'static str,
-    found: impl std::fmt::Display,
-) -> Result<(), RecipeError> {
-    if holds {
-        return Ok(());
-    }
-    Err(RecipeError::Setting {
-        key: key.to_owned(),
-        origin: None,
-        message: format!("expected {expected}, found {found}"),
-    })
 }
 
 /// Takes some keys out of a table.

@@ -1,13 +1,12 @@
 //! The settings of a recipe before they are read: a table, and where each key of it came from.
 
 use std::collections::BTreeMap;
-use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use toml::{Table, Value};
 
-use super::RecipeError;
+use super::error::{RecipeError, SettingOrigin};
 
 /// Keys whose values decide which other keys there are, those that decide most first.
 pub(super) const KINDS: [&str; 4] = [
@@ -19,27 +18,6 @@ pub(super) const KINDS: [&str; 4] = [
 
 /// Keys whose values are a name, or a table of one name with its settings.
 pub(super) const CHOICES: [&str; 2] = ["likelihood", "schedule"];
-
-/// Where a setting was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingOrigin {
-    /// In a line of a file, counted from 1.
-    Line(PathBuf, usize),
-    /// By an option of the command line, such as `--set network.code=3`.
-    CommandLine(String),
-    /// Nowhere in a file, in which it is missing.
-    File(PathBuf),
-}
-
-impl Display for SettingOrigin {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Line(path, line) => write!(formatter, "{}, line {line}", path.display()),
-            Self::CommandLine(text) => formatter.write_str(text),
-            Self::File(path) => write!(formatter, "{}", path.display()),
-        }
-    }
-}
 
 /// Where each setting of a recipe was made, by its key.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecipeError, check};
+use super::error::{RecipeError, check};
 
 /// How a model, a layer of it or a classifier is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

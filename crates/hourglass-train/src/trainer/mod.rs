@@ -13,17 +13,15 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
 use hourglass_data::{Batch, Batches, Cursor, Dataset, Subset, catalog};
+use hourglass_measure::{NotFinite, Terms, mean_terms, stacked};
 use hourglass_models::{Classifier, ImageShape, Model, StepContext};
-use hourglass_store::{DataIdentity, SavedModel};
+use hourglass_store::{DataIdentity, MetricsFile, MetricsLine, RunDirectory, SavedModel};
 use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, FinishedPhase, State};
 use crate::optimizer::{AnyOptimizer, record_from_bytes, record_to_bytes};
 use crate::phases::{Examples, Phase, Plan, Trainee, classes_of, plans};
 use crate::recipe::{EarlyStopping, Recipe};
-use hourglass_measure::mean_terms;
-use hourglass_measure::{NotFinite, Terms, stacked};
-use hourglass_store::{MetricsFile, MetricsLine, RunDirectory};
 
 pub use error::TrainError;
 

@@ -15,9 +15,9 @@ use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_
 use hourglass_train::{Recipe, TrainingConfig, shape_of};
 use serde_json::json;
 
-use super::{check_parity, recipe_of};
-use crate::backend::{BackendName, Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{BackendName, DeviceArguments, ImageArguments, LocationArguments};
+use crate::backend::{Chosen, ParityCheck, Task};
+use crate::finished::{check_parity, recipe_of};
 use crate::images::{image_shape, open};
 use crate::recipes;
 

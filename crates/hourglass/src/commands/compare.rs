@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hourglass_files::read;
 use hourglass_measure::FinishedEstimate;
-use hourglass_store::RunDirectory;
-use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, SavedModel};
+use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, RunDirectory, SavedModel};
 use serde_json::{Map, Value, json};
+
+use crate::recipes::flatten;
 
 /// Compare runs and published models: the settings in which they differ, and their numbers
 #[derive(Debug, clap::Args)]
@@ -170,25 +171,6 @@ fn settings(saved: &SavedModel) -> Result<BTreeMap<String, Value>> {
     let mut settings = BTreeMap::new();
     flatten("", &toml::Value::Table(table), &mut settings);
     Ok(settings)
-}
-
-/// The settings of a table by their paths.
-pub(super) fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Value>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                flatten(&path, value, settings);
-            }
-        }
-        other => {
-            settings.insert(path.to_owned(), json!(other));
-        }
-    }
 }
 
 /// The settings that differ, then the numbers, then what is known of the training; a value for each run.

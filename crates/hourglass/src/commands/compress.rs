@@ -12,10 +12,11 @@ use hourglass_tasks::compress::{CodeSpill, MOST_BITS, Steps, compress};
 use hourglass_tasks::stream::{batch_sizes, codes};
 use serde_json::json;
 
-use super::{check_is_new, load_for_use};
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::finished::load_for_use;
 use crate::images::SourceArguments;
+use crate::output::check_is_new;
 use crate::progress::Phases;
 
 /// Keep images as quantised, entropy-coded codes

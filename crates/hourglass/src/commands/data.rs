@@ -6,13 +6,20 @@ use hourglass_data::catalog::{self, Content};
 use hourglass_data::{Dataset, FetchEvent, ImageShape, Splits};
 use serde_json::{Value, json};
 
-use crate::UsageError;
-use crate::cli::{ImageArguments, LocationArguments, parse_shape};
+use crate::arguments::{ImageArguments, LocationArguments, parse_shape};
 use crate::images::open;
 use crate::progress::{Bar, Unit};
+use crate::usage::UsageError;
+
+/// List, fetch and describe data sets
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: DataCommand,
+}
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum DataCommand {
+enum DataCommand {
     /// List the catalog
     #[command(after_help = "Example:\n  hourglass data list")]
     List {
@@ -52,8 +59,8 @@ pub(crate) enum DataCommand {
     },
 }
 
-pub(crate) fn run(command: &DataCommand) -> Result<()> {
-    match command {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
         DataCommand::List { locations, json } => list(locations, *json),
         DataCommand::Fetch { name, locations } => fetch(name, locations),
         DataCommand::Info {

@@ -9,11 +9,12 @@ use hourglass_tasks::codes::CodesReader;
 use hourglass_tasks::decode::{ImageFormat, ImageWriter, decode};
 use hourglass_tasks::stream::batch_sizes;
 
-use super::{check_is_new, load_for_use};
-use crate::UsageError;
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::finished::load_for_use;
+use crate::output::check_is_new;
 use crate::progress::Phases;
+use crate::usage::UsageError;
 
 /// Make images of codes
 #[derive(Debug, clap::Args)]

@@ -14,9 +14,10 @@ use hourglass_tasks::stream::{batch_sizes, in_batches};
 use hourglass_tasks::{NotFinite, decode_images};
 
 use super::decode::image_format;
-use super::{check_is_new, load_for_use};
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::finished::load_for_use;
+use crate::output::check_is_new;
 use crate::progress::Phases;
 
 /// Restore images that `hourglass compress` has kept

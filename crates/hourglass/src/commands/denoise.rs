@@ -6,7 +6,7 @@ use hourglass_models::Corruption;
 use hourglass_tasks::Denoising;
 use serde_json::json;
 
-use super::restoration::{RestorationArguments, Told};
+use crate::restoration::{RestorationArguments, Told};
 
 /// Clean noisy images
 #[derive(Debug, clap::Args)]

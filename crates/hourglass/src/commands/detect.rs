@@ -17,14 +17,15 @@ use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, Threshold}
 use serde::Serialize;
 use serde_json::json;
 
-use super::normal_images::{NormalImages, origin_json, origin_text};
-use super::{baselines, check_is_new, load_for_use};
-use crate::UsageError;
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::evaluated::baselines;
+use crate::finished::load_for_use;
 use crate::images::SourceArguments;
-use crate::output::Results;
+use crate::normal_images::{NormalImages, origin_json, origin_text};
+use crate::output::{Results, check_is_new};
 use crate::progress::Phases;
+use crate::usage::UsageError;
 
 /// Score how little images are like those that a model was trained on
 #[derive(Debug, clap::Args)]

@@ -13,12 +13,13 @@ use hourglass_tasks::codes_of;
 use hourglass_tasks::embed::{Method, embed, spread_out};
 use hourglass_tasks::stream::batch_sizes;
 
-use super::{check_is_new, load_for_use, name_of};
-use crate::UsageError;
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::finished::{load_for_use, name_of};
 use crate::images::SourceArguments;
+use crate::output::check_is_new;
 use crate::progress::Phases;
+use crate::usage::UsageError;
 
 /// Thumbnails a row and a column of the map, at most.
 const THUMBNAILS: usize = 16;

@@ -12,12 +12,13 @@ use hourglass_tasks::codes::{
 use hourglass_tasks::encode::encode;
 use hourglass_tasks::stream::batch_sizes;
 
-use super::{check_is_new, load_for_use};
-use crate::UsageError;
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::finished::load_for_use;
 use crate::images::SourceArguments;
+use crate::output::check_is_new;
 use crate::progress::Phases;
+use crate::usage::UsageError;
 
 /// Write the codes of images: .npy, .csv or .parquet
 #[derive(Debug, clap::Args)]

@@ -8,23 +8,22 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
-use hourglass_data::{ImageShape, Locations, Split, Splits, Subset};
+use hourglass_data::{ImageShape, Split, Subset};
 use hourglass_measure::{
     EstimateDirectory, Measure, Report, Request, Subject, evaluation_sizes, examine,
 };
-use hourglass_store::RunDirectory;
-use hourglass_store::{DataIdentity, Description, SavedModel};
+use hourglass_store::{Description, SavedModel};
 use hourglass_train::parity::Sizes;
 use serde_json::{Value, json};
 
-use super::{
-    baselines, check_parity, listen_for_interrupts, recipe_of, split_to_measure, training_images,
-};
+use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::evaluated::{baselines, estimates_of, images};
+use crate::finished::check_parity;
 use crate::images::{image_shape, open};
+use crate::interrupt::listen_for_interrupts;
 use crate::progress::Phases;
-use crate::report::{evaluation_text, report_text};
+use crate::text::{evaluation_text, report_text};
 
 /// What the error should tell from the digits unless another data set is named, and the shape of its images: images of
 /// other shapes are not compared with what would have to be squeezed to them.
@@ -73,16 +72,6 @@ pub(crate) struct Arguments {
     images: ImageArguments,
     #[command(flatten)]
     locations: LocationArguments,
-}
-
-/// What the model is measured on.
-pub(super) struct Images {
-    pub(super) name: Split,
-    pub(super) split: Subset,
-    /// The images that it was trained on; without them everything but PCA can be measured.
-    pub(super) training: Result<Subset, String>,
-    /// Images of the split's data set, to which classifiers are fitted.
-    pub(super) labelled: Subset,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -163,62 +152,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Where the estimates of a model's log-likelihood are kept: in its run, or for a published one in the data directory.
-pub(super) fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
-    if let Some(run) = saved.directory() {
-        return Some(RunDirectory::open(run).log_likelihoods());
-    }
-    let directory = locations.data_directory().ok()?.join("log-likelihood");
-    Some(directory.join(saved.name()))
-}
-
-/// The images of the split, and those beside which it is measured.
-pub(super) fn images(
-    asked: Option<Split>,
-    how: ImageArguments,
-    saved: &SavedModel,
-    description: &Description,
-    name: &str,
-    locations: &Locations,
-) -> Result<Images> {
-    let own = own_images(saved, description, how, locations);
-    let (splits, labelled, training, validation) = if *name == description.data.name {
-        let (splits, training, validation) = own?;
-        (splits, training.clone(), Ok(training), Some(validation))
-    } else {
-        let options = how.options(Some(image_shape(description)));
-        let splits = open(name, locations, &options)?;
-        let labelled = Subset::all(splits.train());
-        (splits, labelled, own.map(|(_, training, _)| training), None)
-    };
-    let chosen = asked.unwrap_or_else(|| {
-        let has_validation = validation.as_ref().is_some_and(|images| !images.is_empty());
-        let chosen = split_to_measure(splits.has_test(), has_validation);
-        if chosen != Split::Test {
-            note!("{name} has no test images: its {chosen} images are measured; choose by --split");
-        }
-        chosen
-    });
-    let split = match chosen {
-        Split::Train => labelled.clone(),
-        Split::Validation => validation.with_context(|| {
-            format!("--split validation: expected with the data that the model was trained on, found with {name}")
-        })?,
-        Split::Test => Subset::all(splits.test()?),
-    };
-    if split.is_empty() {
-        bail!(
-            "--split {chosen}: expected images, found none; the model was trained with data.validation = 0"
-        );
-    }
-    Ok(Images {
-        name: chosen,
-        split,
-        training: training.map_err(|error| format!("{error:#}")),
-        labelled,
-    })
-}
-
 /// What `--json` prints.
 fn to_json(
     model_sha256: &str,
@@ -242,36 +175,6 @@ fn to_json(
         map.extend(parts);
     }
     Value::Object(map)
-}
-
-/// The model's data, of it the images that it was trained on, and those that it was validated on.
-pub(crate) fn own_images(
-    saved: &SavedModel,
-    description: &Description,
-    how: ImageArguments,
-    locations: &Locations,
-) -> Result<(Splits, Subset, Subset)> {
-    let DataIdentity { name, sha256, .. } = &description.data;
-    let recipe = recipe_of(saved)?;
-    let given = how.options(Some(image_shape(description)));
-    // As for the training, where nothing else is asked for: then what was decoded for it is there.
-    let options = match &recipe {
-        Some(recipe) if how == ImageArguments::default() => recipe.data.image_options(),
-        _ => given,
-    };
-    let splits = open(name, locations, &options)?;
-    let found = splits.train().sha256();
-    if found != sha256 {
-        bail!(
-            "{name}: expected the images that the model was trained on, SHA-256 {sha256}, found others, {found}; measure \
-             on other images by --data"
-        );
-    }
-    let (training, validation) = match recipe {
-        Some(recipe) => training_images(&splits, &recipe)?,
-        None => Subset::all(splits.train()).split_validation(0.0, 0)?,
-    };
-    Ok((splits, training, validation))
 }
 
 /// The images that the model should tell from its own where none are named.

@@ -13,12 +13,12 @@ use hourglass_store::{
     Description, Precision, SavedModel, save_tensors, save_weights, write_atomically,
 };
 
-use super::check_is_new;
-use crate::UsageError;
+use crate::arguments::{ImageArguments, LocationArguments};
 use crate::backend::Cpu;
-use crate::cli::{ImageArguments, LocationArguments};
 use crate::images::model_images;
+use crate::output::check_is_new;
 use crate::progress::Phases;
+use crate::usage::UsageError;
 
 /// Write a model's weights for other programs
 #[derive(Debug, clap::Args)]

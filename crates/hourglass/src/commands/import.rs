@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hourglass_data::Subset;
-use hourglass_store::RunDirectory;
 use hourglass_store::{
-    CONFIG_FILE, Description, WEIGHTS_FILE, read_model, save_model, stored_description,
+    CONFIG_FILE, Description, RunDirectory, WEIGHTS_FILE, read_model, save_model,
+    stored_description,
 };
 use hourglass_train::{data_identity, shape_of};
 
+use crate::arguments::{ImageArguments, LocationArguments};
 use crate::backend::Cpu;
-use crate::cli::{ImageArguments, LocationArguments};
 use crate::images::{image_shape, open};
-use crate::{UsageError, recipes};
+use crate::recipes;
+use crate::usage::UsageError;
 
 /// Make a model of weights that were trained elsewhere
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use hourglass_store::Description;
 use hourglass_tasks::{InpaintMethod, Inpainting, Mask};
 use serde_json::json;
 
-use super::restoration::{RestorationArguments, Told};
-use crate::UsageError;
 use crate::images::{model_images, open};
+use crate::restoration::{RestorationArguments, Told};
+use crate::usage::UsageError;
 
 /// Fill in unknown parts of images; what is known stays as it is
 #[derive(Debug, clap::Args)]

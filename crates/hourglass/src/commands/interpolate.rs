@@ -9,11 +9,11 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{Path, decode_images, interpolate};
 
-use super::picture::{PictureArguments, to_and_fro};
-use super::{load_for_use, name_of};
+use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::finished::{load_for_use, name_of};
 use crate::images::one_image;
+use crate::picture::{PictureArguments, to_and_fro};
 
 /// Go from one image to another through their codes
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use hourglass_tasks::Reconstruction;
 
-use super::restoration::{RestorationArguments, Told};
+use crate::restoration::{RestorationArguments, Told};
 
 /// Reconstruct images: what is left of them after the code
 #[derive(Debug, clap::Args)]

@@ -18,19 +18,21 @@ use hourglass_measure::{
 use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{
-    Description, METRICS_FILE, RECIPE_FILE, SavedModel, StoreError, write_atomically,
+    Description, METRICS_FILE, RECIPE_FILE, RunDirectory, SavedModel, StoreError, read_metrics,
+    write_atomically,
 };
-use hourglass_store::{RunDirectory, read_metrics};
 use hourglass_tasks::{Portrait, portrait, portrait_sizes};
 use hourglass_train::parity::Sizes;
 use serde_json::{Map, Value};
 
-use super::compare::flatten;
-use super::evaluate::{Images, estimates_of, images};
-use super::{baselines, check_is_new, check_parity, listen_for_interrupts};
+use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::evaluated::{Images, baselines, estimates_of, images};
+use crate::finished::check_parity;
+use crate::interrupt::listen_for_interrupts;
+use crate::output::check_is_new;
 use crate::progress::Phases;
+use crate::recipes::flatten;
 
 /// Importance samples an image, and images whose Jacobians are computed: what `evaluate` takes unless told otherwise.
 const SAMPLES: usize = 50;

@@ -11,11 +11,11 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::batch_sizes;
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
-use super::picture::PictureArguments;
-use super::{load_for_use, name_of};
+use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::finished::{load_for_use, name_of};
 use crate::images::model_images;
+use crate::picture::PictureArguments;
 use crate::progress::Phases;
 
 /// Components of a mixture, unless told otherwise.

@@ -11,8 +11,7 @@ use hourglass_data::{ImageShape, Split, Splits, Subset};
 use hourglass_measure::{
     Cache, Finished, Measured, Subject, Summary, attempt, evaluation_sizes, picture_sizes,
 };
-use hourglass_store::RunDirectory;
-use hourglass_store::{Description, SavedModel};
+use hourglass_store::{Description, RunDirectory, SavedModel};
 use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Checkpoint, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
@@ -20,16 +19,19 @@ use hourglass_train::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{
-    baselines, check_parity, listen_for_interrupts, recipe_of, split_to_measure, training_images,
+use crate::arguments::{
+    BackendName, DeviceArguments, ImageArguments, LocationArguments, parse_shape,
 };
-use crate::backend::{BackendName, Chosen, Cpu, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments, parse_shape};
-use crate::images::open;
+use crate::backend::{Chosen, Cpu, ParityCheck, Task};
+use crate::evaluated::baselines;
+use crate::finished::{check_parity, recipe_of};
+use crate::images::{open, split_to_measure, training_images};
+use crate::interrupt::listen_for_interrupts;
+use crate::memory::give_back_memory;
 use crate::progress::{Phases, Training};
 use crate::recipes;
-use crate::report::evaluation_text;
-use crate::{UsageError, give_back_memory};
+use crate::text::evaluation_text;
+use crate::usage::UsageError;
 
 /// TOML, in which recipes are kept, has no larger integers.
 const WITHIN_TOML: std::ops::RangeInclusive<u64> = 0..=i64::MAX as u64;

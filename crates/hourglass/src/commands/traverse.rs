@@ -9,13 +9,13 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
 
-use super::picture::{PictureArguments, to_and_fro};
-use super::{load_for_use, name_of};
-use crate::UsageError;
+use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::finished::{load_for_use, name_of};
 use crate::images::{model_images, one_image};
+use crate::picture::{PictureArguments, to_and_fro};
 use crate::progress::Phases;
+use crate::usage::UsageError;
 
 /// The share of images, or of the prior, below the first value of a dimension, and above the last.
 const OUTSIDE: f64 = 0.02;

@@ -8,8 +8,8 @@ use hourglass_figures::image_grid;
 use hourglass_store::{Description, write_atomically};
 use hourglass_tasks::animation;
 
-use super::check_is_new;
-use crate::UsageError;
+use crate::output::check_is_new;
+use crate::usage::UsageError;
 
 /// Screen pixels that the shorter side of an image gets at least, unless told otherwise.
 const VISIBLE: usize = 56;

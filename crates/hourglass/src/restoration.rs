@@ -16,11 +16,11 @@ use hourglass_tasks::{ErrorSummary, Outcome, Restore, image_file_name, png, rest
 use hourglass_train::parity::Sizes;
 use serde_json::{Value, json};
 
-use super::picture::scale_for;
-use super::{check_parity, name_of};
+use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, ParityCheck, Task};
-use crate::cli::DeviceArguments;
+use crate::finished::{check_parity, name_of};
 use crate::images::SourceArguments;
+use crate::picture::scale_for;
 use crate::progress::Phases;
 
 /// Images a row of the grid at most.

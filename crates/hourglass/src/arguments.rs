@@ -1,53 +1,24 @@
-//! The command line.
+//! Groups of arguments that several commands have.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use hourglass_data::{ImageOptions, ImageShape, OnError};
 
-use crate::backend::BackendName;
-use crate::commands;
-
-/// Train, measure and use autoencoders on any GPU or on the CPU
-#[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
-pub(crate) struct Cli {
-    /// Compute with Burn's own operations alone, without the kernels for CPUs: slower, to compare with
-    #[arg(long, global = true)]
-    pub(crate) plain: bool,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Train(commands::train::Arguments),
-    Evaluate(commands::evaluate::Arguments),
-    Compare(commands::compare::Arguments),
-    Report(commands::report::Arguments),
-    Export(commands::export::Arguments),
-    Import(commands::import::Arguments),
-    Card(commands::card::Arguments),
-    Models(commands::models::Arguments),
-    Reconstruct(commands::reconstruct::Arguments),
-    Denoise(commands::denoise::Arguments),
-    Inpaint(commands::inpaint::Arguments),
-    Sample(commands::sample::Arguments),
-    Interpolate(commands::interpolate::Arguments),
-    Traverse(commands::traverse::Arguments),
-    Encode(commands::encode::Arguments),
-    Decode(commands::decode::Arguments),
-    Detect(commands::detect::Arguments),
-    Embed(commands::embed::Arguments),
-    Compress(commands::compress::Arguments),
-    Decompress(commands::decompress::Arguments),
-    /// List, fetch and describe data sets
-    Data {
-        #[command(subcommand)]
-        command: commands::data::DataCommand,
-    },
-    Devices(commands::devices::Arguments),
-    Bench(commands::bench::Arguments),
+/// The backends by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendName {
+    /// A real GPU where there is one, else the fastest CPU backend
+    Auto,
+    /// A GPU through Vulkan, Metal or DX12
+    #[cfg(feature = "wgpu")]
+    Wgpu,
+    /// The CPU, by Burn's flex
+    #[cfg(feature = "flex")]
+    Flex,
+    /// The CPU, by ndarray
+    #[cfg(feature = "ndarray")]
+    Ndarray,
 }
 
 /// Where to compute.

@@ -6,7 +6,7 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::detect::Threshold;
 use serde_json::{Value, json};
 
-use super::evaluate::own_images;
+use crate::evaluated::own_images;
 use crate::images::{SourceArguments, image_shape, open};
 
 /// The share of images named by `--reference` that a score is not fitted to, where it is fitted to some.

@@ -1,0 +1,44 @@
+//! What is to be measured.
+
+use std::num::NonZeroUsize;
+
+use hourglass_data::Subset;
+
+use super::baseline::Cache;
+use super::estimates::EstimateDirectory;
+
+/// What can be measured beside a model's own terms and its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// See [`Reconstruction`](super::Reconstruction).
+    Reconstruction,
+    /// See [`Representation`](super::Representation).
+    Representation,
+    /// See [`Density`](super::Density).
+    Density,
+    /// See [`Contraction`](super::Contraction).
+    Contraction,
+    /// See [`Robustness`](super::Robustness).
+    Robustness,
+    /// See [`Outliers`](super::Outliers).
+    Outliers,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What to measure.
+    pub measures: &'a [Measure],
+    /// Importance samples an image.
+    pub samples: NonZeroUsize,
+    /// Where the log-likelihood's estimates of the images are kept, so that they can go on and be compared.
+    pub estimates: Option<&'a EstimateDirectory>,
+    /// The images that classifiers are fitted to; their labels mean what those of the split mean.
+    pub labelled: &'a Subset,
+    /// Images whose Jacobians are computed.
+    pub jacobian_images: usize,
+    /// The images of another dataset, or why there are none.
+    pub outliers: Result<&'a Subset, &'a str>,
+    /// Where fitted baselines are kept.
+    pub cache: Option<&'a Cache>,
+}
