@@ -74,6 +74,9 @@ def expand(template, variables):
 
 def check_binstall(cargo, target):
     """Compares what cargo-binstall will look for with what `pack` makes."""
+    programs = [built["name"] for built in cargo["targets"] if "bin" in built["kind"]]
+    if programs != [NAME]:
+        sys.exit(f"binstall: it wants every program of the package: expected {NAME} alone, found {', '.join(programs)}")
     settings = dict(cargo["metadata"]["binstall"])
     settings.update(settings.pop("overrides", {}).get(target, {}))
     variables = {
