@@ -1,5 +1,7 @@
 //! A model's weights as named tensors, in PyTorch's names and layouts.
 
+use std::collections::HashMap;
+
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot};
@@ -74,18 +76,20 @@ pub enum StateDictError {
 pub fn state_dict<B: Backend>(model: &Model<B>) -> Result<StateDict, StateDictError> {
     let mut weights = Vec::new();
     for snapshot in model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
-        let path = snapshot.full_path();
-        let name = path
-            .strip_prefix(NETWORK)
-            .and_then(|path| path.strip_prefix('.'));
-        let name = name.unwrap_or(&path).to_owned();
         let data = snapshot
             .to_data()
             .map_err(|error| StateDictError::Burn(format!("{error:?}")))?;
-        weights.push((name, data));
+        weights.push((name_of(&snapshot.full_path()), data));
     }
     weights.sort_by_key(|(name, _)| natural_order(name));
     Ok(weights)
+}
+
+/// What a weight at a place in the model is called: those of the network have no word for it before theirs.
+fn name_of(path: &str) -> String {
+    let name = path.strip_prefix(NETWORK);
+    let name = name.and_then(|path| path.strip_prefix('.'));
+    name.unwrap_or(path).to_owned()
 }
 
 /// The model with the given weights in place of its own. A tied decoder's may be given as well, written out.
@@ -101,13 +105,18 @@ pub fn load_state_dict<B: Backend>(
     let expected = state_dict(&model)?;
     check_names_and_shapes(&expected, &weights)?;
     check_none_missing(&expected, &weights)?;
+    let places = model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    let places: HashMap<String, String> = places
+        .iter()
+        .map(|snapshot| snapshot.full_path())
+        .map(|path| (name_of(&path), path))
+        .collect();
     let snapshots = weights
         .into_iter()
         .map(|(name, data)| {
-            let path = std::iter::once(NETWORK)
-                .chain(name.split('.'))
-                .map(str::to_owned);
-            TensorSnapshot::from_data(data, path.collect(), Vec::new(), Default::default())
+            let path = places.get(&name).unwrap_or(&name).split('.');
+            let path = path.map(str::to_owned).collect();
+            TensorSnapshot::from_data(data, path, Vec::new(), Default::default())
         })
         .collect();
     let applied = model.apply(snapshots, None, Some(Box::new(PyTorchToBurnAdapter)), true);

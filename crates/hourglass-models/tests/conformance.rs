@@ -6,7 +6,8 @@ use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
 use burn::tensor::{Distribution, Tensor, TensorData};
 use hourglass_models::{
-    Autoencoder, Model, ModelConfig, StepContext, gradient_model, load_state_dict, state_dict,
+    Autoencoder, Model, ModelConfig, NetworkConfig, StepContext, gradient_model, load_state_dict,
+    state_dict,
 };
 
 type Inner = NdArray;
@@ -16,14 +17,45 @@ const SHAPE: [usize; 3] = [1, 4, 4];
 const FEATURES: usize = 16;
 const CODE: usize = 5;
 
-/// Every family with its default objective, on a fully connected network.
+/// Every family with its default objective and others, on every kind of network that it takes.
 fn configs() -> Vec<ModelConfig> {
-    let parse = |family: &&str| {
-        let network = r#"{"kind": "mlp", "hidden": [12], "code": 5, "activation": "tanh"}"#;
-        let config = format!(r#"{{"family": "{family}", "network": {network}}}"#);
-        serde_json::from_str(&config).unwrap_or_else(|error| panic!("{family}: {error}"))
-    };
-    ModelConfig::FAMILIES.iter().map(parse).collect()
+    let mut configs = Vec::new();
+    for (family, objectives) in ModelConfig::OBJECTIVES {
+        assert!(
+            !objectives.is_empty(),
+            "{family}: only the default objective"
+        );
+        for network in NetworkConfig::EXAMPLES {
+            let before = configs.len();
+            for objective in [&["{}"], *objectives].concat() {
+                let mut config = table(&format!(
+                    "family = \"{family}\"\nnetwork = {network}\nobjective = {objective}"
+                ));
+                let network = config["network"].as_table_mut().expect("a table");
+                network.insert("code".into(), (CODE as i64).into());
+                network.insert("activation".into(), "tanh".into());
+                if objective == "{}" {
+                    config.remove("objective");
+                }
+                let config: ModelConfig = config.try_into().expect("settings");
+                // A family may have objectives that not every network allows.
+                if config.validate(SHAPE).is_ok() {
+                    configs.push(config);
+                }
+            }
+            assert!(configs.len() > before, "{family} takes no {network}");
+        }
+    }
+    configs
+}
+
+/// What a failure is of.
+fn described(config: &ModelConfig) -> String {
+    serde_json::to_string(config).expect("settings")
+}
+
+fn table(text: &str) -> toml::Table {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn model(config: &ModelConfig) -> Model<B> {
@@ -52,14 +84,14 @@ fn shapes_are_as_stated_and_values_finite() {
     for config in configs() {
         let model = model(&config).valid();
         let codes = model.encode(images(7));
-        assert_eq!(codes.dims(), [7, CODE], "{}", config.family());
+        assert_eq!(codes.dims(), [7, CODE], "{}", described(&config));
         let parameters = model.decode(codes);
-        assert_eq!(parameters.dims(), [7, FEATURES], "{}", config.family());
+        assert_eq!(parameters.dims(), [7, FEATURES], "{}", described(&config));
         let reconstructions = model.reconstruct(images(7));
         assert!(
             reconstructions.sum().into_scalar().is_finite(),
             "{}",
-            config.family()
+            described(&config)
         );
     }
 }
@@ -82,7 +114,11 @@ fn the_loss_falls_and_gradients_reach_every_parameter() {
                     state_dict(&gradient_model(&model, &gradients)).expect("gradients")
                 {
                     let reached = data.iter::<f32>().any(|value| value != 0.0);
-                    assert!(reached, "{}: no gradient reaches {name}", config.family());
+                    assert!(
+                        reached,
+                        "{}: no gradient reaches {name}",
+                        described(&config)
+                    );
                 }
             }
             model = optimizer.step(1e-2, model, gradients);
@@ -91,7 +127,7 @@ fn the_loss_falls_and_gradients_reach_every_parameter() {
         assert!(
             after < 0.95 * before,
             "{}: {before} to {after}",
-            config.family()
+            described(&config)
         );
     }
 }
@@ -100,18 +136,19 @@ fn the_loss_falls_and_gradients_reach_every_parameter() {
 #[test]
 fn jacobians_are_the_slopes_of_the_code() {
     const STEP: f32 = 1e-2;
-    let conv = r#"{"family": "undercomplete", "network": {"kind": "conv", "channels": [2, 3], "code": 5,
-                   "activation": "tanh"}}"#;
-    let mut configs = configs();
-    configs.push(serde_json::from_str(conv).expect("a config"));
     let mut measured = 0;
-    for config in configs {
+    for config in configs() {
         let model = model(&config).valid();
         let Some(jacobian) = model.jacobian(images(2)) else {
             continue;
         };
         measured += 1;
-        assert_eq!(jacobian.dims(), [2, CODE, FEATURES], "{}", config.family());
+        assert_eq!(
+            jacobian.dims(),
+            [2, CODE, FEATURES],
+            "{}",
+            described(&config)
+        );
         for pixel in [0, 5, FEATURES - 1] {
             let mut nudge = [0.0; FEATURES];
             nudge[pixel] = STEP;
@@ -125,7 +162,7 @@ fn jacobians_are_the_slopes_of_the_code() {
             assert!(
                 error < 1e-4,
                 "{}, pixel {pixel}: {error:e}",
-                config.family()
+                described(&config)
             );
         }
     }
@@ -149,13 +186,13 @@ fn the_same_seed_gives_the_same_model_on_every_backend() {
             weights,
             state_dict(&flex).expect("weights"),
             "{}",
-            config.family()
+            described(&config)
         );
         assert_ne!(
             weights,
             state_dict(&other).expect("weights"),
             "{}",
-            config.family()
+            described(&config)
         );
     }
 }
@@ -174,7 +211,7 @@ fn records_and_state_dicts_restore_the_model() {
             loaded.encode(images(3)).into_data(),
             codes,
             "{}",
-            config.family()
+            described(&config)
         );
 
         let recorder = BinBytesRecorder::<FullPrecisionSettings>::default();
@@ -187,7 +224,7 @@ fn records_and_state_dicts_restore_the_model() {
             loaded.encode(images(3)).into_data(),
             codes,
             "{}",
-            config.family()
+            described(&config)
         );
     }
 }

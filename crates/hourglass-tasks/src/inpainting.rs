@@ -98,7 +98,9 @@ impl Restore for Inpainter {
         // What is filled in is cut off at 0 and 1, which would hide that the model gives no numbers.
         reconstruct(&model.valid(), unknowns.filled.clone())?;
         let (restored, rounds) = match self.method {
-            InpaintMethod::Projection => unknowns.project(&model.valid(), self.steps, self.tolerance),
+            InpaintMethod::Projection => {
+                unknowns.project(&model.valid(), self.steps, self.tolerance)
+            }
             InpaintMethod::Latent => {
                 let inferred = unknowns.infer::<B>(model, self.prior.as_ref(), self.steps);
                 (inferred, self.steps)

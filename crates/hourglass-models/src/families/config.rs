@@ -15,6 +15,9 @@ pub trait FamilyConfig {
     /// What the family is, in a sentence for those who have a model of it.
     const SUMMARY: &str;
 
+    /// Objectives other than the default one, as they stand in a recipe: what holds for the family is tested with them too.
+    const OBJECTIVES: &[&str];
+
     /// The network's settings.
     fn network(&self) -> &NetworkConfig;
 

@@ -80,6 +80,11 @@ impl FamilyConfig for ContractiveConfig {
 
     const SUMMARY: &str = "A contractive autoencoder: its codes change little when the image does.";
 
+    const OBJECTIVES: &[&str] = &[
+        r#"{ jacobian = "estimate", samples = 2 }"#,
+        r#"{ weight = 0.01, likelihood = "bernoulli" }"#,
+    ];
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

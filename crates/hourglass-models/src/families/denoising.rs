@@ -62,6 +62,11 @@ impl FamilyConfig for DenoisingConfig {
     const SUMMARY: &str =
         "A denoising autoencoder: it gives back the clean image from a corrupted one.";
 
+    const OBJECTIVES: &[&str] = &[
+        r#"{ corruption = "gaussian", level = 0.1 }"#,
+        r#"{ corruption = "salt-and-pepper", likelihood = "bernoulli" }"#,
+    ];
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

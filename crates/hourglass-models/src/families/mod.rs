@@ -45,6 +45,9 @@ macro_rules! families {
                 }
             }
 
+            /// Objectives of each family other than its default one, as they stand in a recipe.
+            pub const OBJECTIVES: &[(&str, &[&str])] = &[$(($name, $config::OBJECTIVES)),+];
+
             /// What the family is, in a sentence.
             pub fn summary(&self) -> &'static str {
                 match self {

@@ -135,6 +135,11 @@ impl FamilyConfig for SparseConfig {
 
     const SUMMARY: &str = "A sparse autoencoder: only few units of the code are active at a time.";
 
+    const OBJECTIVES: &[&str] = &[
+        r#"{ penalty = "kl", target = 0.2 }"#,
+        r#"{ penalty = "top-k", k = 3 }"#,
+    ];
+
     fn is_sparse(&self) -> bool {
         true
     }

@@ -47,6 +47,11 @@ impl FamilyConfig for UndercompleteConfig {
 
     const SUMMARY: &str = "An undercomplete autoencoder: the code is smaller than the image, and that is its only constraint.";
 
+    const OBJECTIVES: &[&str] = &[
+        r#"{ likelihood = "bernoulli" }"#,
+        r#"{ likelihood = { gaussian = { sigma = 0.5 } } }"#,
+    ];
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

@@ -97,6 +97,12 @@ impl FamilyConfig for VariationalConfig {
 
     const SUMMARY: &str = "A variational autoencoder: codes are distributions close to a standard normal one, from which new images are drawn.";
 
+    const OBJECTIVES: &[&str] = &[
+        r#"{ beta = 0.5, samples = 3 }"#,
+        r#"{ binarize = true }"#,
+        r#"{ beta = 0.1, likelihood = { gaussian = { sigma = 0.5 } } }"#,
+    ];
+
     fn has_prior(&self) -> bool {
         true
     }
