@@ -29,6 +29,8 @@
 //! # Ok::<(), hourglass_data::DataError>(())
 //! ```
 
+// Each of these uses only those before it: shape; error; hashing, locations, options; dataset; batches, cache; source;
+// catalog; open.
 mod batches;
 mod cache;
 pub mod catalog;

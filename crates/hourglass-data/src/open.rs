@@ -49,7 +49,7 @@ pub fn open_with(
     }
 }
 
-/// Opens what lies at the path that was requested, as the kind of source that knows it does.
+/// Opens what lies at the requested path: the kinds of sources are asked in turn whether it is theirs.
 fn open_path(request: &Request<'_>, progress: Progress<'_>) -> Result<Splits, DataError> {
     let path = Path::new(request.name);
     if !path.exists() {

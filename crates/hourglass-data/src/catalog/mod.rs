@@ -9,4 +9,4 @@ pub use entries::{ENTRIES, closest, find};
 pub use entry::{Content, Entry, File};
 pub(crate) use open::open;
 
-pub use crate::source::idx::FILE_NAMES;
+pub use crate::source::idx::four_files::FILE_NAMES;

@@ -9,8 +9,8 @@ use crate::error::DataError;
 use crate::locations::Locations;
 use crate::options::ImageOptions;
 
-/// A kind of file or directory that holds images. A new kind is a file with a type that implements this, and
-/// one line in the list of [all kinds](super).
+/// A kind of file or directory that holds images. A new kind is a file with a type that implements this trait, and one line
+/// in the list of [all kinds](super).
 pub(crate) trait Source: Sync {
     /// What a file of this kind is called in errors: `a .npy file`.
     fn describe_file(&self) -> &'static str;
@@ -20,16 +20,17 @@ pub(crate) trait Source: Sync {
         self.describe_file()
     }
 
-    /// Whether what lies at `path` is of its kind. `start` are the first bytes of a file (unpacked, and `path` then has no
-    /// `.gz` at its end): [`START_BYTES`](super::unpack::START_BYTES) of them, or all where there are fewer. A directory has
-    /// none. Where several kinds know a directory, the first in the list opens it.
+    /// Whether what lies at `path` is of this kind. The first kind in the list that knows it opens it.
+    ///
+    /// `start` holds the first bytes of a file, [`START_BYTES`](super::unpack::START_BYTES) or all where there are fewer, and
+    /// is None for a directory. Of a packed file these are bytes of what it unpacks to, and `path` has no `.gz` at its end.
     fn knows(&self, path: &Path, start: Option<&[u8]>) -> bool;
 
-    /// How long the file is that begins with `start`, of which a packed copy is at `path`.
+    /// How long a file that begins with `start` is, so that no more of it is unpacked. `path` is the packed file, for errors.
     fn unpacked_length(&self, start: &[u8], path: &Path) -> Result<Length, DataError>;
 
-    /// Opens what lies at `path`: the path that was requested, or where a packed file was unpacked to. Images in another
-    /// shape than the wanted one are brought to it; meanwhile `progress` is called.
+    /// Opens what lies at `path`: the path that was requested, or where a packed file was unpacked to. Images are brought to
+    /// the requested shape where they have another; meanwhile `progress` is called.
     fn open(
         &self,
         path: &Path,

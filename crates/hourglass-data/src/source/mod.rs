@@ -1,7 +1,7 @@
 //! Where images come from: the registry of the kinds of sources, a file or a folder each.
 //!
-//! A kind implements the trait [`Source`] and has a line in the list below. What kinds share is bringing images to another
-//! shape ([`fit`], [`resized`]) and unpacking `.gz` files ([`unpack`]).
+//! A kind implements the trait [`Source`] and has a line in the list below. The kinds share what brings images to another
+//! shape ([`fit`], [`resized`]) and what unpacks `.gz` files ([`unpack`]).
 
 pub(crate) mod fit;
 pub(crate) mod kind;
@@ -46,7 +46,8 @@ pub(crate) fn paths() -> String {
     listed(|source| source.describe_path(), ", of ", ", or of ")
 }
 
-/// The descriptions, with `between` them and `last` before the last: the most usual kind, which is asked last, comes first.
+/// The descriptions, joined by `between` and, before the last of them, by `last`. The most usual kind comes first, which is
+/// the one that is asked last.
 fn listed(describe: fn(&dyn Source) -> &'static str, between: &str, last: &str) -> String {
     let described: Vec<&str> = SOURCES.iter().rev().map(|kind| describe(*kind)).collect();
     match described.split_last() {

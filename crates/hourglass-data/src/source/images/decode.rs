@@ -58,8 +58,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
+/// Reads and decodes the file at `path`.
+pub(crate) fn open(path: &Path) -> Result<DynamicImage, Fault> {
+    decode(&read(path)?)
+}
+
 /// Decodes the first image in `bytes`, turned as its EXIF orientation says. Colour profiles are not applied.
-pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
+fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
     let (format, mut decoder) = decoder(bytes)?;
     if format == ImageFormat::Jpeg && !jpeg::is_whole(bytes) {
         return Err(Fault::Truncated);

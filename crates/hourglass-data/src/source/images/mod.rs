@@ -7,5 +7,6 @@ mod folder;
 mod jpeg;
 mod jpeg_scan;
 mod source;
+mod survey;
 
 pub(crate) use source::ImageFiles;

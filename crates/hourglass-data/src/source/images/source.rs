@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use image::DynamicImage;
-use rayon::prelude::*;
-
 use super::arrange::{self, Arrangement};
-use super::decode::{self, Fault};
+use super::decode;
 use super::folder::{self, FolderContents, ImageFile};
+use super::survey::survey;
 use crate::cache::{self, CacheJob, Images, Key, Progress, Unusable};
 use crate::dataset::{Split, Splits};
 use crate::error::DataError;
@@ -187,47 +185,6 @@ fn decode_all(
     job.make(directory, progress)
 }
 
-/// The shape of the first image; where that is grey, and any other image has colours, with three channels.
-fn survey(
-    root: &Path,
-    files: &[&ImageFile],
-    options: &ImageOptions,
-) -> Result<ImageShape, DataError> {
-    let decoded = |file: &ImageFile| load(root, file).map(|image| fit::shape_of(&image));
-    let mut first_fault = None;
-    for file in files {
-        match (decoded(file), options.on_error) {
-            (Ok(shape), _) if shape.channels == 3 || options.strict => return Ok(shape),
-            (Ok(shape), _) => {
-                let colour = |file: &&ImageFile| {
-                    let bytes = decode::read(&root.join(&file.relative));
-                    bytes.is_ok_and(|bytes| decode::has_colour(&bytes).unwrap_or(false))
-                };
-                let channels = if files.par_iter().any(colour) { 3 } else { 1 };
-                return Ok(ImageShape { channels, ..shape });
-            }
-            (Err(fault), OnError::Stop) => {
-                return Err(DataError::Image {
-                    path: root.join(&file.relative),
-                    reason: fault.to_string(),
-                });
-            }
-            (Err(fault), OnError::Skip) => {
-                first_fault.get_or_insert_with(|| format!("{}: {fault}", file.id()));
-            }
-        }
-    }
-    Err(DataError::NothingUsable {
-        path: root.into(),
-        count: files.len(),
-        first: first_fault.unwrap_or_default(),
-    })
-}
-
-fn load(root: &Path, file: &ImageFile) -> Result<DynamicImage, Fault> {
-    decode::decode(&decode::read(&root.join(&file.relative))?)
-}
-
 /// The files of a split.
 struct Files<'a> {
     root: &'a Path,
@@ -242,7 +199,7 @@ impl Images for Files<'_> {
     }
 
     fn pixels(&self, index: usize) -> Result<Vec<u8>, Unusable> {
-        let image = load(self.root, &self.files[index])?;
+        let image = decode::open(&self.root.join(&self.files[index].relative))?;
         Ok(fit::fit(image, self.shape, self.strict)?)
     }
 
