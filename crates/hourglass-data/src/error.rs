@@ -1,11 +1,10 @@
 //! What can go wrong with data, each with the path, what was expected, what was found and what to do.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::dataset::ImageShape;
-use crate::idx::IdxFault;
-use crate::npy::NpyFault;
+use crate::shape::{ImageShape, MAX_SIDE};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +22,14 @@ pub enum DataError {
         reason: io::Error,
     },
 
-    /// A file is not the IDX file it should be.
+    /// A file is not what files of its kind must be.
     #[error("{}: {fault}", path.display())]
-    Idx {
+    Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        fault: IdxFault,
+        /// What is wrong with it: of an IDX file an [`IdxFault`](crate::idx::IdxFault), of a `.npy` file a
+        /// [`NpyFault`](crate::NpyFault).
+        fault: Box<dyn Error + Send + Sync>,
     },
 
     /// A `.gz` file can't be unpacked.
@@ -112,7 +112,7 @@ pub enum DataError {
     },
 
     /// The name is neither in the catalog nor a path.
-    #[error("no dataset named `{name}`, and no such file or directory{}\nhint: give one of {known}, or the path of a folder of PNG or JPEG images, of a .npy file, or of a directory that holds train-images-idx3-ubyte and the like (plain or .gz)", suggestion.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default())]
+    #[error("no dataset named `{name}`, and no such file or directory{}\nhint: give one of {known}, or the path of {paths}", suggestion.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default())]
     UnknownDataset {
         /// What was asked for.
         name: String,
@@ -120,6 +120,8 @@ pub enum DataError {
         suggestion: Option<&'static str>,
         /// The catalog's names.
         known: String,
+        /// What else can be opened, by its path.
+        paths: String,
     },
 
     /// A directory was given that holds no images.
@@ -134,10 +136,12 @@ pub enum DataError {
     },
 
     /// A file was given that is of no known kind.
-    #[error("{}: expected a PNG or JPEG image, a .npy file or an IDX file of images, found {found}", path.display())]
+    #[error("{}: expected {expected}, found {found}", path.display())]
     UnknownFile {
         /// The file.
         path: PathBuf,
+        /// The kinds that are known.
+        expected: String,
         /// What it looks like.
         found: String,
     },
@@ -171,17 +175,8 @@ pub enum DataError {
         found: String,
     },
 
-    /// A `.npy` file is not an array of images.
-    #[error("{}: {fault}", path.display())]
-    Npy {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        fault: NpyFault,
-    },
-
     /// A shape was asked for that no image can have.
-    #[error("image shape {shape}: expected 1 or 3 channels and sides of 1 to 16384 pixels")]
+    #[error("image shape {shape}: expected 1 or 3 channels and sides of 1 to {MAX_SIDE} pixels")]
     BadShape {
         /// What was asked for.
         shape: ImageShape,
@@ -258,4 +253,17 @@ pub enum DataError {
         /// A line for each attempt: the URL and the reason.
         attempts: Vec<String>,
     },
+}
+
+impl DataError {
+    /// What is wrong with the file at `path`.
+    pub(crate) fn format(
+        path: impl Into<PathBuf>,
+        fault: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Format {
+            path: path.into(),
+            fault: fault.into(),
+        }
+    }
 }

@@ -29,42 +29,27 @@
 //! # Ok::<(), hourglass_data::DataError>(())
 //! ```
 
-mod arrange;
+// Each of these uses only those before it: shape; error; hashing, locations, options; dataset; batches, cache; source;
+// catalog; open.
 mod batches;
 mod cache;
 pub mod catalog;
 mod dataset;
-mod decode;
 mod error;
-mod fetch;
-mod fit;
-mod folder;
-mod ids;
-pub mod idx;
-mod images;
-mod jpeg;
-mod jpeg_scan;
+mod hashing;
 mod locations;
-mod make;
-mod mapped;
-mod npy;
-mod npy_header;
 mod open;
 mod options;
-mod order;
-mod resized;
-mod stamp;
-mod subset;
-mod unpack;
+mod shape;
+mod source;
 
 pub use batches::{Batch, Batches, Cursor, measuring_batch, measuring_sizes};
-pub use dataset::{Dataset, ImageShape, Split};
+pub use catalog::fetch::{FetchEvent, fetch};
+pub use dataset::{Dataset, Split, Splits, Subset, permutation, split_validation};
 pub use error::DataError;
-pub use fetch::{FetchEvent, fetch};
 pub use locations::Locations;
-pub use npy::NpyFault;
-pub use npy_header::read_npy_header;
-pub use open::{Splits, open, open_with};
+pub use open::{open, open_with};
 pub use options::{ImageOptions, ImageReport, OnError, Skipped};
-pub use order::{permutation, split_validation};
-pub use subset::Subset;
+pub use shape::ImageShape;
+pub use source::idx;
+pub use source::npy::{NpyFault, read_npy_header};

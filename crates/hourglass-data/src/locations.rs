@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
+use crate::error::DataError;
 
 /// The data directory, and the mirror that replaces the public ones.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::MAX_SIDE;
-use crate::{DataError, ImageShape};
+use crate::error::DataError;
+use crate::shape::{ImageShape, MAX_SIDE};
 
 /// How images become a dataset. The default takes the images' own shape and stops at the first file that can't be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

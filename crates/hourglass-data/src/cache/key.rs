@@ -1,0 +1,79 @@
+//! The name of a cache, which changes with whatever its images depend on.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::hashing::{Hashing, hex_sha256};
+use crate::options::ImageOptions;
+
+/// The version of what is kept: of what counts as an image, and of the rule by which images are decoded and brought to a
+/// shape. Raise it with each change to them, so that what another version kept is made again.
+const RULE: u32 = 2;
+
+/// The name of a cache.
+pub(crate) struct Key {
+    place: String,
+    content: String,
+}
+
+impl Key {
+    /// `place` is where the images come from, the lines of `content` say what is there.
+    pub(crate) fn new(
+        place: &Path,
+        options: &ImageOptions,
+        content: impl IntoIterator<Item = String>,
+    ) -> Self {
+        // Not what to do about faults: that changes nothing about the images that have none.
+        let ImageOptions { shape, strict, .. } = options;
+        let place = format!("{place:?} {shape:?} {strict}");
+        let mut hashing = Hashing::new(io::sink());
+        for line in content {
+            writeln!(hashing, "{line}").expect("a sink takes everything");
+        }
+        let content = format!("{RULE} {}", hashing.finish());
+        Self {
+            place: hex_sha256(place.as_bytes())[..16].into(),
+            content: hex_sha256(content.as_bytes())[..32].into(),
+        }
+    }
+
+    /// Stands for the place alone: all caches of one place begin with it.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The name of the directory.
+    pub(super) fn name(&self) -> String {
+        format!("{}-{}", self.place, self.content)
+    }
+}
+
+/// What tells that a file has changed, as the file system describes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileState {
+    bytes: u64,
+    /// Nanoseconds from 1970 to the last change.
+    modified: i128,
+}
+
+impl FileState {
+    pub(crate) fn new(metadata: &std::fs::Metadata) -> Self {
+        let since_1970 = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_nanos() as i128,
+            Err(before) => -(before.duration().as_nanos() as i128),
+        };
+        Self {
+            bytes: metadata.len(),
+            // Where the file system has no such times, changed files are told by their size alone.
+            modified: metadata.modified().map_or(0, since_1970),
+        }
+    }
+}
+
+impl fmt::Display for FileState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.bytes, self.modified)
+    }
+}

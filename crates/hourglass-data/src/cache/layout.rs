@@ -1,0 +1,36 @@
+//! The files of a cache: their names, and what the first of them says.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Split;
+use crate::options::Skipped;
+use crate::shape::ImageShape;
+
+/// The file that says what the others are.
+pub(super) const ABOUT: &str = "about.json";
+
+/// What a cache says about itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct About {
+    /// `[channels, height, width]`
+    pub(super) shape: [usize; 3],
+    pub(super) skipped: Vec<Skipped>,
+}
+
+impl About {
+    pub(super) fn shape(&self) -> ImageShape {
+        let [channels, height, width] = self.shape;
+        ImageShape {
+            channels,
+            height,
+            width,
+        }
+    }
+}
+
+/// The file that holds a part of a split: `pixels`, `labels` or `ids`.
+pub(super) fn file(directory: &Path, split: Split, part: &str) -> PathBuf {
+    directory.join(format!("{split}.{part}"))
+}

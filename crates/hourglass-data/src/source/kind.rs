@@ -1,0 +1,59 @@
+//! What a kind of source must do: know what is of its kind, and open it.
+
+use std::path::Path;
+
+use super::unpack::Length;
+use crate::cache::Progress;
+use crate::dataset::Splits;
+use crate::error::DataError;
+use crate::locations::Locations;
+use crate::options::ImageOptions;
+
+/// A kind of file or directory that holds images. A new kind is a file with a type that implements this trait, and one line
+/// in the list of [all kinds](super).
+pub(crate) trait Source: Sync {
+    /// What a file of this kind is called in errors: `a .npy file`.
+    fn describe_file(&self) -> &'static str;
+
+    /// What a path of this kind is called in errors, where a directory is more usual than a file.
+    fn describe_path(&self) -> &'static str {
+        self.describe_file()
+    }
+
+    /// Whether what lies at `path` is of this kind. The first kind in the list that knows it opens it.
+    ///
+    /// `start` holds the first bytes of a file, [`START_BYTES`](super::unpack::START_BYTES) or all where there are fewer, and
+    /// is None for a directory. Of a packed file these are bytes of what it unpacks to, and `path` has no `.gz` at its end.
+    fn knows(&self, path: &Path, start: Option<&[u8]>) -> bool;
+
+    /// How long a file that begins with `start` is, so that no more of it is unpacked. `path` is the packed file, for errors.
+    fn unpacked_length(&self, start: &[u8], path: &Path) -> Result<Length, DataError>;
+
+    /// Opens what lies at `path`: the path that was requested, or where a packed file was unpacked to. Images are brought to
+    /// the requested shape where they have another; meanwhile `progress` is called.
+    fn open(
+        &self,
+        path: &Path,
+        request: &Request<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Splits, DataError>;
+}
+
+/// What was asked for.
+pub(crate) struct Request<'a> {
+    /// The catalog name or the path.
+    pub(crate) name: &'a str,
+    pub(crate) locations: &'a Locations,
+    pub(crate) options: &'a ImageOptions,
+}
+
+/// What bytes that are of no known kind look like.
+pub(crate) fn describe(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(16)];
+    let readable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    match start {
+        [] => "an empty file".into(),
+        text if text.iter().all(readable) => "text".into(),
+        _ => format!("data that starts {start:02x?}"),
+    }
+}

@@ -1,0 +1,104 @@
+//! Where images come from: the registry of the kinds of sources, a file or a folder each.
+//!
+//! A kind implements the trait [`Source`] and has a line in the list below. The kinds share what brings images to another
+//! shape ([`fit`], [`resized`]) and what unpacks `.gz` files ([`unpack`]).
+
+pub(crate) mod fit;
+pub(crate) mod kind;
+pub(crate) mod resized;
+pub(crate) mod unpack;
+
+use std::path::Path;
+
+use kind::Source;
+
+/// Makes the list of the kinds of sources.
+macro_rules! sources {
+    ($($module:ident: $name:ident;)+) => {
+        $(pub mod $module;)+
+
+        static SOURCES: &[&dyn Source] = &[$(&$module::$name),+];
+    };
+}
+
+// In the order in which they are asked. Any directory may be one of image files, so that these come last.
+sources! {
+    idx: Idx;
+    npy: Npy;
+    images: ImageFiles;
+}
+
+/// The kind of what lies at `path`, if any knows it: of a file that begins with `start`, or of a directory.
+pub(crate) fn find(path: &Path, start: Option<&[u8]>) -> Option<&'static dyn Source> {
+    SOURCES
+        .iter()
+        .copied()
+        .find(|source| source.knows(path, start))
+}
+
+/// What a file may be, for errors: `a PNG or JPEG image, ...`.
+pub(crate) fn files() -> String {
+    listed(|source| source.describe_file(), ", ", " or ")
+}
+
+/// What a path may lead to, for errors: `a folder of PNG or JPEG images, of ...`.
+pub(crate) fn paths() -> String {
+    listed(|source| source.describe_path(), ", of ", ", or of ")
+}
+
+/// The descriptions, joined by `between` and, before the last of them, by `last`. The most usual kind comes first, which is
+/// the one that is asked last.
+fn listed(describe: fn(&dyn Source) -> &'static str, between: &str, last: &str) -> String {
+    let described: Vec<&str> = SOURCES.iter().rev().map(|kind| describe(*kind)).collect();
+    match described.split_last() {
+        Some((end, rest @ [_, ..])) => format!("{}{last}{end}", rest.join(between)),
+        _ => described.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_are_of_one_kind_or_none() {
+        let path = Path::new("file");
+        for (start, kind) in [
+            (&b"\x93NUMPY\x01\x00"[..], Some("a .npy file")),
+            (&[0, 0, 8, 3], Some("an IDX file of images")),
+            (b"\x89PNG\r\n\x1a\n", Some("a PNG or JPEG image")),
+            (b"\xff\xd8\xff\xe0", Some("a PNG or JPEG image")),
+            (b"GIF89a", None),
+            (b"text", None),
+            (b"", None),
+        ] {
+            let known = SOURCES
+                .iter()
+                .filter(|source| source.knows(path, Some(start)));
+            let known: Vec<&str> = known.map(|source| source.describe_file()).collect();
+            assert_eq!(known, kind.into_iter().collect::<Vec<_>>(), "{start:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_with_one_of_the_idx_files_is_not_one_of_image_files() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let kind = || find(directory.path(), None).map(|kind| kind.describe_file());
+        assert_eq!(kind(), Some("a PNG or JPEG image"));
+        fs_err::write(directory.path().join("t10k-labels.idx1-ubyte.gz"), "").unwrap();
+        assert_eq!(kind(), Some("an IDX file of images"));
+    }
+
+    #[test]
+    fn errors_name_every_kind() {
+        assert_eq!(
+            files(),
+            "a PNG or JPEG image, a .npy file or an IDX file of images"
+        );
+        assert_eq!(
+            paths(),
+            "a folder of PNG or JPEG images, of a .npy file, or of a directory that holds train-images-idx3-ubyte and the \
+             like (plain or .gz)"
+        );
+    }
+}
