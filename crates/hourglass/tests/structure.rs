@@ -76,8 +76,8 @@ impl Crate {
         let known = |length: &usize| self.files.contains_key(&path[..*length]);
         let length = (0..=path.len()).rev().find(known)?;
         let (module, rest) = path.split_at(length);
-        self.definition(module, rest.first()?)
-            .or(Some(module.to_vec()))
+        let defining = rest.first().and_then(|name| self.definition(module, name));
+        Some(defining.unwrap_or_else(|| module.to_vec()))
     }
 
     fn definition(&self, module: &[String], name: &str) -> Option<Module> {
