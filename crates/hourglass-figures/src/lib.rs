@@ -13,6 +13,6 @@ pub use bars::bars;
 pub use curves::{ColoredCurve, Curve, Panel, curves, panel};
 pub use error::FigureError;
 pub use grid::image_grid;
-pub use map::{CodeMap, Thumbnail, map};
+pub use map::{PointMap, Thumbnail, map};
 pub use pixels::to_byte;
 pub use raster::raster;

@@ -40,7 +40,7 @@ const PALETTE: [RGBColor; 10] = [
 
 /// What a map shows.
 #[derive(Debug, Clone, Default)]
-pub struct CodeMap {
+pub struct PointMap {
     /// What stands above it.
     pub title: String,
     /// How it was made, below the title.
@@ -70,7 +70,7 @@ pub struct Thumbnail {
 ///
 /// # Errors
 /// When a point is not finite, or a thumbnail is no image.
-pub fn map(content: &CodeMap) -> Result<String, FigureError> {
+pub fn map(content: &PointMap) -> Result<String, FigureError> {
     let frame = Frame::of(&content.points)?;
     let size = (
         (SIDE + 2 * MARGIN + LEGEND) * UNITS,
@@ -166,7 +166,7 @@ impl Frame {
 }
 
 /// The colour of an image: by its label's place among the names.
-fn color(content: &CodeMap, index: usize) -> RGBColor {
+fn color(content: &PointMap, index: usize) -> RGBColor {
     let label = content.labels.get(index);
     let place = label.and_then(|label| content.names.iter().position(|(other, _)| other == label));
     place.map_or(PALETTE[0], |place| label_color(place, content.names.len()))
@@ -184,7 +184,7 @@ fn label_color(place: usize, labels: usize) -> RGBColor {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-fn draw_legend(root: &Area<'_>, content: &CodeMap) -> Result<(), FigureError> {
+fn draw_legend(root: &Area<'_>, content: &PointMap) -> Result<(), FigureError> {
     let style = text(13, TEXT).pos(Pos::new(HPos::Left, VPos::Center));
     let x = ((SIDE + 2 * MARGIN + 8) * UNITS) as i32;
     let row = |place: usize| pixels(HEADER as i32 + 12 + 22 * place as i32);
@@ -202,7 +202,7 @@ fn draw_legend(root: &Area<'_>, content: &CodeMap) -> Result<(), FigureError> {
 
 /// A picture within the SVG, framed in the colour of its label; plotters has none without its bitmap backend.
 fn thumbnail_element(
-    content: &CodeMap,
+    content: &PointMap,
     thumbnail: &Thumbnail,
     frame: &Frame,
 ) -> Result<String, FigureError> {
@@ -236,8 +236,8 @@ fn thumbnail_element(
 mod tests {
     use super::*;
 
-    fn content() -> CodeMap {
-        CodeMap {
+    fn content() -> PointMap {
+        PointMap {
             title: "A <map>".into(),
             points: vec![[0.0, 0.0], [2.0, 1.0], [1.0, -1.0]],
             labels: vec![7, 3, 7],
@@ -247,7 +247,7 @@ mod tests {
                 pixels: vec![0.5; 4],
             }],
             shape: [1, 2, 2],
-            ..CodeMap::default()
+            ..PointMap::default()
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
         one.labels.clear();
         one.names.clear();
         assert!(map(&one).unwrap().contains("<circle"));
-        let many = CodeMap {
+        let many = PointMap {
             points: vec![[0.0, 0.0]; 40],
             labels: (0..40).collect(),
             names: (0..40).map(|label| (label, label.to_string())).collect(),

@@ -19,5 +19,5 @@ pub use evaluation::{
     evaluation_sizes, evidence_lower_bound, examine, fit_pca, interrupt, log_likelihood,
 };
 pub use results::{Finished, ResultsError, Summary, picture_sizes, samples};
-pub use source::{Progress, host, images_of};
+pub use source::{InputBatch, Progress, host, images_of, input_batches};
 pub use terms::{LOSS, NotFinite, Terms, mean_terms, stacked};

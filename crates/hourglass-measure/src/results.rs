@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
 use fs_err as fs;
-use hourglass_data::{Batches, Subset, measuring_batch, measuring_sizes};
+use hourglass_data::{Subset, measuring_batch, measuring_sizes};
 use hourglass_figures::{Curve, FigureError, curves, image_grid};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 use hourglass_store::{
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::evaluation::{Cache, Evaluation, Measured, Subject, attempt, evaluate};
-use crate::source::{Progress, host, images_of};
+use crate::source::{Progress, host, input_batches};
 
 /// Images in `reconstructions.png`, and a row of them, where they are small.
 const RECONSTRUCTIONS: usize = 32;
@@ -241,11 +241,9 @@ fn reconstructions<B: Backend>(
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let mut rows: [Vec<f32>; 3] = Default::default();
     let first = split.limit(shown(description.shape, RECONSTRUCTIONS))?;
-    for (index, batch) in Batches::measuring(&first).enumerate() {
-        let context = StepContext::evaluate(0, index as u64);
-        let images = images_of::<B>(&batch, device);
-        let images = model.binarize(images.clone(), &context).unwrap_or(images);
-        let corrupted = model.corrupt(images.clone(), &context);
+    for batch in input_batches(model, &first, device) {
+        let corrupted = batch.corrupted(model);
+        let images = batch.images;
         let reconstructed = model.reconstruct(corrupted.clone().unwrap_or_else(|| images.clone()));
         for (row, images) in rows
             .iter_mut()

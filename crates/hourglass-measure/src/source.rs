@@ -2,13 +2,79 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::Batch;
+use hourglass_data::{Batch, Batches, Subset};
+use hourglass_models::{Autoencoder, Model, StepContext};
 
 /// The seed of all noise in evaluation.
 pub(crate) const EVALUATION_SEED: u64 = 0;
 
 /// Called with what is being done, the images done and the images in all.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
+
+/// A batch of images as a model takes them.
+#[derive(Debug)]
+pub struct InputBatch<B: Backend> {
+    /// The batch on the host.
+    pub batch: Batch,
+    /// Its noise.
+    pub context: StepContext,
+    /// `[batch, features]`: the batch's images or, for a model of binary images, those that were drawn from them.
+    pub images: Tensor<B, 2>,
+    is_drawn: bool,
+}
+
+impl<B: Backend> InputBatch<B> {
+    fn new(model: &Model<B>, batch: Batch, context: StepContext, device: &B::Device) -> Self {
+        let images = images_of(&batch, device);
+        let drawn = model.binarize(images.clone(), &context);
+        Self {
+            is_drawn: drawn.is_some(),
+            images: drawn.unwrap_or(images),
+            batch,
+            context,
+        }
+    }
+
+    /// What corruption leaves of the images, `[batch, features]`, where the family corrupts.
+    pub fn corrupted(&self, model: &Model<B>) -> Option<Tensor<B, 2>> {
+        model.corrupt(self.images.clone(), &self.context)
+    }
+
+    /// The images on the host, `[batch, features]` row-major.
+    pub fn targets(&self) -> Vec<f32> {
+        match self.is_drawn {
+            true => host(self.images.clone()),
+            false => self.batch.images.clone(),
+        }
+    }
+}
+
+/// The images of a subset, batch after batch, as a model takes them wherever it is measured or used: so all see the same
+/// noise, and the same binary images.
+pub fn input_batches<'a, B: Backend>(
+    model: &'a Model<B>,
+    images: &Subset,
+    device: &'a B::Device,
+) -> impl Iterator<Item = InputBatch<B>> + use<'a, B> {
+    let numbered = Batches::measuring(images).zip(0..);
+    numbered.map(move |(batch, number)| {
+        let context = StepContext::evaluate(EVALUATION_SEED, number);
+        InputBatch::new(model, batch, context, device)
+    })
+}
+
+/// The same with noise of its own, for the images that something else is fitted to.
+pub fn training_batches<'a, B: Backend>(
+    model: &'a Model<B>,
+    images: &Subset,
+    device: &'a B::Device,
+) -> impl Iterator<Item = InputBatch<B>> + use<'a, B> {
+    let numbered = Batches::measuring(images).zip(0..);
+    numbered.map(move |(batch, number)| {
+        let context = StepContext::train(EVALUATION_SEED, number, 1);
+        InputBatch::new(model, batch, context, device)
+    })
+}
 
 /// A batch's images on a device, `[batch, features]`.
 pub fn images_of<B: Backend>(batch: &Batch, device: &B::Device) -> Tensor<B, 2> {

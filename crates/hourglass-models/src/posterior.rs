@@ -63,7 +63,7 @@ impl<B: Backend> Posterior<B> {
     /// - output: `[1]`
     pub(crate) fn kl(&self) -> Tensor<B, 1> {
         let [batch, code] = self.mean.dims();
-        (sum(self.twice_kl()) / batch as f64 - code as f64) * 0.5
+        (sum(self.twice_kl_plus_one()) / batch as f64 - code as f64) * 0.5
     }
 
     /// The summands of the KL divergence to the prior: of each image and dimension, in nats.
@@ -71,11 +71,11 @@ impl<B: Backend> Posterior<B> {
     /// # Shapes
     /// - output: `[batch, code]`
     pub fn kl_per_dimension(&self) -> Tensor<B, 2> {
-        (self.twice_kl() - 1.0) * 0.5
+        (self.twice_kl_plus_one() - 1.0) * 0.5
     }
 
-    /// 2 KL + 1 of each dimension.
-    fn twice_kl(&self) -> Tensor<B, 2> {
+    /// 2 KL + 1 of each image and dimension: the one is taken off once, after the sum.
+    fn twice_kl_plus_one(&self) -> Tensor<B, 2> {
         let (mean, log_variance) = (self.mean.clone(), self.log_variance.clone());
         mean.clone() * mean + log_variance.clone().exp() - log_variance
     }

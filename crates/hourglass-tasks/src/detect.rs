@@ -8,14 +8,13 @@ use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Subset};
 use hourglass_kernels::sum_dim;
 use hourglass_measure::pca::{Pca, PcaError};
-use hourglass_measure::{Cache, fit_pca};
+use hourglass_measure::{Cache, InputBatch, fit_pca, host, input_batches};
 use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
 
 pub use table::ScoreTable;
 pub use threshold::Threshold;
 
-use crate::stream::{Done, batch_codes, batch_sizes, batches, codes, inputs_of};
-use hourglass_measure::host;
+use crate::stream::{Done, batch_sizes, codes};
 
 /// Draws of the code an image at a time.
 const DRAWS: usize = 16;
@@ -172,8 +171,9 @@ impl<'a, B: Backend> Scorer<'a, B> {
         images: &Subset,
         mut each: impl FnMut(&Batch, &[f64]) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (index, batch) in batches(images).enumerate() {
-            let scores = self.score_batch(&batch, index as u64);
+        for (index, inputs) in (0..).zip(input_batches(self.model, images, self.device)) {
+            let scores = self.score_batch(&inputs, index);
+            let batch = inputs.batch;
             let mut pairs = batch.indices.iter().zip(&scores);
             if let Some((&index, &found)) = pairs.find(|(_, score)| !score.is_finite()) {
                 return Err(DetectError::NotFinite { index, found }.into());
@@ -183,10 +183,11 @@ impl<'a, B: Backend> Scorer<'a, B> {
         Ok(())
     }
 
-    fn score_batch(&self, batch: &Batch, index: u64) -> Vec<f64> {
+    fn score_batch(&self, inputs: &InputBatch<B>, index: u64) -> Vec<f64> {
+        let InputBatch { batch, images, .. } = inputs;
+        let images = images.clone();
         match &self.fitted {
             Fitted::Error => {
-                let images = inputs_of(self.model, batch, self.device);
                 let parameters = self.model.decode(self.model.encode(images.clone()));
                 let likelihood = self.model.likelihood();
                 let entropy = likelihood.entropy_per_image(images.clone());
@@ -194,8 +195,8 @@ impl<'a, B: Backend> Scorer<'a, B> {
                 let errors = host(without(errors, entropy));
                 errors.into_iter().map(f64::from).collect()
             }
-            Fitted::Bound(samples) => self.negative_bounds(batch, index, *samples),
-            Fitted::Distance(pca) => mahalanobis(pca, &batch_codes(self.model, batch, self.device)),
+            Fitted::Bound(samples) => self.negative_bounds(images, index, *samples),
+            Fitted::Distance(pca) => mahalanobis(pca, &host(self.model.encode(images))),
             Fitted::Pca(pca, components) => {
                 let reconstructions = pca.reconstruct(*components, &batch.images);
                 let rows = batch.images.chunks_exact(pca.features());
@@ -223,14 +224,15 @@ impl Score {
 
 impl<B: Backend> Scorer<'_, B> {
     /// The negative bound of each image, by a few draws at a time: each has an image's worth of outputs.
-    fn negative_bounds(&self, batch: &Batch, index: u64, samples: usize) -> Vec<f64> {
-        let mut sums = vec![0.0; batch.len()];
+    fn negative_bounds(&self, images: Tensor<B, 2>, index: u64, samples: usize) -> Vec<f64> {
+        let [count, _] = images.dims();
+        let entropy = self.model.likelihood().entropy_per_image(images.clone());
+        let mut sums = vec![0.0; count];
         let parts = samples.div_ceil(DRAWS);
         for part in 0..parts {
             let draws = DRAWS.min(samples - part * DRAWS);
-            let images = inputs_of(self.model, batch, self.device);
             let context = StepContext::evaluate(SEED, index * parts as u64 + part as u64);
-            let entropy = self.model.likelihood().entropy_per_image(images.clone());
+            let images = images.clone();
             let weights = self.model.log_importance_weights(images, &context, draws);
             // Families without them were refused.
             let bounds = weights.into_iter().flat_map(|weights| {

@@ -2,10 +2,11 @@
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
-use hourglass_models::Model;
+use hourglass_measure::{host, input_batches};
+use hourglass_models::{Autoencoder, Model};
 
 use crate::codes::{CodeRows, CodesError, CodesWriter, image_id};
-use crate::stream::{Done, batch_codes, batches};
+use crate::stream::Done;
 
 /// Writes the code of each image: the mean where the encoder is stochastic.
 ///
@@ -19,8 +20,9 @@ pub fn encode<B: Backend>(
     done: Done<'_>,
 ) -> Result<(), CodesError> {
     let mut encoded = 0;
-    for batch in batches(images) {
-        let codes = batch_codes(model, &batch, device);
+    for batch in input_batches(model, images, device) {
+        let codes = host(model.encode(batch.images));
+        let batch = batch.batch;
         let indices = batch.indices.iter();
         let rows = CodeRows {
             ids: indices

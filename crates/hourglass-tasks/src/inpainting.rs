@@ -41,7 +41,7 @@ pub enum InpaintMethod {
 
 /// Hides pixels of images and fills them in.
 #[derive(Debug, Clone)]
-pub struct Inpainting {
+pub struct Inpainter {
     /// What is unknown.
     pub mask: Mask,
     /// `[channels, height, width]`
@@ -61,7 +61,7 @@ pub struct Inpainting {
     pub training: Option<Subset>,
 }
 
-impl Restore for Inpainting {
+impl Restore for Inpainter {
     fn prepare<B: AutodiffBackend>(
         &mut self,
         model: &Model<B>,
@@ -91,22 +91,22 @@ impl Restore for Inpainting {
             .collect();
         let filled = fill_with_means(images, &unknown, self.shape);
         let shape = [indices.len(), features];
-        let task = Task::<B::InnerBackend> {
+        let unknowns = Unknowns::<B::InnerBackend> {
             filled: Tensor::from_data(TensorData::new(filled.clone(), shape), device),
             unknown: Tensor::from_data(TensorData::new(unknown.clone(), shape), device),
         };
         // What is filled in is cut off at 0 and 1, which would hide that the model gives no numbers.
-        reconstruct(&model.valid(), task.filled.clone())?;
+        reconstruct(&model.valid(), unknowns.filled.clone())?;
         let (restored, rounds) = match self.method {
-            InpaintMethod::Projection => task.project(&model.valid(), self.steps, self.tolerance),
+            InpaintMethod::Projection => unknowns.project(&model.valid(), self.steps, self.tolerance),
             InpaintMethod::Latent => {
-                let inferred = task.infer::<B>(model, self.prior.as_ref(), self.steps);
+                let inferred = unknowns.infer::<B>(model, self.prior.as_ref(), self.steps);
                 (inferred, self.steps)
             }
             InpaintMethod::Gibbs => {
                 // The rounds of a batch have streams of their own.
                 let first = batch * self.steps as u64;
-                let drawn = task.sample(&model.valid(), self.steps, self.seed, first);
+                let drawn = unknowns.sample(&model.valid(), self.steps, self.seed, first);
                 (drawn, self.steps)
             }
         };
@@ -155,13 +155,13 @@ pub fn fill_with_means(images: &[f32], unknown: &[bool], shape: [usize; 3]) -> V
 }
 
 /// A batch, `[batch, features]` each.
-struct Task<B: Backend> {
+struct Unknowns<B: Backend> {
     /// The images with something in place of what is unknown.
     filled: Tensor<B, 2>,
     unknown: Tensor<B, 2, Bool>,
 }
 
-impl<B: Backend> Task<B> {
+impl<B: Backend> Unknowns<B> {
     /// The images with the unknown pixels of others.
     fn with_unknown_of(&self, others: Tensor<B, 2>) -> Tensor<B, 2> {
         self.filled
@@ -283,7 +283,7 @@ mod tests {
                 ("variational", InpaintMethod::Latent),
                 ("variational", InpaintMethod::Gibbs),
             ] {
-                let inpainting = Inpainting {
+                let inpainting = Inpainter {
                     mask: "random:0.5".parse().expect("a mask"),
                     shape,
                     method,
@@ -318,7 +318,7 @@ mod tests {
         let unknown: Vec<bool> = (0..16).map(|pixel| pixel % 3 == 0).collect();
         let filled = images(shape, 1);
         let data = TensorData::new(filled.clone(), [1, 16]);
-        let task = Task::<NdArray> {
+        let unknowns = Unknowns::<NdArray> {
             filled: Tensor::from_data(data, &device),
             unknown: Tensor::from_data(TensorData::new(unknown.clone(), [1, 16]), &device),
         };
@@ -334,7 +334,7 @@ mod tests {
             ("undercomplete", Some(&fitted), fitted_moments),
         ] {
             let model = model(family, shape);
-            let restored = task.infer::<B>(&model, prior, 400).into_data();
+            let restored = unknowns.infer::<B>(&model, prior, 400).into_data();
             let restored = restored.to_vec::<f32>().expect("f32");
             let model = model.valid();
             let objective = |code: [f32; 2]| {
@@ -377,13 +377,13 @@ mod tests {
         let model = model("undercomplete", shape).valid();
         let device = Default::default();
         let unknown: Vec<bool> = (0..16).map(|pixel| pixel < 8).collect();
-        let task = Task::<NdArray> {
+        let unknowns = Unknowns::<NdArray> {
             filled: Tensor::from_data(TensorData::new(images(shape, 1), [1, 16]), &device),
             unknown: Tensor::from_data(TensorData::new(unknown, [1, 16]), &device),
         };
-        let (found, rounds) = task.project(&model, 1000, 1e-6);
+        let (found, rounds) = unknowns.project(&model, 1000, 1e-6);
         assert!(rounds < 1000);
-        let again = task.with_unknown_of(model.reconstruct(found.clone()));
+        let again = unknowns.with_unknown_of(model.reconstruct(found.clone()));
         let moved = (again - found).abs().max().into_scalar();
         assert!(moved < 1e-5, "{moved}");
     }

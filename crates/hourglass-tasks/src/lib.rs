@@ -21,7 +21,7 @@ mod statistics;
 pub mod stream;
 
 pub use finite::NotFinite;
-pub use inpainting::{InpaintMethod, Inpainting, fill_with_means};
+pub use inpainting::{InpaintMethod, Inpainter, fill_with_means};
 pub use mask::{Mask, MaskError, Side};
 pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 pub use paths::{Path, interpolate};
@@ -32,7 +32,7 @@ pub use portrait::{
 };
 pub use prior::CodePrior;
 pub use restoration::{
-    Denoising, ErrorSummary, Outcome, Reconstruction, Restore, RestoreError, Restored,
+    Denoiser, ErrorSummary, Reconstructor, RestorationSummary, Restore, RestoreError, Restored,
     restore_images,
 };
 pub use sampling::{CodeMixture, decode_images};

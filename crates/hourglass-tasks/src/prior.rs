@@ -4,9 +4,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Mat, get_global_parallelism};
-use hourglass_data::{Batches, Subset};
+use hourglass_data::Subset;
 use hourglass_kernels::sum;
-use hourglass_measure::{Progress, images_of};
+use hourglass_measure::{Progress, input_batches};
 use hourglass_models::{Autoencoder, Likelihood, Model};
 
 use crate::mixture::{Mixture, MixtureError, MixtureOptions};
@@ -59,15 +59,14 @@ impl CodePrior {
         progress: Progress<'_>,
     ) -> Result<Self, MixtureError> {
         let (mut all, mut error, mut done) = (Vec::new(), 0.0, 0);
-        for batch in Batches::measuring(images) {
-            let images_of_batch = images_of::<B>(&batch, device); // [batch, features]
-            let codes = model.encode(images_of_batch.clone()); // [batch, code]
+        for batch in input_batches(model, images, device) {
+            let codes = model.encode(batch.images.clone()); // [batch, code]
             let means = model.likelihood().mean(model.decode(codes.clone()));
-            let difference = means - images_of_batch;
+            let difference = means - batch.images; // [batch, features]
             let squares = sum(difference.clone() * difference);
             all.extend(codes.into_data().iter::<f64>());
             error += squares.into_data().iter::<f64>().sum::<f64>();
-            done += batch.len();
+            done += batch.batch.len();
             progress("encoding training images", done, images.len());
         }
         let values = images.len() * images.dataset().features();

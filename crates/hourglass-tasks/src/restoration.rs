@@ -65,18 +65,18 @@ pub trait Restore {
 
 /// Reconstructs images.
 #[derive(Debug, Clone, Copy)]
-pub struct Reconstruction;
+pub struct Reconstructor;
 
 /// Reconstructs noisy images.
 #[derive(Debug, Clone, Copy)]
-pub struct Denoising {
+pub struct Denoiser {
     /// The noise that is added first, and its level; the images are noisy where there is none.
     pub corruption: Option<(Corruption, f64)>,
     /// Of the noise.
     pub seed: u64,
 }
 
-impl Restore for Reconstruction {
+impl Restore for Reconstructor {
     fn restore<B: AutodiffBackend>(
         &self,
         model: &Model<B>,
@@ -96,7 +96,7 @@ impl Restore for Reconstruction {
     }
 }
 
-impl Restore for Denoising {
+impl Restore for Denoiser {
     fn restore<B: AutodiffBackend>(
         &self,
         model: &Model<B>,
@@ -143,7 +143,7 @@ pub struct ErrorSummary {
 
 /// What has become of all images.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RestorationSummary {
     /// Images seen.
     pub images: usize,
     /// The model's errors.
@@ -172,12 +172,12 @@ pub enum RestoreError {
 
 /// The squared errors of images, one after the other.
 #[derive(Default)]
-struct Errors {
+struct ErrorSums {
     all: Vec<f64>,
     unknown: Vec<f64>,
 }
 
-impl Errors {
+impl ErrorSums {
     fn add(&mut self, truth: &[f32], images: &[f32], unknown: Option<&[bool]>, features: usize) {
         let squares = |first: &[f32], second: &[f32]| -> Vec<f64> {
             let pairs = first.iter().zip(second);
@@ -226,11 +226,11 @@ pub fn restore_images<B: AutodiffBackend>(
     (truth, shown): (bool, usize),
     keep: &mut dyn FnMut(u32, &[f32]) -> io::Result<()>,
     progress: Progress<'_>,
-) -> Result<Outcome, RestoreError> {
+) -> Result<RestorationSummary, RestoreError> {
     how.prepare(model, device, progress)?;
     let features = images.dataset().features();
-    let [mut model_errors, mut baseline_errors] = [Errors::default(), Errors::default()];
-    let mut outcome = Outcome {
+    let [mut model_errors, mut baseline_errors] = [ErrorSums::default(), ErrorSums::default()];
+    let mut outcome = RestorationSummary {
         images: 0,
         model: None,
         baseline: None,
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn errors_are_sums_over_all_and_over_unknown_values() {
-        let mut errors = Errors::default();
+        let mut errors = ErrorSums::default();
         let unknown = [true, false, false, true];
         errors.add(
             &[0.0, 0.0, 1.0, 1.0],
@@ -305,6 +305,6 @@ mod tests {
         // -10 log10 of the mean squared errors 0.625 and 0.5.
         let expected = -5.0 * (0.625_f64.log10() + 0.5_f64.log10());
         assert!((summary.psnr.value - expected).abs() < 1e-12);
-        assert!(Errors::default().summary(2).is_none());
+        assert!(ErrorSums::default().summary(2).is_none());
     }
 }

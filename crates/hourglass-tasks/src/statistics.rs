@@ -2,11 +2,10 @@
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
-use hourglass_measure::Progress;
-use hourglass_models::Model;
+use hourglass_measure::{Progress, host, input_batches};
+use hourglass_models::{Autoencoder, Model};
 
 use crate::finite::{NotFinite, check_finite};
-use crate::stream::{batch_codes, batches};
 
 /// The codes of images, on the host.
 ///
@@ -23,11 +22,13 @@ pub fn codes_of<B: Backend>(
 ) -> Result<Vec<f32>, NotFinite> {
     let mut codes = Vec::new();
     let mut done = 0;
-    for batch in batches(images) {
-        let found = batch_codes(model, &batch, device);
-        check_finite(&found, found.len() / batch.len().max(1), done)?;
+    for batch in input_batches(model, images, device) {
+        let found = model.encode(batch.images);
+        let [count, width] = found.dims();
+        let found = host(found);
+        check_finite(&found, width, done)?;
         codes.extend(found);
-        done += batch.len();
+        done += count;
         progress("encoding", done, images.len());
     }
     Ok(codes)

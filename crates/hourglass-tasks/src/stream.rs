@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Batch, Batches, Subset, measuring_batch, measuring_sizes};
-use hourglass_measure::{host, images_of};
+use hourglass_data::{Subset, measuring_batch, measuring_sizes};
+use hourglass_measure::{host, input_batches};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
 use crate::finite::{NotFinite, means};
@@ -16,45 +16,13 @@ pub fn batch_sizes(images: usize, shape: ImageShape) -> [usize; 2] {
 /// Called with the images done so far.
 pub type Done<'a> = &'a mut dyn FnMut(usize);
 
-/// The images in their order.
-pub(crate) fn batches(images: &Subset) -> Batches {
-    Batches::measuring(images)
-}
-
-/// The images of a batch as the model takes them, `[batch, features]`: binary ones are drawn for models of binary images.
-pub(crate) fn inputs_of<B: Backend>(
-    model: &Model<B>,
-    batch: &Batch,
-    device: &B::Device,
-) -> Tensor<B, 2> {
-    let images = images_of(batch, device);
-    let first = batch.indices.first().copied().unwrap_or_default();
-    drawn(model, images, first)
-}
-
-/// Images, or for models of binary images binary ones that are drawn from them; `first` is the first one's number.
-fn drawn<B: Backend>(model: &Model<B>, images: Tensor<B, 2>, first: u32) -> Tensor<B, 2> {
-    let context = StepContext::evaluate(0, first.into());
-    let drawn = model.binarize(images.clone(), &context);
-    drawn.unwrap_or(images)
-}
-
-/// The codes of a batch, `[batch, code]` row-major: the means where the encoder is stochastic.
-pub(crate) fn batch_codes<B: Backend>(
-    model: &Model<B>,
-    batch: &Batch,
-    device: &B::Device,
-) -> Vec<f32> {
-    host(model.encode(inputs_of(model, batch, device)))
-}
-
-/// The codes of images, batch after batch.
+/// The codes of images, batch after batch, `[batch, code]` row-major: the means where the encoder is stochastic.
 pub fn codes<'a, B: Backend>(
     model: &'a Model<B>,
     images: &Subset,
     device: &'a B::Device,
 ) -> impl Iterator<Item = Vec<f32>> + use<'a, B> {
-    batches(images).map(move |batch| batch_codes(model, &batch, device))
+    input_batches(model, images, device).map(|batch| host(model.encode(batch.images)))
 }
 
 /// The codes of images that are given one after the other: each `[features]`, the output `[images, code]` row-major.
@@ -65,7 +33,9 @@ pub fn codes_of_pixels<B: Backend>(
 ) -> Vec<f32> {
     let features = images.first().map_or(0, Vec::len);
     let pixels = TensorData::new(images.concat(), [images.len(), features]);
-    host(model.encode(drawn(model, Tensor::from_data(pixels, device), 0)))
+    let images = Tensor::from_data(pixels, device);
+    let drawn = model.binarize(images.clone(), &StepContext::evaluate(0, 0));
+    host(model.encode(drawn.unwrap_or(images)))
 }
 
 /// The same codes in the batches in which images of a shape are decoded, whatever the parts that they come in.

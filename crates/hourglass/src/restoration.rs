@@ -12,7 +12,9 @@ use hourglass_figures::image_grid;
 use hourglass_files::write_quickly;
 use hourglass_measure::evaluation_sizes;
 use hourglass_store::{Description, SavedModel, write_atomically};
-use hourglass_tasks::{ErrorSummary, Outcome, Restore, image_file_name, png, restore_images};
+use hourglass_tasks::{
+    ErrorSummary, RestorationSummary, Restore, image_file_name, png, restore_images,
+};
 use hourglass_train::parity::Sizes;
 use serde_json::{Value, json};
 
@@ -66,7 +68,7 @@ pub(crate) struct Prepared<'a> {
 }
 
 /// What a command tells about its work.
-pub(crate) struct Told {
+pub(crate) struct RestorationWords {
     /// Whether the images are what should come out.
     pub(crate) truth: bool,
     /// What the baseline is.
@@ -103,7 +105,7 @@ impl RestorationArguments {
 
 impl Prepared<'_> {
     /// Restores all images, writes the files and prints the numbers.
-    pub(crate) fn run(&self, how: &mut impl Restore, told: &Told) -> Result<()> {
+    pub(crate) fn run(&self, how: &mut impl Restore, told: &RestorationWords) -> Result<()> {
         let arguments = self.arguments;
         let chosen = Chosen::from_arguments(&arguments.device)?;
         let outcome = chosen.run(Restoring {
@@ -126,7 +128,12 @@ impl Prepared<'_> {
         Ok(())
     }
 
-    fn to_json(&self, told: &Told, outcome: &Outcome, chosen: &Chosen) -> Value {
+    fn to_json(
+        &self,
+        told: &RestorationWords,
+        outcome: &RestorationSummary,
+        chosen: &Chosen,
+    ) -> Value {
         let mut value = json!({
             "model": self.arguments.model,
             "family": self.description.model.family(),
@@ -147,7 +154,7 @@ impl Prepared<'_> {
         value
     }
 
-    fn text(&self, told: &Told, outcome: &Outcome) -> String {
+    fn text(&self, told: &RestorationWords, outcome: &RestorationSummary) -> String {
         let name = self.images.dataset().name();
         let mut text = match outcome.images {
             1 => format!("1 image of {name}\n"),
@@ -206,13 +213,13 @@ struct Restoring<'a, R> {
 }
 
 impl<R: Restore> Task for Restoring<'_, R> {
-    type Output = Result<Outcome>;
+    type Output = Result<RestorationSummary>;
 
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
         parity: Option<ParityCheck<B>>,
-    ) -> Result<Outcome> {
+    ) -> Result<RestorationSummary> {
         let Prepared {
             arguments,
             saved,

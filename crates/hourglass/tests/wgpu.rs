@@ -1,5 +1,4 @@
-//! The same numbers on wgpu as on the CPU. Runs where `HOURGLASS_TEST_WGPU=1` is set, and then needs an adapter; a software
-//! one will do.
+//! The same numbers on wgpu as on the CPU. What needs an adapter is ignored unless it is asked for; a software one will do.
 
 #![cfg(all(feature = "wgpu", feature = "flex", feature = "ndarray"))]
 
@@ -29,14 +28,6 @@ type NdArray = Autodiff<burn_ndarray::NdArray>;
 
 /// A batch, a last partial one, and one that is larger, as in evaluation.
 const SIZES: &[usize] = &[16, 5, 40];
-
-fn is_asked_for() -> bool {
-    let asked = std::env::var_os("HOURGLASS_TEST_WGPU").is_some_and(|value| value == "1");
-    if !asked {
-        println!("skipped: HOURGLASS_TEST_WGPU is not 1");
-    }
-    asked
-}
 
 /// The first adapter, started.
 fn device() -> WgpuDevice {
@@ -215,10 +206,8 @@ fn the_cpu_backends_agree() {
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn every_family_trains_encodes_and_decodes_alike_on_wgpu() {
-    if !is_asked_for() {
-        return;
-    }
     let workplace = workplace();
     let images = images(&workplace);
     let models = models();
@@ -284,17 +273,14 @@ fn the_check_finds_differences() {
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn the_check_finds_differences_on_wgpu() {
-    if is_asked_for() {
-        assert_finds_differences::<Wgpu, Flex>(&device());
-    }
+    assert_finds_differences::<Wgpu, Flex>(&device());
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn a_run_on_wgpu_from_the_first_step_to_the_measures() {
-    if !is_asked_for() {
-        return;
-    }
     let workplace = workplace();
     let data = workplace.path("idx");
     let arguments = |backend| {
@@ -334,10 +320,8 @@ fn a_run_on_wgpu_from_the_first_step_to_the_measures() {
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn every_command_that_uses_a_model_checks_it_first() {
-    if !is_asked_for() {
-        return;
-    }
     let workplace = workplace();
     workplace.train("run", &[]).succeeds();
     for (arguments, needs) in [
@@ -388,10 +372,8 @@ fn assert_close(found: TensorData, expected: &[f64], what: &str) {
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn long_sums_are_right_on_wgpu() {
-    if !is_asked_for() {
-        return;
-    }
     for count in [(1 << 18) - 1, 1 << 18, (1 << 18) + 1, 1_000_000, 10_000_000] {
         // A thousand rows share the numbers; one and three have as many each.
         for (rows, length) in [(1, count), (3, count), (1000, count / 1000)] {
@@ -473,10 +455,8 @@ fn convolutions<B: AutodiffBackend>(
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn long_layers_have_the_cpus_values_and_gradients_on_wgpu() {
-    if !is_asked_for() {
-        return;
-    }
     for shape in [[3, 1_000_000, 2], [1_000_000, 3, 2], [2, 3, 1_000_000]] {
         let expected = products::<NdArray>(shape, &Default::default());
         assert_alike(
@@ -495,10 +475,8 @@ fn long_layers_have_the_cpus_values_and_gradients_on_wgpu() {
 }
 
 #[test]
+#[ignore = "needs an adapter for wgpu: run with `-- --ignored`"]
 fn every_published_recipe_trains_for_an_epoch_on_wgpu() {
-    if !is_asked_for() {
-        return;
-    }
     let workplace = workplace();
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     for model in std::fs::read_dir(models).expect("the published models") {

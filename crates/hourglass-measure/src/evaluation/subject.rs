@@ -2,10 +2,12 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batch, Batches, Subset};
+use hourglass_data::{Batches, Subset};
 use hourglass_models::{Autoencoder, Classifier, Model, StepContext};
 
-use crate::source::{EVALUATION_SEED, host, images_of};
+use crate::source::{
+    EVALUATION_SEED, InputBatch, host, images_of, input_batches, training_batches,
+};
 use crate::terms::stacked;
 
 /// What is measured, and on what.
@@ -54,45 +56,39 @@ pub(super) struct Shown<B: Backend> {
     pub(super) labels: Option<Vec<u8>>,
 }
 
+impl<B: Backend> From<InputBatch<B>> for Shown<B> {
+    fn from(batch: InputBatch<B>) -> Self {
+        Self {
+            images: batch.images,
+            labels: batch.batch.labels,
+        }
+    }
+}
+
 impl<B: Backend> Subject<'_, B> {
     /// The batches of the split, with their noise.
     pub(super) fn seen(&self) -> impl Iterator<Item = Seen<B>> {
-        Batches::measuring(self.split)
-            .enumerate()
-            .map(|(index, batch)| {
-                let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
-                let images = images_of::<B>(&batch, self.device);
-                let binary = self.model.binarize(images.clone(), &context);
-                let targets = binary.clone().map_or(batch.images, host);
-                let images = binary.unwrap_or(images);
-                let corrupted = self.model.corrupt(images.clone(), &context);
-                Seen {
-                    is_corrupted: corrupted.is_some(),
-                    inputs: corrupted.unwrap_or_else(|| images.clone()),
-                    context,
-                    images,
-                    targets,
-                    labels: batch.labels,
-                }
-            })
+        input_batches(self.model, self.split, self.device).map(|batch| {
+            let corrupted = batch.corrupted(self.model);
+            Seen {
+                is_corrupted: corrupted.is_some(),
+                inputs: corrupted.unwrap_or_else(|| batch.images.clone()),
+                targets: batch.targets(),
+                context: batch.context,
+                images: batch.images,
+                labels: batch.batch.labels,
+            }
+        })
     }
 
     /// The images of the split without corruption: binary ones where it is a model of such, the same in every measure.
     pub(super) fn shown(&self) -> impl Iterator<Item = Shown<B>> {
-        Batches::measuring(self.split)
-            .enumerate()
-            .map(|(index, batch)| {
-                self.show(batch, &StepContext::evaluate(EVALUATION_SEED, index as u64))
-            })
+        input_batches(self.model, self.split, self.device).map(Shown::from)
     }
 
     /// The images that baselines are fitted to: for a model of binary images, draws apart from those of the split.
     pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = Shown<B>> {
-        Batches::measuring(training)
-            .enumerate()
-            .map(|(index, batch)| {
-                self.show(batch, &StepContext::train(EVALUATION_SEED, index as u64, 1))
-            })
+        training_batches(self.model, training, self.device).map(Shown::from)
     }
 
     /// Whether the model sees binary images in place of the split's.
@@ -127,17 +123,6 @@ impl<B: Backend> Subject<'_, B> {
             .encode(Tensor::zeros([1, features], self.device))
             .dims();
         code
-    }
-
-    fn show(&self, batch: Batch, context: &StepContext) -> Shown<B> {
-        let images = images_of(&batch, self.device);
-        Shown {
-            images: self
-                .model
-                .binarize(images.clone(), context)
-                .unwrap_or(images),
-            labels: batch.labels,
-        }
     }
 
     /// The means of p(x|h) at the codes of inputs, on the host: `[batch, features]` to as many values.

@@ -1,9 +1,9 @@
 //! The codes of the first images of a split.
 
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batches, Subset, measuring_batch};
-use hourglass_measure::images_of;
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_data::{Subset, measuring_batch};
+use hourglass_measure::{host, input_batches};
+use hourglass_models::{Autoencoder, Model};
 
 /// Images whose codes are looked at; a map of more is a blot.
 const IMAGES: usize = 2000;
@@ -24,15 +24,12 @@ impl Codes {
     pub(super) fn of<B: Backend>(model: &Model<B>, split: &Subset, device: &B::Device) -> Self {
         let (mut values, mut labels, mut width) = (Vec::new(), Vec::new(), 0);
         let size = measuring_batch(split.dataset().features()).get();
-        let batches = Batches::measuring(split).take(IMAGES.div_ceil(size));
-        for (index, batch) in batches.enumerate() {
-            let images = images_of::<B>(&batch, device);
-            let context = StepContext::evaluate(0, index as u64);
-            let images = model.binarize(images.clone(), &context).unwrap_or(images);
-            let codes = model.encode(images);
+        let batches = input_batches(model, split, device).take(IMAGES.div_ceil(size));
+        for batch in batches {
+            let codes = model.encode(batch.images);
             [_, width] = codes.dims();
-            values.extend(codes.into_data().iter::<f32>());
-            labels.extend(batch.labels.unwrap_or_default());
+            values.extend(host(codes));
+            labels.extend(batch.batch.labels.unwrap_or_default());
         }
         Self {
             values,

@@ -6,7 +6,12 @@ use hourglass_data::measuring_batch;
 use hourglass_models::{Autoencoder, Model};
 
 /// Codes that are decoded at a time, or fewer of large images.
-const DECODED_ROWS: usize = 250;
+const DECODED: usize = 48;
+
+/// How many codes of images of so many values are decoded at a time, always.
+pub(super) fn decoded_at_once(features: usize) -> usize {
+    measuring_batch(features).get().min(DECODED)
+}
 
 /// The rows of a tensor on the host.
 pub(super) fn rows<B: Backend>(tensor: Tensor<B, 2>, width: usize) -> Vec<Vec<f32>> {
@@ -17,7 +22,8 @@ pub(super) fn rows<B: Backend>(tensor: Tensor<B, 2>, width: usize) -> Vec<Vec<f3
         .collect()
 }
 
-/// What the decoder makes of codes that are given one after the other: the parameters of p(x|h), or its means.
+/// What the decoder makes of codes that are given one after the other: the parameters of p(x|h), or its means. The batches
+/// are all of one size, at which the model is known to be computed rightly: the last one is filled up with a code of its own.
 ///
 /// # Shapes
 /// - each of `codes`: `[code]`
@@ -25,26 +31,27 @@ pub(super) fn rows<B: Backend>(tensor: Tensor<B, 2>, width: usize) -> Vec<Vec<f3
 pub(super) fn decode_each<B: Backend>(
     model: &Model<B>,
     codes: impl Iterator<Item = Vec<f32>>,
+    features: usize,
     as_means: bool,
     device: &B::Device,
     mut take: impl FnMut(usize, &[f32]),
 ) {
+    let size = decoded_at_once(features);
     let mut codes = codes.peekable();
     let mut place = 0;
-    // How large an image is, the first one tells.
-    let mut batch = 1;
-    while let Some(code) = codes.peek().map(Vec::len) {
-        let values: Vec<f32> = codes.by_ref().take(batch).flatten().collect();
-        let shape = [values.len() / code.max(1), code];
-        let decoded = model.decode(Tensor::from_data(TensorData::new(values, shape), device));
+    while let Some(filling) = codes.peek().cloned() {
+        let mut batch: Vec<Vec<f32>> = codes.by_ref().take(size).collect();
+        let count = batch.len();
+        batch.resize(size, filling);
+        let shape = [size, batch[0].len()];
+        let values = TensorData::new(batch.concat(), shape);
+        let decoded = model.decode(Tensor::from_data(values, device));
         let decoded = match as_means {
             true => model.likelihood().mean(decoded),
             false => decoded,
         };
-        let [_, features] = decoded.dims();
-        batch = measuring_batch(features).get().min(DECODED_ROWS);
-        for row in rows(decoded, features) {
-            take(place, &row);
+        for row in rows(decoded, features).iter().take(count) {
+            take(place, row);
             place += 1;
         }
     }

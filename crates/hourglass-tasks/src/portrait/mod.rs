@@ -10,8 +10,8 @@ mod traversals;
 mod units;
 
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batch, Batches, Subset, measuring_batch};
-use hourglass_measure::{Measured, Reconstructed, images_of};
+use hourglass_data::Subset;
+use hourglass_measure::{InputBatch, Measured, Reconstructed, input_batches};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
 use crate::stream::batch_sizes;
@@ -21,17 +21,17 @@ pub use traversals::{Traversal, Traversals};
 pub use units::{UnitImage, UnitImages};
 
 use codes::Codes;
-use decoding::{decode_each, rows};
+use decoding::{decode_each, decoded_at_once, rows};
 
 /// Images that are shown beside their reconstructions.
 const RECONSTRUCTIONS: usize = 32;
 /// Images drawn from the prior.
 const SAMPLES: usize = 48;
-/// Every number of images of a shape that a portrait shows a model at a time.
+
+/// Every number of images of a shape that a portrait shows a model at a time, beside those of a split's batches.
 pub fn portrait_sizes(shape: ImageShape) -> Vec<usize> {
     let [shown, rest] = batch_sizes(RECONSTRUCTIONS, shape);
-    let batch = measuring_batch(shape.iter().product()).get();
-    vec![shown, rest, batch]
+    vec![shown, rest, decoded_at_once(shape.iter().product())]
 }
 
 /// What can be seen of a model.
@@ -68,8 +68,8 @@ pub fn portrait<B: Backend>(
         filters: Measured::from(units::filters(model, shape)),
         atoms: Measured::from(units::atoms(model, shape, codes.ok(), device)),
         map: Measured::from(codes.map_err(str::to_owned).and_then(map::of)),
-        traversals: Measured::from(traversals::of(model, codes, device)),
-        samples: Measured::from(samples(model, device)),
+        traversals: Measured::from(traversals::of(model, shape, codes, device)),
+        samples: Measured::from(samples(model, shape, device)),
     }
 }
 
@@ -78,20 +78,10 @@ fn reconstructions<B: Backend>(
     split: &Subset,
     device: &B::Device,
 ) -> Vec<Reconstructed> {
-    let first = split.limit(RECONSTRUCTIONS).into_iter();
-    let batches = first
-        .flat_map(|first| Batches::measuring(&first))
-        .enumerate();
     let mut shown = Vec::new();
-    for (index, batch) in batches {
-        let context = StepContext::evaluate(0, index as u64);
-        shown.extend(reconstructions_of(
-            model,
-            &batch,
-            shown.len(),
-            &context,
-            device,
-        ));
+    let first = split.limit(RECONSTRUCTIONS).into_iter();
+    for batch in first.flat_map(|first| input_batches(model, &first, device)) {
+        shown.extend(reconstructions_of(model, &batch, shown.len()));
     }
     shown
 }
@@ -99,24 +89,21 @@ fn reconstructions<B: Backend>(
 /// The images of a batch, the first of which has the place `first`, and what the model makes of them.
 fn reconstructions_of<B: Backend>(
     model: &Model<B>,
-    batch: &Batch,
+    batch: &InputBatch<B>,
     first: usize,
-    context: &StepContext,
-    device: &B::Device,
 ) -> Vec<Reconstructed> {
-    let features = batch.images.len() / batch.len();
-    let images = images_of::<B>(batch, device);
-    let images = model.binarize(images.clone(), context).unwrap_or(images);
-    let corrupted = model.corrupt(images.clone(), context);
-    let inputs = corrupted.clone().unwrap_or_else(|| images.clone());
+    let [_, features] = batch.images.dims();
+    let corrupted = batch.corrupted(model);
+    let inputs = corrupted.clone().unwrap_or_else(|| batch.images.clone());
     let reconstructions = rows(model.reconstruct(inputs), features);
     let corrupted = corrupted.map(|images| rows(images, features));
-    let pairs = rows(images, features).into_iter().zip(reconstructions);
-    let pairs = pairs.enumerate().map(|(place, (image, reconstruction))| {
+    let images = rows(batch.images.clone(), features);
+    let pairs = images.into_iter().zip(reconstructions).enumerate();
+    let pairs = pairs.map(|(place, (image, reconstruction))| {
         let differences = image.iter().zip(&reconstruction);
         Reconstructed {
             place: first + place,
-            label: batch.labels.as_ref().map(|labels| labels[place]),
+            label: batch.batch.labels.as_ref().map(|labels| labels[place]),
             squared_error: differences.map(|(a, b)| f64::from(a - b).powi(2)).sum(),
             corrupted: corrupted.as_ref().map(|images| images[place].clone()),
             image,
@@ -126,14 +113,19 @@ fn reconstructions_of<B: Backend>(
     pairs.collect()
 }
 
-fn samples<B: Backend>(model: &Model<B>, device: &B::Device) -> Result<Vec<Vec<f32>>, String> {
+fn samples<B: Backend>(
+    model: &Model<B>,
+    shape: ImageShape,
+    device: &B::Device,
+) -> Result<Vec<Vec<f32>>, String> {
+    let features = shape.iter().product();
     let codes = model.sample_prior(SAMPLES, &StepContext::evaluate(0, 0), device);
     let codes = codes.ok_or("the family has no prior to draw codes from")?;
     let [count, code] = codes.dims();
     let codes: Vec<f32> = codes.into_data().iter::<f32>().collect();
     let codes = codes.chunks(code).map(<[f32]>::to_vec);
     let mut images = Vec::with_capacity(count);
-    decode_each(model, codes, true, device, |_, image| {
+    decode_each(model, codes, features, true, device, |_, image| {
         images.push(image.to_vec())
     });
     Ok(images)

@@ -1,7 +1,7 @@
 //! Images on the way as one unit of a code moves, the others held: for the units that change the picture most.
 
 use burn::tensor::backend::Backend;
-use hourglass_models::{Autoencoder, Model, StepContext};
+use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
 use super::codes::Codes;
 use super::decoding::decode_each;
@@ -38,6 +38,7 @@ pub struct Traversal {
 /// Without codes of images, only families with a prior have a place to begin.
 pub(super) fn of<B: Backend>(
     model: &Model<B>,
+    shape: ImageShape,
     codes: Result<&Codes, &str>,
     device: &B::Device,
 ) -> Result<Traversals, String> {
@@ -53,7 +54,8 @@ pub(super) fn of<B: Backend>(
             (vec![0.0; width], vec![[-PRIOR_REACH, PRIOR_REACH]; width])
         }
     };
-    let units = most_visible(model, &base, &ranges, device);
+    let features = shape.iter().product();
+    let units = most_visible(model, features, &base, &ranges, device);
     let at = |unit: usize, value: f32| {
         let mut code = base.clone();
         code[unit] = value;
@@ -65,7 +67,7 @@ pub(super) fn of<B: Backend>(
         (0..STEPS).map(move |index| at(unit, low + step * index as f32))
     });
     let mut images = Vec::new();
-    decode_each(model, ways, true, device, |_, image| {
+    decode_each(model, ways, features, true, device, |_, image| {
         images.push(image.to_vec())
     });
     let units = units.iter().zip(images.chunks_exact(STEPS));
@@ -84,6 +86,7 @@ pub(super) fn of<B: Backend>(
 /// The units whose two ends give the most different images; units without any effect are not among them.
 fn most_visible<B: Backend>(
     model: &Model<B>,
+    features: usize,
     base: &[f32],
     ranges: &[[f32; 2]],
     device: &B::Device,
@@ -96,7 +99,7 @@ fn most_visible<B: Backend>(
         })
     });
     let (mut low, mut effects) = (Vec::new(), Vec::new());
-    decode_each(model, ends, true, device, |place, image| {
+    decode_each(model, ends, features, true, device, |place, image| {
         if place % 2 == 0 {
             low = image.to_vec();
             return;

@@ -69,9 +69,10 @@ pub(super) fn atoms<B: Backend>(
             (vec![0.0; width], vec![1.0; width])
         }
     };
+    let features = shape.iter().product();
     let mut from = Vec::new();
     let base_only = std::iter::once(base.clone());
-    decode_each(model, base_only, false, device, |_, row| {
+    decode_each(model, base_only, features, false, device, |_, row| {
         from = row.to_vec()
     });
     let moved = steps.iter().enumerate().map(|(unit, step)| {
@@ -80,7 +81,7 @@ pub(super) fn atoms<B: Backend>(
         code
     });
     let mut largest = Largest::new(shape);
-    decode_each(model, moved, false, device, |unit, row| {
+    decode_each(model, moved, features, false, device, |unit, row| {
         let difference = row.iter().zip(&from).map(|(to, from)| to - from);
         largest.add(unit, difference.collect());
     });

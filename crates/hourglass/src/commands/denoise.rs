@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use hourglass_models::Corruption;
-use hourglass_tasks::Denoising;
+use hourglass_tasks::Denoiser;
 use serde_json::json;
 
-use crate::restoration::{RestorationArguments, Told};
+use crate::restoration::{RestorationArguments, RestorationWords};
 
 /// Clean noisy images
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ fn parse_corruption(text: &str) -> Result<(Corruption, f64), String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let told = Told {
+    let told = RestorationWords {
         truth: arguments.corrupt.is_some(),
         baseline: "the noisy images",
         settings: vec![
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             ("seed", json!(arguments.seed)),
         ],
     };
-    let mut how = Denoising {
+    let mut how = Denoiser {
         corruption: arguments.corrupt,
         seed: arguments.seed,
     };

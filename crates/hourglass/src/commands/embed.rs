@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::Subset;
-use hourglass_figures::{CodeMap, Thumbnail, map, raster};
+use hourglass_figures::{PointMap, Thumbnail, map, raster};
 use hourglass_store::{SavedModel, write_atomically};
 use hourglass_tasks::codes::LabelKind;
 use hourglass_tasks::codes_of;
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         method,
         code,
     })?;
-    let content = CodeMap {
+    let content = PointMap {
         title: format!("{}: {}", saved.name().display(), images.dataset().name()),
         subtitle: format!(
             "{} images, {name} of codes of {code} numbers, seed {}",
@@ -150,17 +150,17 @@ fn method(name: Option<MethodName>, code: usize) -> Result<(Method, &'static str
 }
 
 /// The labels of images, and what they are called.
-fn labelled(images: &Subset) -> CodeMap {
+fn labelled(images: &Subset) -> PointMap {
     let dataset = images.dataset();
     let kind = LabelKind::of(dataset);
     let indices = images.indices().iter();
     let labels = indices.filter_map(|&index| dataset.label(index as usize));
     let labels: Vec<u8> = labels.collect();
     let there = (0..=u8::MAX).filter(|label| labels.contains(label));
-    CodeMap {
+    PointMap {
         names: there.map(|label| (label, kind.text(label))).collect(),
         labels,
-        ..CodeMap::default()
+        ..PointMap::default()
     }
 }
 

@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use hourglass_data::{ImageOptions, ImageShape, Split, Subset};
 use hourglass_store::Description;
-use hourglass_tasks::{InpaintMethod, Inpainting, Mask};
+use hourglass_tasks::{InpaintMethod, Inpainter, Mask};
 use serde_json::json;
 
 use crate::images::{model_images, open};
-use crate::restoration::{RestorationArguments, Told};
+use crate::restoration::{RestorationArguments, RestorationWords};
 use crate::usage::UsageError;
 
 /// Fill in unknown parts of images; what is known stays as it is
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mask = mask(arguments, description)?;
     mask.check(description.shape)?;
     let (method, training) = method(arguments, description)?;
-    let told = Told {
+    let told = RestorationWords {
         truth: true,
         baseline: "the mean of what is known",
         settings: vec![
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             ("seed", json!(arguments.seed)),
         ],
     };
-    let mut how = Inpainting {
+    let mut how = Inpainter {
         mask,
         shape: description.shape,
         method: method.into(),

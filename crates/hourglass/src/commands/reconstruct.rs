@@ -1,9 +1,9 @@
 //! `hourglass reconstruct`
 
 use anyhow::Result;
-use hourglass_tasks::Reconstruction;
+use hourglass_tasks::Reconstructor;
 
-use crate::restoration::{RestorationArguments, Told};
+use crate::restoration::{RestorationArguments, RestorationWords};
 
 /// Reconstruct images: what is left of them after the code
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let told = Told {
+    let told = RestorationWords {
         truth: true,
         baseline: "",
         settings: Vec::new(),
@@ -24,5 +24,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments
         .restoration
         .prepare()?
-        .run(&mut Reconstruction, &told)
+        .run(&mut Reconstructor, &told)
 }
