@@ -42,7 +42,8 @@ pub(crate) struct Arguments {
     /// How many values to show of each dimension
     #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u32).range(2..=200))]
     steps: u32,
-    /// The images whose codes give the range of each dimension, and which --image numbers [default: the data that the model was trained on]
+    /// The images whose codes give the range of each dimension, and which --image numbers [default: the data that the model was
+    /// trained on]
     #[arg(long)]
     data: Option<String>,
     /// The picture to write, a PNG or a GIF
