@@ -55,8 +55,8 @@ pub enum ParityError {
 
     /// The CPU has nothing to compare with.
     #[error(
-        "expected finite numbers, found that {quantity} of {images} images has others, on the CPU too; the weights are damaged, \
-         or the training has diverged"
+        "expected finite numbers, but {quantity} is not finite for {images} images, and not on the CPU either; the weights are \
+         damaged, or the training has diverged"
     )]
     NotFinite {
         /// Images in the batch.
