@@ -1,7 +1,7 @@
 //! How Hourglass opens files and writes them.
 //!
-//! What is read is a regular file: a pipe could be waited for without end. What is written is whole or not there: it is
-//! written under a temporary name that nobody can know before, and renamed.
+//! Only regular files are read, since a program could wait for a pipe without end. A file that is written is either whole or not
+//! there: it is written under a temporary name that nobody can know before, and then renamed.
 
 mod pending;
 mod regular;

@@ -1,4 +1,4 @@
-//! Regular files, and nothing else.
+//! Opening regular files, and refusing everything else.
 
 use std::fs::FileType;
 use std::io::{self, Read};

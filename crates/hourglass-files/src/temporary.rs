@@ -1,7 +1,7 @@
 //! The names that files have before they are whole, and what killed programs have left under such names.
 //!
-//! A file `NAME` is written as `.NAME.RANDOM.tmp` beside it. Whoever writes it holds a lock on it, by which what is being
-//! written is told from what has been left.
+//! A file `NAME` is written as `.NAME.RANDOM.tmp` beside it. Whoever writes it holds a lock on it. The lock
+//! tells a file that is being written from one that a killed program has left.
 
 use std::ffi::OsStr;
 use std::fs::TryLockError;

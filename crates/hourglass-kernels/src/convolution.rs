@@ -1,5 +1,5 @@
-//! The convolutions that halve and double height and width: 4 x 4, stride 2, padding 1. Maps are rows of features between
-//! layers, channel by channel, line by line.
+//! The convolutions that halve and double height and width: 4 x 4, with stride 2 and padding 1. Between layers, maps are rows of
+//! features, channel by channel and line by line.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

@@ -1,4 +1,4 @@
-//! What the norm of an encoder's Jacobian is made of, over a row for each unit of each image's code.
+//! What the norm of an encoder's Jacobian is made of: passes over matrices with one row for each unit of each image's code.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

@@ -1,10 +1,10 @@
 //! Fused CPU kernels for what Burn does in many passes, each on one thread.
 //!
 //! Everything here is generic over `B: Backend`. Where there are kernels for the backend (flex and ndarray in single
-//! precision, also under automatic differentiation), they are used; everywhere else, and [`without_kernels`], the same thing is
-//! written in Burn's operations. So models and training stay generic, and need no bounds of ours.
+//! precision, also under automatic differentiation), they are used. Everywhere else, and within [`without_kernels`], the same
+//! thing is computed by Burn's operations. So models and training stay generic, and need no bounds of ours.
 //!
-//! A kernel is an `Operation`: a function of tensors' values and its gradient, once for all CPU backends.
+//! A kernel is an `Operation`: a function of tensors' values and its gradient, written once for all CPU backends.
 
 mod activation;
 mod adam;

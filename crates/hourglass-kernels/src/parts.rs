@@ -1,4 +1,4 @@
-//! Work in parts.
+//! Work that is done in parts, by several threads.
 
 #[cfg(feature = "cpu")]
 use rayon::iter::IndexedParallelIterator;

@@ -1,8 +1,8 @@
 //! Sums of however many numbers.
 //!
-//! Burn adds up what a sum is of in one thread of a GPU, without autotune: slow where it is long, and wrong on drivers that
-//! end every loop after some turns, as Mesa's software driver does after 65,535. So long sums are made of short ones, many at a
-//! time. What the kernels are for is summed by Burn at once: on a CPU neither matters.
+//! Without autotune, Burn adds up all numbers of a sum in one thread of a GPU. That is slow if the sum is long, and wrong on
+//! drivers that end every loop after some turns, as Mesa's software driver does after 65,535. So long sums are made of short
+//! ones, many at a time. On the backends that have kernels, Burn sums at once, since on a CPU neither matters.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

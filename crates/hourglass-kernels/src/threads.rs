@@ -1,8 +1,8 @@
-//! Threads beside those of the kernels.
+//! Limits for the threads of other libraries, which the kernels share the cores with.
 
-/// Keeps rayon's threads to as many as there are cores, however many `RAYON_NUM_THREADS` asks for: more only wait for each other.
-/// And has faer's threads, in products that are not ours, wait awake for as long as those of the kernels do: their own limit is
-/// 32 times as long, and holds up whatever else runs on the same cores. To be called once, before there is other work.
+/// Keeps rayon's threads to as many as there are cores, however many `RAYON_NUM_THREADS` asks for, since more only wait for each
+/// other. It also has faer's threads, in products that are not ours, wait awake for as long as those of the kernels do: their
+/// own limit is 32 times as long, and holds up whatever else runs on the same cores. Call it once, before there is other work.
 pub fn limit_threads() {
     #[cfg(feature = "cpu")]
     {

@@ -72,7 +72,7 @@ pub trait Autoencoder<B: Backend>: Module<B> {
         None
     }
 
-    /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) an image, for families with a
+    /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) per image, for families with a
     /// prior and a posterior. The mean of the exponentials is an unbiased estimate of p(x).
     ///
     /// # Shapes

@@ -48,7 +48,7 @@ impl<B: Backend> Classifier<B> {
     ///
     /// # Shapes
     /// - images: `[batch, features]`
-    /// - labels: one an image, each less than the number of classes
+    /// - labels: one per image, each less than the number of classes
     pub fn loss(&self, images: Tensor<B, 2>, labels: &[u8]) -> Loss<B> {
         let logits = self.forward(images);
         let labels = one_hot(labels, logits.dims(), &logits.device());

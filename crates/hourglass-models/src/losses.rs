@@ -1,4 +1,5 @@
-//! Reconstruction losses: distances and likelihoods, summed over the features, averaged over the batch or an image each.
+//! Reconstruction losses: distances and likelihoods, summed over the features. They are averaged over the batch, or given per
+//! image.
 
 use std::f64::consts::PI;
 

@@ -1,5 +1,5 @@
 //! Restricted Boltzmann machines, trained by contrastive divergence: a way to find the initial weights of a deep
-//! autoencoder, a layer at a time (Hinton & Salakhutdinov 2006).
+//! autoencoder, one layer at a time (Hinton & Salakhutdinov 2006).
 //!
 //! With visible units v and hidden units h, and h summed or integrated out, p(v) is proportional to exp(-F(v)):
 //!

@@ -1,4 +1,4 @@
-//! What a step of training or evaluation has beside its images: its place in the run, and its noise.
+//! What a step of training or evaluation has in addition to its images: its place in the run, and its noise.
 
 use std::collections::BTreeMap;
 

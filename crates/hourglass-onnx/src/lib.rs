@@ -1,17 +1,17 @@
 //! Hourglass models as ONNX graphs, for onnxruntime and other programs.
 //!
-//! Opset 17, IR version 8. The weights are in the file, float32, under their names in PyTorch (`encoder.0.weight`), or in
-//! one beside it: of more than 2 GiB always, since a protobuf message holds no more. The batch is a dimension of any size.
-//! Inputs and outputs:
+//! The graphs use opset 17 and IR version 8. The weights are float32, under their names in PyTorch (`encoder.0.weight`). They
+//! are in the file itself or in one beside it; weights of more than 2 GiB always are beside it, since a protobuf message holds
+//! no more. The batch is a dimension of any size. The inputs and outputs are:
 //!
 //! | part | input | output |
 //! |---|---|---|
-//! | encoder | `images` | `codes` `[batch, code]`: of a stochastic encoder the mean |
+//! | encoder | `images` | `codes` `[batch, code]`; for a stochastic encoder their means |
 //! | decoder | `codes` | `reconstructions` `[batch, features]` |
 //! | reconstruction | `images` | `codes` and `reconstructions` |
 //!
-//! `images` are float32 `[batch, features]` in `[0, 1]`, or bytes; `reconstructions` are the means of p(x|h), or what the
-//! decoder gives: see [`Options`].
+//! `images` are float32 `[batch, features]` in `[0, 1]`, or bytes. `reconstructions` are the means of p(x|h), or the decoder's
+//! own outputs. [`Options`] chooses.
 
 mod graph;
 mod proto;

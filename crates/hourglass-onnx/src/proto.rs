@@ -1,4 +1,4 @@
-//! The part of ONNX's protobuf messages that is written here, by the names and numbers of `onnx.proto`, IR version 8.
+//! The part of ONNX's protobuf messages that we write, with the names and numbers of `onnx.proto`, IR version 8.
 
 use prost::Message;
 

@@ -1,5 +1,5 @@
-//! What lies on disk: run directories, and finished models, whose files are laid out as on the Hugging Face hub. The published
-//! models are in the program with the feature `published`.
+//! What lies on disk: run directories, and finished models, whose files are laid out as on the Hugging Face hub. With the feature
+//! `published`, the published models are part of the program.
 //!
 //! ```no_run
 //! use burn::tensor::Tensor;

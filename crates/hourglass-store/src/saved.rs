@@ -1,4 +1,4 @@
-//! A finished model, wherever its files are.
+//! A finished model, whether its files are in a directory or in the program.
 
 use std::borrow::Cow;
 use std::io;

@@ -1,7 +1,7 @@
 //! Checkpoints: one file with everything that a run needs to go on as if it had never stopped.
 //!
-//! Layout: the magic bytes, the length of the state as a little-endian u64, the state in JSON, the records (the state has
-//! their lengths), and the CRC-32 of all that in 4 bytes.
+//! The file consists of the magic bytes, the length of the header as a little-endian u64, the header in JSON (the state, and the
+//! lengths of the records), the records, and the CRC-32 of all that in 4 bytes.
 
 use std::path::{Path, PathBuf};
 

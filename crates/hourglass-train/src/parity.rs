@@ -1,5 +1,5 @@
-//! The self-check that a run on a GPU starts with: what it will compute with the actual model against the CPU, which is
-//! loss and gradients in training, and codes and decoded images in use.
+//! The self-check that a run on a GPU starts with. What the GPU will compute with the actual model is compared with the CPU:
+//! for training the loss and its gradients, for use the codes and the decoded images.
 //!
 //! GPU kernels have given wrong numbers for some shapes without an error, and the batch size is such a shape (it is the
 //! inner dimension of a weight's gradient). So the check runs at every batch size that the run will use.
@@ -55,8 +55,8 @@ pub enum ParityError {
 
     /// The CPU has nothing to compare with.
     #[error(
-        "expected finite numbers, found that {quantity} of {images} images has others, on the CPU too; the weights are damaged, \
-         or the training has diverged"
+        "expected finite numbers, but {quantity} is not finite for {images} images, and not on the CPU either; the weights are \
+         damaged, or the training has diverged"
     )]
     NotFinite {
         /// Images in the batch.

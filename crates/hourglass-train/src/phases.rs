@@ -1,6 +1,6 @@
-//! The phases of a run: the layers of a deep network one by one, then the network as a whole, then its encoder as a
-//! classifier. All but the second are there only where the recipe asks for them. A phase is a model, an objective, and a
-//! training of its own; the loop is the same for all.
+//! The phases of a run. First the layers of a deep network are trained one by one, then the network as a whole, then its
+//! encoder as a classifier. The first and the last kind of phase are there only if the recipe asks for them. Each phase has a
+//! model, an objective, and settings of its own; the loop is the same for all.
 
 use std::fmt;
 
@@ -122,7 +122,7 @@ pub(crate) enum Trainee<B: Backend> {
 pub(crate) struct Examples<B: Backend> {
     /// The images, or what the layers below make of them, `[batch, features]`.
     pub(crate) inputs: Tensor<B, 2>,
-    /// One an image, where there are some.
+    /// One label per image, if there are labels.
     pub(crate) labels: Option<Vec<u8>>,
 }
 

@@ -1,4 +1,4 @@
-//! How many images a second a model is trained on, and encodes, on a backend.
+//! How fast a backend trains a model and encodes images with it, in images per second.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub struct Throughput {
     pub fastest_ms: f64,
     /// The slowest group's mean.
     pub slowest_ms: f64,
-    /// Images a second, by the median.
+    /// Images per second, by the median.
     pub images_per_second: f64,
     /// Steps that were timed.
     pub steps: usize,
@@ -66,7 +66,7 @@ impl Load {
         Self { batches, size }
     }
 
-    /// Images a step.
+    /// Images per step.
     pub fn batch_size(&self) -> usize {
         self.size
     }

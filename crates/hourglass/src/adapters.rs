@@ -1,4 +1,4 @@
-//! The GPU adapters of this machine, found with wgpu itself: Burn panics where there is none.
+//! The GPU adapters of this machine. They are found with wgpu itself, because Burn panics if there is none.
 
 use wgpu::{Backend, DeviceType};
 

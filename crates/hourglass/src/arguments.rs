@@ -8,15 +8,15 @@ use hourglass_data::{ImageOptions, ImageShape, OnError};
 /// The backends by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BackendName {
-    /// A real GPU where there is one, else the fastest CPU backend
+    /// A real GPU if there is one, or else the fastest CPU backend
     Auto,
     /// A GPU through Vulkan, Metal or DX12
     #[cfg(feature = "wgpu")]
     Wgpu,
-    /// The CPU, by Burn's flex
+    /// The CPU, with Burn's backend flex
     #[cfg(feature = "flex")]
     Flex,
-    /// The CPU, by ndarray
+    /// The CPU, with Burn's backend ndarray
     #[cfg(feature = "ndarray")]
     Ndarray,
 }
@@ -24,10 +24,10 @@ pub(crate) enum BackendName {
 /// Where to compute.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArguments {
-    /// What to compute with; auto takes a real GPU where there is one, else the CPU
+    /// The backend to compute with; auto takes a real GPU if there is one, or else the CPU
     #[arg(long, value_enum, default_value_t = BackendName::Auto)]
     pub(crate) backend: BackendName,
-    /// The adapter for wgpu, by its number in `hourglass devices`
+    /// The GPU adapter to use with wgpu, by its number in `hourglass devices`
     #[arg(long, value_name = "N")]
     pub(crate) device: Option<usize>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct DeviceArguments {
 /// Where data sets are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LocationArguments {
-    /// Where data sets are kept [default: $HOURGLASS_DATA, else the user's cache]
+    /// The directory in which data sets are kept [default: $HOURGLASS_DATA, or else the user's cache directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ impl LocationArguments {
 /// How images of the user's own are taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 pub(crate) struct ImageArguments {
-    /// Refuse images that are not what is wanted as they are: none is resized, cropped or changed in its colours
+    /// Refuse images that would have to be resized, cropped or changed in their colours
     #[arg(long)]
     pub(crate) strict: bool,
     /// What to do about an image file that can't be used [default: stop]
@@ -59,9 +59,9 @@ pub(crate) struct ImageArguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnErrorName {
-    /// Refuse the folder, naming the file
+    /// Refuse the whole folder, and name the file
     Stop,
-    /// Go on without it, and list it
+    /// Leave the file out, and list it
     Skip,
 }
 

@@ -43,8 +43,8 @@ pub(crate) fn check_parity<B: AutodiffBackend>(
     Ok(())
 }
 
-/// Loads a model for use: compared with the same on the CPU at every size of batch that it will get, where the backend is one
-/// to be checked.
+/// Loads a model for use. If the backend has to be checked, the model is compared with the same on the CPU, at every size of
+/// batch that it will get.
 pub(crate) fn load_for_use<B: AutodiffBackend>(
     saved: &SavedModel,
     sizes: &[usize],

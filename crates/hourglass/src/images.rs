@@ -21,14 +21,14 @@ const NAMES: usize = 3;
 /// The images that a trained model is used on.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SourceArguments {
-    /// A folder of PNG and JPEG images, one image, a .npy file, a directory of IDX files, or a name of the catalog
+    /// A folder of PNG and JPEG images, one image, a .npy file, a directory of IDX files, or a name from the catalog
     /// [default: the data that the model was trained on]
     #[arg(value_name = "IMAGES")]
     pub(crate) images: Option<String>,
     /// The same as IMAGES
     #[arg(long, conflicts_with = "images")]
     pub(crate) data: Option<String>,
-    /// train or test [default: test where there is one, else all images]
+    /// The split to use, train or test [default: test if there is one, or else all images]
     #[arg(long)]
     pub(crate) split: Option<Split>,
     #[command(flatten)]
@@ -146,7 +146,7 @@ pub(crate) fn open(
     Ok(splits)
 }
 
-/// What a report says, a line each. Where the images are kept is told when they have just been read.
+/// What a report says, one line for each thing. It says where the images are kept when they have just been read.
 fn report_lines(name: &str, report: &ImageReport, scanned: bool) -> Vec<String> {
     let mut lines: Vec<String> = report
         .notes

@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! What Ctrl-C does.
 
 use burn::train::Interrupter;
 

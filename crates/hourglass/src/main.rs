@@ -34,7 +34,7 @@ use usage::UsageError;
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
-    /// Compute with Burn's own operations alone, without the kernels for CPUs: slower, to compare with
+    /// Disable our CPU kernels and compute with Burn's own operations only: slower, for comparison
     #[arg(long, global = true)]
     plain: bool,
     #[command(subcommand)]

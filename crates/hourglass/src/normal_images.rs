@@ -1,4 +1,4 @@
-//! The images that say what is normal: what a score is fitted to, and others that its threshold is taken from.
+//! The images that say what is normal. A score is fitted to some of them, and its threshold is taken from others.
 
 use anyhow::{Context, Result};
 use hourglass_data::Subset;

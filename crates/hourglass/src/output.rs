@@ -1,7 +1,8 @@
 //! What the program prints: results on stdout, everything else on stderr.
 //!
-//! Whoever reads may go away, and a disk may be full. Results that can't be written end the command, after its files are
-//! written; where nobody reads them any more, quietly. What can't be written to stderr is lost, and nothing else is.
+//! Whoever reads the output may go away, and a disk may be full. Results that can't be written end the command, after its files
+//! are written, and quietly if it is only that nobody reads them any more. A line that can't be written to stderr is lost, and
+//! nothing else happens.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};

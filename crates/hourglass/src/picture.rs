@@ -17,13 +17,13 @@ const VISIBLE: usize = 56;
 /// How a picture is written.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct PictureArguments {
-    /// Screen pixels for a pixel of an image [default: as many as make small images visible]
+    /// The width in screen pixels at which one pixel of an image is drawn [default: enough to make small images visible]
     #[arg(long, value_name = "N")]
     pub(crate) scale: Option<NonZeroUsize>,
-    /// Milliseconds a frame of a GIF
+    /// How long a GIF shows each frame, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 150, value_parser = clap::value_parser!(u32).range(10..=60_000))]
     pub(crate) delay: u32,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -1,4 +1,4 @@
-//! Progress on stderr: bars on a terminal, few lines elsewhere.
+//! Progress on stderr: as bars on a terminal, as few lines elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const REDRAWN: Duration = Duration::from_millis(200);
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Steps of a training, whose message says how many images a second they are.
+    /// Steps of a training, whose message says how many images per second they are.
     Steps,
     /// Bytes, told in MB.
     Bytes,
@@ -69,7 +69,7 @@ impl Standing {
         }
     }
 
-    /// So many a second, once that means something.
+    /// How many are done per second, once that means something.
     fn per_second(&self) -> Option<f64> {
         let done = self.done.saturating_sub(self.before);
         (done > 0 && self.seconds >= SETTLED).then(|| done as f64 / self.seconds)

@@ -1,4 +1,4 @@
-//! The recipes in the binary.
+//! The recipes that the program contains, and reading others from files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

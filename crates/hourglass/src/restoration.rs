@@ -25,7 +25,7 @@ use crate::images::SourceArguments;
 use crate::picture::scale_for;
 use crate::progress::Phases;
 
-/// Images a row of the grid at most.
+/// The most images per row of the grid.
 const COLUMNS: usize = 16;
 
 #[derive(Debug, clap::Args)]
@@ -34,25 +34,25 @@ pub(crate) struct RestorationArguments {
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// Only the first N images
+    /// Use only the first N images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// The directory to make: the images as PNG files in images/, and grid.png
+    /// The directory to write to: the images as PNG files in images/, and grid.png
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Images in grid.png
+    /// How many images grid.png shows
     #[arg(long, value_name = "N", default_value = "32")]
     grid: NonZeroUsize,
-    /// Write no files but grid.png
+    /// Write only grid.png
     #[arg(long)]
     grid_only: bool,
-    /// Screen pixels in grid.png for a pixel of an image [default: as many as make small images visible]
+    /// The width in screen pixels at which grid.png shows one pixel of an image [default: enough to make small images visible]
     #[arg(long, value_name = "N")]
     scale: Option<NonZeroUsize>,
-    /// Write into a directory that is not empty, over files of the same names
+    /// Write into a directory that is not empty, and overwrite files of the same names
     #[arg(long)]
     force: bool,
-    /// Print JSON
+    /// Print the numbers as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What the kernels need of a backend: its tensors' values to read and to write, and tensors of values.
+//! What the kernels need of a backend: to read and write the values of its tensors, and to make tensors of values.
 
 use burn::tensor::Shape;
 use burn::tensor::backend::Backend;

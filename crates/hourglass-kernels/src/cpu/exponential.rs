@@ -1,4 +1,5 @@
-//! The exponential function and what goes with it, in single precision, free of branches: loops over them become vectors.
+//! The exponential function and what goes with it, in single precision. They are free of branches, so that the compiler makes
+//! vectors of loops over them.
 
 use std::f32::consts::LOG2_E;
 

@@ -1,4 +1,5 @@
-//! The two passes that the norm of an encoder's Jacobian consists of, over a row for each unit of each image's code.
+//! The two passes that the norm of an encoder's Jacobian consists of, over matrices with one row for each unit of each image's
+//! code.
 
 use burn::tensor::TensorMetadata;
 use burn::tensor::ops::FloatTensor;

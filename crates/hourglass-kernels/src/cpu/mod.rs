@@ -1,4 +1,5 @@
-//! The kernels for CPU backends: in parallel, over fixed chunks, so that results do not depend on the number of threads.
+//! The kernels for CPU backends. They work in parallel on chunks of fixed size, so that results do not depend on the number of
+//! threads.
 
 /// Does work with the widest vectors that the processor has. The loops in it are the compiler's to vectorise; since it keeps the
 /// order of operations, results do not depend on the processor.

@@ -1,5 +1,5 @@
-//! Matrix products by faer, which are as quick with a transposed factor as without one: those of flex take up to twice as long
-//! then, and every backward pass has one.
+//! Matrix products by faer, which are as quick with a transposed factor as without one. Those of flex take up to twice as long
+//! with one, and every backward pass has one.
 //!
 //! The result is cut into tiles, each the work of one thread: faer's own threads wait for each other within a product, however
 //! long one of them is without a core. faer adds up along the inner axis in an order that depends on its length alone, so that

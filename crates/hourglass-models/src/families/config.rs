@@ -1,4 +1,4 @@
-//! What the settings of a family are asked.
+//! What the settings of every family can be asked.
 
 use burn::tensor::backend::Backend;
 

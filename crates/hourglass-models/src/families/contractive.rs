@@ -38,7 +38,7 @@ pub struct ContractiveObjective {
     pub weight: f64,
     /// How the norm is found.
     pub jacobian: JacobianMethod,
-    /// Random directions an image, for `estimate`.
+    /// Random directions per image, for `estimate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<usize>,
     /// p(x|h)

@@ -1,4 +1,4 @@
-//! The registry: the only place that lists the families.
+//! The registry of families: the only place that lists them. One line per family, at the end of the file.
 
 mod config;
 

@@ -1,6 +1,6 @@
 //! Sparse autoencoders: the code is usually larger than the image, and only few of its units are active at a time.
 //!
-//! Three ways to ask for that, with h = f(x):
+//! There are three ways to ask for that, with h = f(x):
 //! - `l1`: L = reconstruction + weight * sum_j |h_j|. Scaling the code down and the decoder up would evade the penalty, so
 //!   use tied weights.
 //! - `kl`: L = reconstruction + weight * sum_j KL(rho || rho_j), rho_j the mean of the sigmoid unit h_j over the batch and
@@ -65,7 +65,7 @@ pub enum SparseObjective {
     },
     /// Only the k largest units are kept.
     TopK {
-        /// Active units an image, at the end of training.
+        /// Active units per image, at the end of training.
         #[serde(default = "default_k")]
         k: usize,
         /// Active units at the start of training; `k` where left out.

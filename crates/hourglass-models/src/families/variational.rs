@@ -1,11 +1,11 @@
 //! Variational autoencoders: codes are distributions close to a standard normal prior.
 //!
 //! L = E_q[-log p(x|z)] + beta * KL(q(z|x) || N(0, 1)), with q(z|x) = N(mean, exp(log_variance)), one reparameterised
-//! sample z = mean + exp(log_variance / 2) * epsilon an image, and the KL in closed form (Kingma & Welling 2014). `beta`
-//! other than 1 is Higgins et al. 2017. The log-variance is kept in [-20, 20], so that its exponential can't overflow.
+//! sample z = mean + exp(log_variance / 2) * epsilon per image, and the KL in closed form (Kingma & Welling 2014). A `beta`
+//! other than 1 is that of Higgins et al. 2017. The log-variance is kept in [-20, 20], so that its exponential can't overflow.
 //! `negative_elbo` is always at beta 1.
 //!
-//! With k samples an image the objective is the importance-weighted bound (Burda et al. 2016), of which k = 1 is the bound
+//! With k samples per image the objective is the importance-weighted bound (Burda et al. 2016), of which k = 1 is the bound
 //! above, without the KL's closed form: L_k = -E[log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)], z_1 to z_k from q(z|x).
 
 use burn::module::Module;
@@ -41,7 +41,7 @@ pub struct VariationalObjective {
     pub beta: f64,
     /// The share of training over which the weight rises linearly from 0 to `beta`.
     pub warmup: f64,
-    /// k, the samples of z an image: with more than 1, the importance-weighted bound is trained.
+    /// k, the samples of z per image: with more than 1, the importance-weighted bound is trained.
     pub samples: usize,
     /// p(x|z)
     pub likelihood: Likelihood,

@@ -1,4 +1,4 @@
-//! The registry of networks: the only place that lists the kinds.
+//! The registry of networks: the only place that lists their kinds, one line per kind.
 
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};

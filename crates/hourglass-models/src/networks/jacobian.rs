@@ -99,7 +99,7 @@ pub(crate) fn matrices<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -
     let last = last.expect("an encoder's last layer with weights is a linear one");
     let inputs = inputs(encoder, images);
 
-    // Of the last layer it is the weight itself, a row a unit, times the slopes of the activations behind it.
+    // That of the last layer is the weight itself, one row per unit, times the slopes of the activations behind it.
     let weight = linear_weight(&encoder[last]).transpose(); // [code, inputs of the layer]
     let [code, width] = weight.dims();
     let mut rows = weight.unsqueeze_dim::<3>(0).repeat_dim(0, batch); // [batch, code, width]

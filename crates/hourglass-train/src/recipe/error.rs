@@ -51,7 +51,7 @@ pub enum RecipeError {
     },
     /// A key is unset that is not there.
     #[error(
-        "--set {key}=: expected a key that the recipe sets ({known}), found that it does not set this one"
+        "--set {key}=: expected a key that the recipe sets ({known}), found one that it does not set"
     )]
     Unset {
         /// The key.

@@ -1,4 +1,4 @@
-//! What is wrong with settings that are no recipe: the key, what is expected there, and what was found.
+//! Says what is wrong with settings that are no recipe: which key it is, what is expected there, and what was found.
 
 use hourglass_models::{ModelConfig, NetworkConfig};
 use toml::{Table, Value};

@@ -16,7 +16,7 @@ pub struct TrainingConfig {
     /// The length of training in passes over the images; this or `steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
-    /// Images a step.
+    /// Images per step.
     pub batch_size: usize,
     /// The optimiser.
     pub optimizer: OptimizerKind,
@@ -60,7 +60,7 @@ impl TrainingConfig {
         self.steps.or(self.epochs)
     }
 
-    /// Steps in all, and of an epoch, on so many images.
+    /// The number of steps in all, and per epoch, on so many images.
     pub fn lengths(&self, images: usize) -> (u64, u64) {
         let per_epoch = images.div_ceil(self.batch_size).max(1) as u64;
         let epochs = self.epochs.map(|epochs| epochs.saturating_mul(per_epoch));
@@ -218,7 +218,7 @@ pub struct EarlyStopping {
     /// The term of the validation images to watch, such as `loss` or `negative_elbo`.
     #[serde(default = "default_term")]
     pub term: String,
-    /// Evaluations, one an epoch, without a new best value before the run ends.
+    /// How many evaluations in a row, one per epoch, without a new best value end the run.
     pub patience: u64,
 }
 

@@ -1,7 +1,8 @@
 //! The training loop.
 //!
-//! Burn-train gives the step and its interruption. Its own loop can't resume exactly: neither the order of the data nor
-//! the state of early stopping nor the metrics are in its checkpoints, so the loop, the order and the checkpoints are here.
+//! From burn-train come the step (`TrainStep`) and its interruption. Its own loop can't resume exactly, since its checkpoints
+//! have neither the order of the data nor the state of early stopping nor the metrics. So the loop,
+//! the order and the checkpoints are ours.
 
 mod error;
 
@@ -54,9 +55,9 @@ pub struct Standing<'a> {
     pub step: u64,
     /// Steps in all.
     pub steps: u64,
-    /// Steps an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: u64,
-    /// Images an epoch.
+    /// Images per epoch.
     pub images_per_epoch: u64,
     /// The terms of the last step that was read back.
     pub terms: &'a [(String, f64)],

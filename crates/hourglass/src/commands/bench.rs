@@ -21,30 +21,30 @@ use crate::finished::{check_parity, recipe_of};
 use crate::images::{image_shape, open};
 use crate::recipes;
 
-/// Measure how fast a model trains and encodes on each backend here
+/// Measure how fast a model trains and encodes on each backend of this machine
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass bench variational\n  hourglass bench conv --data mnist --batch 512 --backend flex\n  hourglass bench runs/variational-1 --seconds 10 --json\n\nA training step is loss, gradients and optimiser, as at the beginning of the recipe's training of the whole model; encoding takes images from the computer's memory and brings the codes back. Times are medians after a few steps of warming up; the images are ready beforehand. Software adapters are measured only if they are asked for by --backend wgpu."
+    after_help = "Examples:\n  hourglass bench variational\n  hourglass bench conv --data mnist --batch 512 --backend flex\n  hourglass bench runs/variational-1 --seconds 10 --json\n\nA training step consists of the loss, its gradients and the optimiser, as at the beginning of the recipe's training of the whole model. Encoding takes images from the computer's memory and brings the codes back. Times are medians, after a few steps of warming up, and the images are ready beforehand. Software adapters are measured only if --backend wgpu asks for them."
 )]
 pub(crate) struct Arguments {
-    /// A recipe, by name or a .toml file, or the directory of a model
+    /// A recipe (its name or a .toml file), or the directory of a model
     model: String,
-    /// What gives the images, and their shape
+    /// The data set that gives the images and their shape
     #[arg(long, default_value = "mnist-mini")]
     data: String,
-    /// Images a step [default: the recipe's]
+    /// Images per step [default: the recipe's batch size]
     #[arg(long, value_name = "N")]
     batch: Option<NonZeroUsize>,
     /// What to measure
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...", default_values_t = [Work::Training, Work::Encoding])]
     work: Vec<Work>,
-    /// Seconds of each measurement
+    /// How long each measurement takes, in seconds
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
-    /// Steps of each measurement, in place of seconds
+    /// How many steps each measurement takes, in place of a time
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     steps: Option<NonZeroUsize>,
-    /// Print JSON
+    /// Print the times as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -14,7 +14,7 @@ const CARD_FILE: &str = "README.md";
 /// Write a model's card: its README.md for the Hugging Face hub
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass evaluate runs/variational-1 --json > runs/variational-1/metrics.json\n  hourglass card runs/variational-1 --name digits --licence mit\n\nOf a run's directory the hub needs config.json, model.safetensors and README.md."
+    after_help = "Examples:\n  hourglass evaluate runs/variational-1 --json > runs/variational-1/metrics.json\n  hourglass card runs/variational-1 --name digits --licence mit\n\nFrom a run's directory, the hub needs config.json, model.safetensors and README.md."
 )]
 pub(crate) struct Arguments {
     /// A run directory with metrics.json, which is what `hourglass evaluate --json` printed
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// The licence of the weights, by its identifier on the hub
     #[arg(long, value_name = "ID")]
     licence: Option<String>,
-    /// Write over a card that is there
+    /// Overwrite an existing card
     #[arg(long)]
     force: bool,
 }

@@ -22,23 +22,23 @@ use crate::progress::Phases;
 /// Keep images as quantised, entropy-coded codes
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass compress variational --data mnist --bits 4 --out digits.hgz\n  hourglass compress runs/conv-1 photos --out photos.hgz --json\n\nWhat is kept is what the model keeps of an image, and nothing of its name or label: `hourglass decompress` makes the images of it again, in their order, with this very model alone. docs/compression.md says how good they are."
+    after_help = "Examples:\n  hourglass compress variational --data mnist --bits 4 --out digits.hgz\n  hourglass compress runs/conv-1 photos --out photos.hgz --json\n\nThe file holds what the model keeps of each image, and neither its name nor its label. `hourglass decompress` restores the images from it, in the same order, and needs the very same model. docs/compression.md says how good they are."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
     #[command(flatten)]
     source: SourceArguments,
-    /// Bits that each number of a code is quantised to, before entropy coding
+    /// How many bits each number of a code is quantised to, before entropy coding
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_BITS)))]
     bits: u8,
-    /// Steps over each dimension's own range, or of one size in all
+    /// How the steps of the quantisation are chosen
     #[arg(long, value_enum, default_value_t = StepsName::Own)]
     steps: StepsName,
     /// The file to write
     #[arg(long, value_name = "FILE.hgz")]
     out: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
     /// Print the sizes as JSON
@@ -50,9 +50,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StepsName {
-    /// As many steps over the range of each dimension
+    /// The same number of steps over the range of each dimension
     Own,
-    /// Steps of one size: dimensions that hardly vary take few bits
+    /// Steps of one size in all dimensions, so that those that hardly vary take few bits
     Common,
 }
 

@@ -25,7 +25,7 @@ enum DataCommand {
     List {
         #[command(flatten)]
         locations: LocationArguments,
-        /// Print JSON
+        /// Print the list as JSON
         #[arg(long)]
         json: bool,
     },
@@ -34,7 +34,7 @@ enum DataCommand {
         after_help = "Examples:\n  hourglass data fetch mnist\n  HOURGLASS_MIRROR=http://localhost:8000 hourglass data fetch mnist"
     )]
     Fetch {
-        /// A name of the catalog
+        /// A name from the catalog
         name: String,
         #[command(flatten)]
         locations: LocationArguments,
@@ -44,16 +44,16 @@ enum DataCommand {
         after_help = "Examples:\n  hourglass data info mnist-mini\n  hourglass data info path/to/idx-files\n  hourglass data info photographs --shape 3x32x32 --on-error skip"
     )]
     Info {
-        /// A name of the catalog, a folder of PNG and JPEG images, one image, a .npy file, or a directory of IDX files
+        /// A name from the catalog, a folder of PNG and JPEG images, one image, a .npy file, or a directory of IDX files
         data: String,
-        /// Bring the images to this shape, such as 3x32x32 [default: that of the first]
+        /// Crop and scale the images to this shape, such as 3x32x32 [default: the shape of the first image]
         #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
         shape: Option<ImageShape>,
         #[command(flatten)]
         images: ImageArguments,
         #[command(flatten)]
         locations: LocationArguments,
-        /// Print JSON
+        /// Print the description as JSON
         #[arg(long)]
         json: bool,
     },

@@ -16,23 +16,23 @@ use crate::output::check_is_new;
 use crate::progress::Phases;
 use crate::usage::UsageError;
 
-/// Make images of codes
+/// Make images from codes
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass decode variational codes.npy --out pictures\n  hourglass decode runs/conv-1 codes.csv --out images.npy\n  hourglass decode variational codes.parquet --out images.npy --bytes\n\nThe images are the means of p(x|z), in the order of the codes: PNG files 000000.png and so on, or an array [images, height, width], with colours [images, channels, height, width]. Of an array of floats nothing is cut off."
+    after_help = "Examples:\n  hourglass decode variational codes.npy --out pictures\n  hourglass decode runs/conv-1 codes.csv --out images.npy\n  hourglass decode variational codes.parquet --out images.npy --bytes\n\nThe images are the means of p(x|z), in the order of the codes: either PNG files, 000000.png and so on, or an array, [images, height, width] for grey images and [images, channels, height, width] for coloured ones. The values in an array of floats are not clipped."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
     /// Codes, as `hourglass encode` writes them: .npy, .csv or .parquet
     codes: PathBuf,
-    /// A directory for PNG files, or an array, whose name ends in .npy
+    /// What to write: a directory of PNG files, or an array, whose name ends in .npy
     #[arg(long, value_name = "DIR or FILE.npy")]
     out: PathBuf,
-    /// An array of bytes, 0 to 255, in place of floats
+    /// Write an array of bytes from 0 to 255, in place of floats
     #[arg(long)]
     bytes: bool,
-    /// Write over what is there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     #[command(flatten)]

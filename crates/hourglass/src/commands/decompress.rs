@@ -31,13 +31,13 @@ pub(crate) struct Arguments {
     /// What `hourglass compress` has written
     #[arg(value_name = "FILE.hgz")]
     file: PathBuf,
-    /// A directory for PNG files, or an array, whose name ends in .npy
+    /// What to write: a directory of PNG files, or an array, whose name ends in .npy
     #[arg(long, value_name = "DIR or FILE.npy")]
     out: PathBuf,
-    /// An array of bytes, 0 to 255, in place of floats
+    /// Write an array of bytes from 0 to 255, in place of floats
     #[arg(long)]
     bytes: bool,
-    /// Write over what is there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     #[command(flatten)]

@@ -11,12 +11,12 @@ use crate::restoration::{RestorationArguments, RestorationWords};
 /// Clean noisy images
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass denoise denoising scans --out clean\n  hourglass denoise denoising mnist-mini --corrupt masking:0.3 --out clean\n  hourglass denoise runs/denoising-1 digit.png --corrupt gaussian:0.5 --seed 7 --out clean\n\nThe images are taken as noisy ones, unless --corrupt adds the noise to them: then they are the truth, and errors are told. A model cleans best what it was trained to clean: `hourglass train denoising --set objective.corruption=gaussian --set objective.level=0.5`."
+    after_help = "Examples:\n  hourglass denoise denoising scans --out clean\n  hourglass denoise denoising mnist-mini --corrupt masking:0.3 --out clean\n  hourglass denoise runs/denoising-1 digit.png --corrupt gaussian:0.5 --seed 7 --out clean\n\nThe images are taken as noisy, unless --corrupt adds the noise to them. Then they count as the truth, and the errors are printed. A model removes best the kind of noise that it was trained to remove: `hourglass train denoising --set objective.corruption=gaussian --set objective.level=0.5`."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
     restoration: RestorationArguments,
-    /// Add noise first, to see what is cleaned of it: masking:SHARE, gaussian:DEVIATION or salt-and-pepper:SHARE
+    /// Add noise first, to measure how well it is removed: masking:SHARE, gaussian:DEVIATION or salt-and-pepper:SHARE
     #[arg(long, value_name = "KIND:LEVEL", value_parser = parse_corruption)]
     corrupt: Option<(Corruption, f64)>,
     /// The seed of the noise

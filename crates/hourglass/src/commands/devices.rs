@@ -9,7 +9,7 @@ use serde_json::{Value, json};
     after_help = "Example:\n  hourglass devices\n  hourglass train variational --backend wgpu --device 0"
 )]
 pub(crate) struct Arguments {
-    /// Print JSON
+    /// Print the list as JSON
     #[arg(long)]
     json: bool,
 }

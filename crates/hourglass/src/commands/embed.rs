@@ -21,7 +21,7 @@ use crate::output::check_is_new;
 use crate::progress::Phases;
 use crate::usage::UsageError;
 
-/// Thumbnails a row and a column of the map, at most.
+/// The most thumbnails per row and per column of the map.
 const THUMBNAILS: usize = 16;
 
 /// Classical scaling needs a matrix of all distances, and t-SNE a second for a few thousand steps of as many images.
@@ -31,20 +31,20 @@ const MOST_DRAWN: usize = 50_000;
 /// Draw a map of images by their codes, as an SVG or a PNG
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass embed variational --data mnist\n  hourglass embed runs/conv-1 photos --method tsne --limit 1000 --out map.png\n\nA dot is an image, coloured by its label where there are labels; some images are shown where they lie. pca, of which mds is the same computed from distances, keeps large distances, tsne neighbourhoods: there the distances between groups mean nothing."
+    after_help = "Examples:\n  hourglass embed variational --data mnist\n  hourglass embed runs/conv-1 photos --method tsne --limit 1000 --out map.png\n\nEach dot is an image, coloured by its label if there are labels. Some images are shown where they lie. pca keeps large distances; mds gives the same map, computed from distances. tsne keeps neighbourhoods, and the distances between its groups mean nothing."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
     #[command(flatten)]
     source: SourceArguments,
-    /// How codes come onto the plane [default: a code of 2 numbers as it is, else pca]
+    /// How codes become points of the map [default: code for a code of 2 numbers, or else pca]
     #[arg(long, value_enum)]
     method: Option<MethodName>,
-    /// Images drawn, chosen by chance [default: 2000]
+    /// How many images to show, chosen at random [default: 2000]
     #[arg(long, value_name = "N", default_value_t = 2000, hide_default_value = true, value_parser = parse_limit)]
     limit: usize,
-    /// The seed of that choice
+    /// The seed of the random choice
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Leave out the thumbnails
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// The picture to write, an SVG or a PNG (whose font has no Chinese, Japanese or Korean letters)
     #[arg(long, value_name = "FILE", default_value = "map.svg")]
     out: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MethodName {
-    /// The code as it is, of 2 numbers
+    /// The code itself, which must have 2 numbers
     Code,
     /// The first two principal components
     Pca,

@@ -20,10 +20,10 @@ use crate::output::check_is_new;
 use crate::progress::Phases;
 use crate::usage::UsageError;
 
-/// Write the codes of images: .npy, .csv or .parquet
+/// Write the codes of images to a .npy, .csv or .parquet file
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass encode variational --data mnist --out codes.npy --labels labels.npy\n  hourglass encode runs/conv-1 photos --out codes.csv\n  hourglass encode variational --data mnist --split train --out codes.parquet\n\nCodes are float32, of variational models the means. A table has the columns id (the path below the folder, or the image's number from 0), label (where there are labels) and z0, z1 and so on; an array is [images, code]. `hourglass decode` makes images of them again."
+    after_help = "Examples:\n  hourglass encode variational --data mnist --out codes.npy --labels labels.npy\n  hourglass encode runs/conv-1 photos --out codes.csv\n  hourglass encode variational --data mnist --split train --out codes.parquet\n\nCodes are float32; those of variational models are the means. A table has the columns id (the path below the folder, or the image's number from 0), label (where there are labels) and z0, z1 and so on; an array is [images, code]. `hourglass decode` makes images from them again."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Write the labels to this file too, an array of bytes in the order of the codes
     #[arg(long, value_name = "FILE.npy")]
     labels: Option<PathBuf>,
-    /// Write over files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     #[command(flatten)]

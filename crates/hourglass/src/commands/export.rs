@@ -23,33 +23,33 @@ use crate::usage::UsageError;
 /// Write a model's weights for other programs
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass export runs/variational-1 --format safetensors --out vae.safetensors\n  hourglass export runs/variational-1 --format onnx --part decoder --out decoder.onnx\n\nThe names and layouts of safetensors are PyTorch's: `encoder` and `decoder` are each a torch.nn.Sequential. The graphs of ONNX take `images` [batch, features] in [0, 1] (or, with --bytes, [batch, channels, height, width] from 0 to 255) to `codes`, and these to `reconstructions`, the means of p(x|h); the batch has any size."
+    after_help = "Examples:\n  hourglass export runs/variational-1 --format safetensors --out vae.safetensors\n  hourglass export runs/variational-1 --format onnx --part decoder --out decoder.onnx\n\nThe weights in a safetensors file have PyTorch's names and layouts: `encoder` and `decoder` are each a torch.nn.Sequential. An ONNX graph turns `images`, [batch, features] in [0, 1] (or, with --bytes, [batch, channels, height, width] from 0 to 255), into `codes`, and codes into `reconstructions`, which are the means of p(x|h). A batch may have any size."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
-    /// The format
+    /// The format of the file
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     format: Format,
-    /// The precision of safetensors
+    /// The precision of the numbers in a safetensors file
     #[arg(long, value_enum, default_value_t = PrecisionName::Float32)]
     precision: PrecisionName,
     /// What an ONNX graph computes [default: reconstruction]
     #[arg(long, value_enum)]
     part: Option<PartName>,
-    /// Let an ONNX graph take images of bytes, as they are in files
+    /// Write an ONNX graph that takes images as bytes, as they are in files
     #[arg(long)]
     bytes: bool,
-    /// Let an ONNX graph give what the decoder gives, logits where the likelihood is Bernoulli's, in place of means
+    /// Write an ONNX graph that gives the decoder's own outputs in place of means: logits, if the likelihood is Bernoulli's
     #[arg(long)]
     logits: bool,
-    /// Put the weights of an ONNX graph into a file beside it, PATH.data; of more than 2 GiB they always are
+    /// Put the weights of an ONNX graph into a file of their own, PATH.data; weights of more than 2 GiB always are
     #[arg(long)]
     external_data: bool,
     /// The file to write
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
     /// Also write the test images with their codes and the decoder's outputs, for a check in another program
@@ -69,9 +69,9 @@ enum Format {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PrecisionName {
-    /// As trained
+    /// The precision of the training
     Float32,
-    /// Half the size, to three digits
+    /// Half the size, with about three significant digits
     Float16,
 }
 
@@ -226,7 +226,7 @@ fn example_images(description: &Description, locations: &LocationArguments) -> R
     )
 }
 
-/// Writes `images`, `codes`, `decoded` and `reconstructions`, a row an image.
+/// Writes `images`, `codes`, `decoded` and `reconstructions`, one row per image.
 fn write_examples(path: &Path, split: &Subset, model: &Model<Cpu>) -> Result<()> {
     let names = ["images", "codes", "decoded", "reconstructions"];
     let mut parts = names.map(|_| Vec::new());

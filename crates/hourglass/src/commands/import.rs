@@ -17,26 +17,26 @@ use crate::images::{image_shape, open};
 use crate::recipes;
 use crate::usage::UsageError;
 
-/// Make a model of weights that were trained elsewhere
+/// Make a model from weights that were trained elsewhere
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass import vae.safetensors --config variational --data mnist --out runs/from-pytorch\n  hourglass import exported.safetensors --out runs/back\n\nThe names and layouts are PyTorch's, as `hourglass export` writes them: encoder.0.weight, encoder.0.bias and so on, float32, float16 or bfloat16. What is made can be evaluated and exported like a run, and trained on by `hourglass train --from`."
+    after_help = "Examples:\n  hourglass import vae.safetensors --config variational --data mnist --out runs/from-pytorch\n  hourglass import exported.safetensors --out runs/back\n\nThe weights must have PyTorch's names and layouts, as `hourglass export` writes them: encoder.0.weight, encoder.0.bias and so on, in float32, float16 or bfloat16. The imported model can be evaluated and exported like a run, and `hourglass train --from` trains it further."
 )]
 pub(crate) struct Arguments {
     /// A safetensors file
     weights: PathBuf,
-    /// A model's config.json, or a recipe (its name, or a .toml file), whose network and objective are taken [default:
-    /// what `hourglass export` has written into the file]
+    /// What describes the network and the objective: a model's config.json, or a recipe (its name or a .toml file) [default:
+    /// what `hourglass export` wrote into the weights]
     #[arg(long, value_name = "CONFIG")]
     config: Option<String>,
-    /// The data that the weights were trained on, a name of the catalog or a path [default: what the file, the recipe or
+    /// The data that the weights were trained on, a name from the catalog or a path [default: what the file, the recipe or
     /// config.json says]
     #[arg(long)]
     data: Option<String>,
-    /// Set any key of the recipe, or unset it by KEY.PATH= without a value; repeatable
+    /// Set any key of the recipe, or remove it by KEY.PATH= without a value; can be given several times
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     overrides: Vec<String>,
-    /// The directory to make
+    /// The directory to write the model to
     #[arg(long, value_name = "DIRECTORY")]
     out: PathBuf,
     #[command(flatten)]

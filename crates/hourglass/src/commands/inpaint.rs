@@ -13,28 +13,28 @@ use crate::images::{model_images, open};
 use crate::restoration::{RestorationArguments, RestorationWords};
 use crate::usage::UsageError;
 
-/// Fill in unknown parts of images; what is known stays as it is
+/// Fill in unknown parts of images; the known pixels stay as they are
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass inpaint variational mnist-mini --mask half:bottom --out halves\n  hourglass inpaint conv photographs --mask rect:8,8,12,12 --training mnist-mini --out filled\n  hourglass inpaint variational digit.png --mask scratches.png --out filled\n\nA rectangle is X,Y,WIDTH,HEIGHT in pixels of the model's images, to which images and masks are brought first. Methods: latent finds the most probable code given the known pixels, by the prior of a variational model or a normal distribution fitted to the codes of training images; projection reconstructs again and again with the known pixels put back; gibbs, for variational models, draws codes and fills in, in turn, and takes the mean. Latent has by far the smallest errors. The images' own unknown pixels are taken as the truth for the errors."
+    after_help = "Examples:\n  hourglass inpaint variational mnist-mini --mask half:bottom --out halves\n  hourglass inpaint conv photographs --mask rect:8,8,12,12 --training mnist-mini --out filled\n  hourglass inpaint variational digit.png --mask scratches.png --out filled\n\nA rectangle is X,Y,WIDTH,HEIGHT in pixels of the model's images, to whose shape images and masks are brought first. There are three methods. latent finds the most probable code given the known pixels, by the prior of a variational model or by a normal distribution fitted to the codes of training images. projection reconstructs again and again, and puts the known pixels back each time. gibbs, for variational models, draws codes and fills in by turns, and takes the mean. latent has by far the smallest errors. The images' own pixels in the unknown part are taken as the truth for the errors."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
     restoration: RestorationArguments,
-    /// What is unknown: rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE, or an image whose white pixels are
+    /// The unknown part: rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE, or an image in which it is white
     #[arg(long)]
     mask: String,
-    /// How it is found [default: latent, but projection for sparse models and where there are no training images]
+    /// How the unknown pixels are found [default: latent, or projection for sparse models and where there are no training images]
     #[arg(long, value_enum)]
     method: Option<MethodName>,
-    /// The images to whose codes a distribution is fitted for latent, where the model has none: a name of the catalog or a path
+    /// The images to whose codes latent fits a distribution, if the model has no prior: a name from the catalog or a path
     /// [default: the data that the model was trained on]
     #[arg(long, value_name = "DATA")]
     training: Option<String>,
-    /// Rounds of projection or gibbs, or steps to the most probable code
+    /// How many rounds of projection or gibbs, or steps of the search for the most probable code
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// The seed of random masks and of draws
+    /// The seed of random masks and of drawn codes
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

@@ -18,28 +18,28 @@ use crate::picture::{PictureArguments, to_and_fro};
 /// Go from one image to another through their codes
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass interpolate variational three.png eight.png --out way.png\n  hourglass interpolate variational test:0 test:1 --data mnist-mini --steps 12 --out way.gif\n  hourglass interpolate conv test:3 test:9 --data mnist-mini --path spherical\n\nA picture has the two images at its ends and what is decoded on the way between them; a GIF goes there and back."
+    after_help = "Examples:\n  hourglass interpolate variational three.png eight.png --out way.png\n  hourglass interpolate variational test:0 test:1 --data mnist-mini --steps 12 --out way.gif\n  hourglass interpolate conv test:3 test:9 --data mnist-mini --path spherical\n\nA PNG shows the two images at its ends, and between them the images decoded on the way. A GIF shows the images decoded on the way, there and back."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
     /// The first image: a file, or test:NUMBER or train:NUMBER of the data
     from: String,
-    /// The last image
+    /// The last image, given in the same way
     to: String,
     /// The data whose images are numbered [default: the data that the model was trained on]
     #[arg(long)]
     data: Option<String>,
-    /// Codes on the way, both ends included
+    /// How many codes to decode on the way, both ends included
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
     steps: u32,
-    /// The way
+    /// The shape of the path between the codes
     #[arg(long, value_enum, default_value_t = PathName::Linear)]
     path: PathName,
     /// The picture to write, a PNG or a GIF
     #[arg(long, value_name = "PATH", default_value = "interpolation.png")]
     out: PathBuf,
-    /// Images a row [default: all]
+    /// Images per row [default: all]
     #[arg(long, value_name = "N")]
     columns: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
@@ -54,9 +54,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PathName {
-    /// Straight
+    /// A straight line
     Linear,
-    /// Along a circle about the origin, as codes of a normal distribution lie
+    /// A circle about the origin: codes of a normal distribution have nearly the same distance from it
     Spherical,
 }
 

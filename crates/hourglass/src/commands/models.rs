@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 /// List the published models in the program
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass models\n  hourglass sample variational --out digits.png\n  hourglass export conv --format onnx --out conv.onnx\n\nEach was trained by the recipe of its name on the 60,000 training images of MNIST."
+    after_help = "Examples:\n  hourglass models\n  hourglass sample variational --out digits.png\n  hourglass export conv --format onnx --out conv.onnx\n\nEach was trained with the recipe of the same name on the 60,000 training images of MNIST."
 )]
 pub(crate) struct Arguments {
-    /// Print JSON
+    /// Print the list as JSON
     #[arg(long)]
     json: bool,
 }

@@ -24,28 +24,28 @@ const COMPONENTS: NonZeroUsize = NonZeroUsize::new(10).expect("10 is not 0");
 /// Draw new images from a model
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass sample variational\n  hourglass sample runs/variational-1 --count 100 --seed 7 --out digits.png\n  hourglass sample conv --data mnist-mini --components 20 --out digits.png\n  hourglass sample variational --count 20 --out digits.gif\n\nThe pictures are the means of p(x|z). Codes of a variational model are drawn from its prior, N(0, 1). Other families have none: a mixture of normal distributions is fitted to the codes of the training images (in the space of their first 64 principal components where they are wider), and the codes are drawn from it. So they are of a variational model with --components, from what its codes are really like. A GIF shows one image after the other."
+    after_help = "Examples:\n  hourglass sample variational\n  hourglass sample runs/variational-1 --count 100 --seed 7 --out digits.png\n  hourglass sample conv --data mnist-mini --components 20 --out digits.png\n  hourglass sample variational --count 20 --out digits.gif\n\nThe pictures are the means of p(x|z). Codes of a variational model are drawn from its prior, N(0, 1). Other families have no prior. A mixture of normal distributions is fitted to the codes of the training images (for codes of more than 64 numbers, to their first 64 principal components), and new codes are drawn from it. With --components, this is done for a variational model too, whose codes may not be distributed like its prior. A GIF shows one image after the other."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
     model: PathBuf,
-    /// Images to draw
+    /// How many images to draw
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
-    /// Images a row [default: as many as there are rows]
+    /// Images per row [default: as many as there are rows]
     #[arg(long, value_name = "N")]
     columns: Option<NonZeroUsize>,
     /// The seed of the codes
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Components of the mixture [default: none for variational models, whose prior is drawn from, 10 for others]
+    /// How many components the mixture has [default: 10; for variational models no mixture, since they have a prior]
     #[arg(long, value_name = "N")]
     components: Option<NonZeroUsize>,
-    /// The images to whose codes the mixture is fitted: a name of the catalog or a path [default: the data that the model was
+    /// The images to whose codes the mixture is fitted: a name from the catalog or a path [default: the data that the model was
     /// trained on]
     #[arg(long)]
     data: Option<String>,
-    /// Only the first N of them
+    /// Use only the first N of these images
     #[arg(long, value_name = "N", default_value = "10000")]
     limit: NonZeroUsize,
     /// The picture to write, a PNG or a GIF

@@ -53,34 +53,34 @@ fn after_help() -> String {
     after_help = after_help()
 )]
 pub(crate) struct Arguments {
-    /// A family, another recipe in the program, or a recipe.toml [default with --resume: the run's own]
+    /// A family, the name of another recipe in the program, or a .toml file [default with --resume: the run's own recipe]
     recipe: Option<String>,
-    /// A name of the catalog, a folder of PNG and JPEG images (subfolders `train` and `test` are splits), a .npy file, or a
-    /// directory of IDX files [default: the recipe's, which is mnist-mini for the recipes in the program]
+    /// The training images: a name from the catalog, a folder of PNG and JPEG images (subfolders `train` and `test` are splits),
+    /// a .npy file, or a directory of IDX files [default: the recipe's, which is mnist-mini for the recipes in the program]
     #[arg(long)]
     data: Option<String>,
-    /// Bring the images to this shape, such as 3x32x32 [default: that of the first]
+    /// Crop and scale the images to this shape, such as 3x32x32 [default: the shape of the first image]
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
     shape: Option<ImageShape>,
     #[command(flatten)]
     images: ImageArguments,
-    /// Passes over the images, in place of the recipe's steps
+    /// How many times to pass over the images, in place of the recipe's number of steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     epochs: Option<u64>,
-    /// The seed of weights, order and noise
+    /// The seed of the weights, the order of the images and the noise
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     seed: Option<u64>,
-    /// Begin with the weights of a run, an imported model or a published one, of the same network
+    /// Begin with the weights of a run, an imported model or a published model, which must have the same network
     #[arg(long, value_name = "MODEL")]
     from: Option<PathBuf>,
     /// The run directory [default: runs/FAMILY-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Set any key of the recipe, or unset it by KEY.PATH= without a value; another kind, such as network.kind=conv, starts
-    /// from its defaults; repeatable
+    /// Set any key of the recipe, or remove it by KEY.PATH= without a value; can be given several times. If the kind of a section
+    /// changes, as by network.kind=conv, the section starts from the defaults of that kind
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     overrides: Vec<String>,
-    /// Go on with the run in --out from its last checkpoint, on the backend that it began on
+    /// Resume the run in --out from its last checkpoint, on the backend that it began on
     #[arg(long, requires = "out")]
     resume: bool,
     /// Write the finished model without measuring it or drawing its pictures

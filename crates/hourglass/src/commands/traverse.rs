@@ -27,7 +27,7 @@ const IMAGES: usize = 10_000;
 /// Change one dimension of the code at a time
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass traverse variational\n  hourglass traverse variational --image test:7 --data mnist-mini --dimensions 0,3,5 --out seven.gif\n  hourglass traverse conv --data mnist-mini --out dimensions.png\n\nA row of the picture is a dimension, from the value that 2 % lie below to that which 2 % lie above: of the prior N(0, 1) for a variational model, of the codes of the training images for others. The other dimensions stay as they are: those of --image, else at 0 for a variational model and at the mean code for others. A GIF shows all dimensions at once as they move."
+    after_help = "Examples:\n  hourglass traverse variational\n  hourglass traverse variational --image test:7 --data mnist-mini --dimensions 0,3,5 --out seven.gif\n  hourglass traverse conv --data mnist-mini --out dimensions.png\n\nEach row of the picture shows one dimension, from the value that 2 % lie below to the value that 2 % lie above: 2 % of the prior N(0, 1) for a variational model, and of the codes of the training images for others. The other dimensions keep the values that they have in the code of --image. Without --image they stay at 0 for a variational model, and at the mean code for others. A GIF shows all dimensions at once as they change."
 )]
 pub(crate) struct Arguments {
     /// A run directory, or a published model
@@ -35,13 +35,15 @@ pub(crate) struct Arguments {
     /// Where to start: an image file, or test:NUMBER or train:NUMBER of the data
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Dimensions of the code, from 0 [default: 20 at most; of families without a prior those with the widest ranges]
+    /// Which dimensions of the code to change, counted from 0 [default: at most 20; for families without a prior, those with the
+    /// widest ranges]
     #[arg(long, value_delimiter = ',', value_name = "N,...")]
     dimensions: Option<Vec<usize>>,
-    /// Values a dimension
+    /// How many values to show of each dimension
     #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u32).range(2..=200))]
     steps: u32,
-    /// The images whose codes are ranged over, and which --image numbers [default: the data that the model was trained on]
+    /// The images whose codes give the range of each dimension, and which --image numbers [default: the data that the model was
+    /// trained on]
     #[arg(long)]
     data: Option<String>,
     /// The picture to write, a PNG or a GIF
