@@ -10,7 +10,7 @@ use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Batch, Subset};
+use hourglass_data::{Batch, Cursor, Subset};
 use hourglass_models::{
     Autoencoder, ImageShape, Model, ModelConfig, StepContext, Stream, load_state_dict, state_dict,
 };
@@ -304,24 +304,11 @@ fn attempts(
 
 /// `size` images, others at every attempt where there are enough.
 fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
-    let dataset = split.dataset();
     let count = split.len().max(1);
     let indices: Vec<u32> = (0..size)
         .map(|position| split.indices()[(position + size * attempt as usize) % count])
         .collect();
-    let pixels = indices
-        .iter()
-        .flat_map(|&index| dataset.image(index as usize));
-    Batch {
-        images: pixels.map(|&pixel| f32::from(pixel) / 255.0).collect(),
-        labels: indices
-            .iter()
-            .map(|&index| dataset.label(index as usize))
-            .collect(),
-        indices,
-        epoch: 0,
-        index_in_epoch: 0,
-    }
+    Batch::read(split.dataset(), &indices, Cursor::default())
 }
 
 /// The quantity with the largest ||a - b|| / ||b||, and that.

@@ -109,11 +109,7 @@ pub(crate) fn one_image(
             images.len()
         );
     };
-    let pixels = images.dataset().image(index as usize);
-    Ok(pixels
-        .iter()
-        .map(|&pixel| f32::from(pixel) / 255.0)
-        .collect())
+    Ok(images.dataset().pixels(index as usize).collect())
 }
 
 /// The shape of a model's images.

@@ -19,15 +19,10 @@ pub struct Batch {
 
 impl Batch {
     /// The images of these indices, which are the batch at `cursor`.
-    pub(super) fn read(dataset: &Dataset, indices: &[u32], cursor: Cursor) -> Self {
+    pub fn read(dataset: &Dataset, indices: &[u32], cursor: Cursor) -> Self {
         let mut images = Vec::with_capacity(indices.len() * dataset.features());
         for &index in indices {
-            images.extend(
-                dataset
-                    .image(index as usize)
-                    .iter()
-                    .map(|&pixel| f32::from(pixel) / 255.0),
-            );
+            images.extend(dataset.pixels(index as usize));
         }
         let labels = indices
             .iter()

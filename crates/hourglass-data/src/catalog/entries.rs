@@ -11,7 +11,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 /// The catalog name most like `name`, if one is close enough to be meant.
 pub fn closest(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase().replace('_', "-");
-    let distance = |entry: &Entry| match edit_distance(entry.name, &name) {
+    let distance = |entry: &Entry| match strsim::levenshtein(entry.name, &name) {
         // A part of a name is a near miss, however much is missing.
         far if far > 2 && name.len() >= 4 && entry.name.contains(&name) => 2,
         distance => distance,
@@ -20,20 +20,6 @@ pub fn closest(name: &str) -> Option<&'static str> {
     close
         .min_by_key(|entry| distance(entry))
         .map(|entry| entry.name)
-}
-
-/// Fewest insertions, deletions and substitutions that turn `left` into `right`.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in right.chars().enumerate() {
-            let substituted = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[row.len() - 1]
 }
 
 const fn files(facts: [(&'static str, u64); 4]) -> [File; 4] {

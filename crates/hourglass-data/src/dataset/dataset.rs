@@ -118,6 +118,16 @@ impl Dataset {
         &self.images[index * features..][..features]
     }
 
+    /// The pixels of an image in [0, 1], in the order of its bytes.
+    ///
+    /// # Panics
+    /// If there are not as many images.
+    pub fn pixels(&self, index: usize) -> impl Iterator<Item = f32> {
+        self.image(index)
+            .iter()
+            .map(|&pixel| f32::from(pixel) / 255.0)
+    }
+
     /// The label of image `index`, where there are labels.
     pub fn label(&self, index: usize) -> Option<u8> {
         self.labels()?.get(index).copied()

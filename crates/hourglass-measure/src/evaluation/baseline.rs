@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Batches, Subset, measuring_batch};
-use hourglass_store::write_atomically;
+use hourglass_store::{hex, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -230,10 +230,7 @@ pub(super) fn cache_key(subsets: &[&Subset]) -> String {
             hash.update([subset.dataset().label(index as usize).unwrap_or(u8::MAX)]);
         }
     }
-    hash.finalize()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize()[..16])
 }
 
 #[cfg(test)]

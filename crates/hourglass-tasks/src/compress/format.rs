@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+use hourglass_store::hex;
+
 use super::coder::{self, Tables};
 use super::quantise::{MOST_BITS, MOST_TABLE_BITS, Quantiser};
 use super::{CodeSpill, CompressError};
@@ -86,11 +88,7 @@ impl Prelude {
         if prelude.model != parse_sha256(model_sha256)? {
             return Err(CompressError::OtherModel {
                 expected: model_sha256.into(),
-                found: prelude
-                    .model
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect(),
+                found: hex(&prelude.model),
             });
         }
         let fits = prelude.code as usize == code && prelude.shape == shape.map(|side| side as u32);

@@ -166,8 +166,8 @@ fn labelled(images: &Subset) -> PointMap {
 
 fn thumbnails(images: &Subset, points: &[[f64; 2]]) -> Vec<Thumbnail> {
     let pixels = |point: usize| {
-        let bytes = images.dataset().image(images.indices()[point] as usize);
-        bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect()
+        let pixels = images.dataset().pixels(images.indices()[point] as usize);
+        pixels.collect()
     };
     spread_out(points, THUMBNAILS)
         .into_iter()
