@@ -43,7 +43,7 @@ pub use families::*;
 pub use gradients::gradient_model;
 pub use layerwise::{LayerMethod, LayerModel, with_layer};
 pub use losses::Likelihood;
-pub use networks::{Activation, ConvConfig, Layer, MlpConfig, Network, NetworkConfig};
+pub use networks::*;
 pub use posterior::Posterior;
 pub use rbm::{Rbm, Units};
 pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
