@@ -32,7 +32,7 @@ const SMALL: usize = 64;
 const PICTURES: usize = 3;
 
 /// What stands in `summary.json` until the model is measured.
-const NOT_MEASURED: &str = "it was not measured yet";
+const NOT_MEASURED: &str = "it has not been measured yet";
 
 /// Every batch size that drawing the pictures will use.
 pub fn picture_sizes(shape: ImageShape) -> Vec<usize> {
@@ -207,11 +207,13 @@ impl<B: Backend> Finished<'_, B> {
             reconstructions(description, model, split, device).map(Some)
         });
         draw("curves.svg", &|| metrics_curves(self.run).map(Some));
-        draw("samples.png", &|| {
-            let count = shown(description.shape, SAMPLES);
-            let columns = columns(description.shape, SAMPLE_COLUMNS);
-            Ok(samples(description, model, count, columns, 0, device)?)
-        });
+        if description.model.has_prior() {
+            draw("samples.png", &|| {
+                let count = shown(description.shape, SAMPLES);
+                let columns = columns(description.shape, SAMPLE_COLUMNS);
+                Ok(samples(description, model, count, columns, 0, device)?)
+            });
+        }
         match is_kept {
             true => Ok(()),
             false => summary.write(self.run),

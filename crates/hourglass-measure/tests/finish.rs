@@ -47,7 +47,7 @@ fn finish(watch: &mut dyn FnMut(&str)) -> (Summary, Value) {
         serde_json::from_slice(&fs::read(run.summary()).expect("a summary")).expect("JSON")
     };
     let mut summary = finished.save().expect("saved");
-    assert_eq!(read()["test"]["left_out"], "it was not measured yet");
+    assert_eq!(read()["test"]["left_out"], "it has not been measured yet");
     finished
         .measure(&mut summary, None, &mut |phase, _, _| watch(phase))
         .expect("what fails is left out");

@@ -411,3 +411,19 @@ fn a_finished_run_can_be_resumed() {
     assert_eq!(run.checkpoint(), step);
     run.equals(&other);
 }
+
+/// Without its checkpoint a finished run is not trained anew over its model.
+#[test]
+fn a_finished_run_without_its_checkpoint_is_left_alone() {
+    let workplace = Workplace::new();
+    workplace.write("recipe.toml", RECIPE);
+    let run = Run::new(&workplace, "run");
+    run.finish();
+    let weights = std::fs::read(run.path.join("model.safetensors")).expect("weights");
+    std::fs::remove_dir_all(run.path.join("checkpoint")).expect("removed");
+    let out = run.path.to_str().expect("a path in UTF-8");
+    let ran = workplace.run(&["train", "--resume", "--out", out]);
+    ran.fails(1, &[&format!("hourglass evaluate {out}")]);
+    let found = std::fs::read(run.path.join("model.safetensors")).expect("weights");
+    assert!(found == weights);
+}

@@ -388,29 +388,35 @@ fn data_and_devices_are_described() {
 #[test]
 fn the_help_of_every_command_has_an_example() {
     let workplace = Workplace::new();
-    let commands = [
-        vec!["train"],
-        vec!["evaluate"],
-        vec!["export"],
-        vec!["devices"],
-        vec!["data", "list"],
-        vec!["data", "fetch"],
-        vec!["data", "info"],
-    ];
-    for command in commands {
-        let help = workplace
-            .run(&[&command[..], &["--help"]].concat())
-            .succeeds()
-            .stdout;
-        let example = format!("\n  hourglass {}", command.join(" "));
-        assert!(
-            help.contains("Example") && help.contains(&example),
-            "{help}"
-        );
-    }
-    let help = workplace.run(&["--help"]).succeeds().stdout;
-    for command in ["train", "evaluate", "export", "data", "devices"] {
-        assert!(help.contains(command), "{help}");
+    let commands_of = |command: &[&str]| -> Vec<String> {
+        let help = workplace.run(&[command, &["--help"]].concat());
+        let help = help.succeeds().stdout;
+        let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let lines = lines.take_while(|line| !line.is_empty());
+        let names = lines.filter_map(|line| line.split_whitespace().next());
+        let names = names.filter(|name| *name != "help").map(str::to_owned);
+        names.collect()
+    };
+    let all = commands_of(&[]);
+    assert!(all.len() > 20, "{all:?}");
+    for name in &all {
+        let inner = commands_of(&[name]);
+        let commands = match inner.is_empty() {
+            true => vec![vec![name.as_str()]],
+            false => inner
+                .iter()
+                .map(|inner| vec![name.as_str(), inner])
+                .collect(),
+        };
+        for command in commands {
+            let help = workplace.run(&[&command[..], &["--help"]].concat());
+            let help = help.succeeds().stdout;
+            let example = format!("\n  hourglass {}", command.join(" "));
+            assert!(
+                help.contains("Example") && help.contains(&example),
+                "{help}"
+            );
+        }
     }
     let version = workplace.run(&["--version"]).succeeds().stdout;
     assert_eq!(
@@ -505,7 +511,7 @@ fn a_run_that_is_not_to_be_measured_has_its_model_and_is_measured_later() {
     let ran = workplace.run(&train).succeeds();
     assert!(
         ran.stdout
-            .contains("there are no numbers: it was not measured yet"),
+            .contains("there are no numbers: it has not been measured yet"),
         "{ran:#?}"
     );
     assert!(!workplace.path("run/figures/reconstructions.png").exists());

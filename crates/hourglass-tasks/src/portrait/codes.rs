@@ -21,11 +21,17 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    pub(super) fn of<B: Backend>(model: &Model<B>, split: &Subset, device: &B::Device) -> Self {
+    pub(super) fn of<B: Backend>(
+        model: &Model<B>,
+        split: &Subset,
+        device: &B::Device,
+        tick: &mut dyn FnMut(usize),
+    ) -> Self {
         let (mut values, mut labels, mut width) = (Vec::new(), Vec::new(), 0);
         let size = measuring_batch(split.dataset().features()).get();
         let batches = input_batches(model, split, device).take(IMAGES.div_ceil(size));
         for batch in batches {
+            tick(labels.len());
             let codes = model.encode(batch.images);
             [_, width] = codes.dims();
             values.extend(host(codes));

@@ -11,7 +11,7 @@ mod units;
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
-use hourglass_measure::{InputBatch, Measured, Reconstructed, input_batches};
+use hourglass_measure::{InputBatch, Measured, Progress, Reconstructed, attempt, input_batches};
 use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
 
 use crate::stream::batch_sizes;
@@ -22,6 +22,9 @@ pub use units::{UnitImage, UnitImages};
 
 use codes::Codes;
 use decoding::{decode_each, decoded_at_once, rows};
+
+/// Told now and then how much is done; may interrupt.
+type Tick<'a> = &'a mut dyn FnMut(usize);
 
 /// Images that are shown beside their reconstructions.
 const RECONSTRUCTIONS: usize = 32;
@@ -53,34 +56,45 @@ pub struct Portrait {
     pub samples: Measured<Vec<Vec<f32>>>,
 }
 
-/// Looks at a model; `split` is why there are no images where there are none.
+/// Looks at a model; `split` is why there are no images where there are none. A part that fails or is interrupted, by
+/// `progress`, is left out.
 pub fn portrait<B: Backend>(
     model: &Model<B>,
     shape: ImageShape,
     split: Result<&Subset, &str>,
     device: &B::Device,
+    progress: Progress<'_>,
 ) -> Portrait {
-    let codes = split.map(|split| Codes::of(model, split, device));
-    let codes = codes.as_ref().map_err(|reason| *reason);
+    let tick: Tick<'_> = &mut |done| progress("looking at the model", done, 0);
+    let codes = split.map_err(str::to_owned);
+    let codes = codes.and_then(|split| attempt(|| Codes::of(model, split, device, tick)));
+    let codes = codes.as_ref().map_err(String::as_str);
     Portrait {
         shape,
-        reconstructions: Measured::from(split.map(|split| reconstructions(model, split, device))),
-        filters: Measured::from(units::filters(model, shape)),
-        atoms: Measured::from(units::atoms(model, shape, codes.ok(), device)),
-        map: Measured::from(codes.map_err(str::to_owned).and_then(map::of)),
-        traversals: Measured::from(traversals::of(model, shape, codes, device)),
-        samples: Measured::from(samples(model, shape, device)),
+        reconstructions: part(|| Ok(reconstructions(model, split?, device, tick))),
+        filters: part(|| units::filters(model, shape)),
+        atoms: part(|| units::atoms(model, shape, codes.ok(), device, tick)),
+        map: part(|| map::of(codes?)),
+        traversals: part(|| traversals::of(model, shape, codes, device, tick)),
+        samples: part(|| samples(model, shape, device, tick)),
     }
+}
+
+/// What can be seen, or why it can't.
+fn part<T>(look: impl FnOnce() -> Result<T, String>) -> Measured<T> {
+    Measured::from(attempt(look).and_then(|found| found))
 }
 
 fn reconstructions<B: Backend>(
     model: &Model<B>,
     split: &Subset,
     device: &B::Device,
+    tick: Tick<'_>,
 ) -> Vec<Reconstructed> {
     let mut shown = Vec::new();
     let first = split.limit(RECONSTRUCTIONS).into_iter();
     for batch in first.flat_map(|first| input_batches(model, &first, device)) {
+        tick(shown.len());
         shown.extend(reconstructions_of(model, &batch, shown.len()));
     }
     shown
@@ -117,6 +131,7 @@ fn samples<B: Backend>(
     model: &Model<B>,
     shape: ImageShape,
     device: &B::Device,
+    tick: Tick<'_>,
 ) -> Result<Vec<Vec<f32>>, String> {
     let features = shape.iter().product();
     let codes = model.sample_prior(SAMPLES, &StepContext::evaluate(0, 0), device);
@@ -125,8 +140,9 @@ fn samples<B: Backend>(
     let codes: Vec<f32> = codes.into_data().iter::<f32>().collect();
     let codes = codes.chunks(code).map(<[f32]>::to_vec);
     let mut images = Vec::with_capacity(count);
-    decode_each(model, codes, features, true, device, |_, image| {
-        images.push(image.to_vec())
+    decode_each(model, codes, features, true, device, |place, image| {
+        tick(place);
+        images.push(image.to_vec());
     });
     Ok(images)
 }

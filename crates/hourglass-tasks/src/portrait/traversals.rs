@@ -41,6 +41,7 @@ pub(super) fn of<B: Backend>(
     shape: ImageShape,
     codes: Result<&Codes, &str>,
     device: &B::Device,
+    tick: &mut dyn FnMut(usize),
 ) -> Result<Traversals, String> {
     let (base, ranges) = match codes {
         Ok(codes) => {
@@ -55,7 +56,7 @@ pub(super) fn of<B: Backend>(
         }
     };
     let features = shape.iter().product();
-    let units = most_visible(model, features, &base, &ranges, device);
+    let units = most_visible(model, features, &base, &ranges, device, tick);
     let at = |unit: usize, value: f32| {
         let mut code = base.clone();
         code[unit] = value;
@@ -67,8 +68,9 @@ pub(super) fn of<B: Backend>(
         (0..STEPS).map(move |index| at(unit, low + step * index as f32))
     });
     let mut images = Vec::new();
-    decode_each(model, ways, features, true, device, |_, image| {
-        images.push(image.to_vec())
+    decode_each(model, ways, features, true, device, |place, image| {
+        tick(place);
+        images.push(image.to_vec());
     });
     let units = units.iter().zip(images.chunks_exact(STEPS));
     Ok(Traversals {
@@ -90,6 +92,7 @@ fn most_visible<B: Backend>(
     base: &[f32],
     ranges: &[[f32; 2]],
     device: &B::Device,
+    tick: &mut dyn FnMut(usize),
 ) -> Vec<usize> {
     let ends = ranges.iter().enumerate().flat_map(|(unit, ends)| {
         ends.map(|value| {
@@ -100,6 +103,7 @@ fn most_visible<B: Backend>(
     });
     let (mut low, mut effects) = (Vec::new(), Vec::new());
     decode_each(model, ends, features, true, device, |place, image| {
+        tick(place);
         if place % 2 == 0 {
             low = image.to_vec();
             return;

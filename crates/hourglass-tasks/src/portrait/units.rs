@@ -61,6 +61,7 @@ pub(super) fn atoms<B: Backend>(
     shape: ImageShape,
     codes: Option<&Codes>,
     device: &B::Device,
+    tick: &mut dyn FnMut(usize),
 ) -> Result<UnitImages, String> {
     let (base, steps) = match codes {
         Some(codes) => codes.moments(),
@@ -82,6 +83,7 @@ pub(super) fn atoms<B: Backend>(
     });
     let mut largest = Largest::new(shape);
     decode_each(model, moved, features, false, device, |unit, row| {
+        tick(unit);
         let difference = row.iter().zip(&from).map(|(to, from)| to - from);
         largest.add(unit, difference.collect());
     });

@@ -385,10 +385,19 @@ impl Task for Look<'_> {
             Ok(images) => self.examine(&model, images, device),
             Err(reason) => Err(reason.to_owned()),
         };
+        let mut phases = Phases::new();
+        let portrait = portrait(
+            &model,
+            self.description.shape,
+            split,
+            device,
+            &mut phases.of_measures(self.interrupter),
+        );
+        phases.finish();
         Ok(Ok(Seen {
             parameters: weights.iter().map(|(_, data)| data.num_elements()).sum(),
             report,
-            portrait: portrait(&model, self.description.shape, split, device),
+            portrait,
         }))
     }
 }

@@ -11,7 +11,7 @@ use hourglass_data::{ImageShape, Split, Splits, Subset};
 use hourglass_measure::{
     Cache, Finished, Measured, Subject, Summary, attempt, evaluation_sizes, picture_sizes,
 };
-use hourglass_store::{Description, RunDirectory, SavedModel};
+use hourglass_store::{Description, RunDirectory, SavedModel, WEIGHTS_FILE};
 use hourglass_train::parity::Sizes;
 use hourglass_train::{
     Checkpoint, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
@@ -253,6 +253,15 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
             run.path().display()
         );
     };
+    let weights = run.path().join(WEIGHTS_FILE);
+    if weights.exists() && !run.checkpoint().exists() {
+        bail!(
+            "{}: expected the run's checkpoint, found none beside a finished model, which would be trained anew; measure it by\n  \
+             hourglass evaluate {}",
+            run.checkpoint().display(),
+            run.path().display()
+        );
+    }
     let asks = arguments.epochs.is_some() || arguments.data.is_some() || arguments.seed.is_some();
     let asks = asks || arguments.from.is_some() || arguments.shape.is_some();
     let asks = asks || arguments.images.strict || arguments.images.on_error.is_some();
