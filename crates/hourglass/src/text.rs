@@ -493,3 +493,36 @@ fn outliers(text: &mut String, part: &Outliers) {
         auroc(&part.auroc_pca_squared_error)
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a measure without a layout of its own looks like.
+    #[test]
+    fn a_part_is_listed_with_what_stands_beside_it_and_what_is_left_out() {
+        let accuracy = json!({"value": 0.91234, "standard_error": 0.0028});
+        let left_out = json!({"left_out": "it was interrupted"});
+        let report = json!({
+            "representation": {
+                "codes": {"probe_accuracy": accuracy, "neighbours_accuracy": left_out},
+                "pca_codes": left_out,
+            },
+            "contraction": left_out,
+        });
+        let mut text = String::new();
+        for measure in [
+            Measure::Density,
+            Measure::Representation,
+            Measure::Contraction,
+        ] {
+            list(&mut text, measure, &report);
+        }
+        let expected = "representation\n  probe_accuracy             91.23 ± 0.28 %; PCA: left out, since it was interrupted\n  \
+                        neighbours_accuracy        left out, since it was interrupted; PCA: left out, since it was \
+                        interrupted\ncontraction: left out, since it was interrupted\n";
+        assert_eq!(text, expected);
+    }
+}
