@@ -11,13 +11,7 @@ mod results;
 mod source;
 mod terms;
 
-pub use evaluation::{
-    ACTIVE_VARIANCE, Activity, Cache, Class, Classification, CodeInformation, Contraction, Density,
-    EstimateDirectory, Evaluation, EvidenceLowerBound, Fidelity, FinishedEstimate, LogLikelihood,
-    Measure, Measured, Origin, Outliers, PcaComparison, Readout, Reconstructed, Reconstruction,
-    Report, Representation, Request, Robustness, Subject, attempt, code_information, evaluate,
-    evaluation_sizes, evidence_lower_bound, examine, fit_pca, interrupt, log_likelihood,
-};
+pub use evaluation::*;
 pub use results::{Finished, ResultsError, Summary, picture_sizes, samples};
 pub use source::{InputBatch, Progress, host, images_of, input_batches};
 pub use terms::{LOSS, NotFinite, Terms, mean_terms, stacked};

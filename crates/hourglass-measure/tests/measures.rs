@@ -83,7 +83,6 @@ fn report(model: &Model<B>, measure: Measure, inputs: &Inputs<'_>) -> Report {
         device: &burn::backend::ndarray::NdArrayDevice::Cpu,
     };
     let request = Request {
-        measures: &[measure],
         samples: NonZeroUsize::MIN,
         estimates: None,
         labelled: inputs.training,
@@ -91,7 +90,7 @@ fn report(model: &Model<B>, measure: Measure, inputs: &Inputs<'_>) -> Report {
         outliers: Ok(inputs.others),
         cache: None,
     };
-    examine(subject, &request, &mut |_, _, _| {}).expect("numbers")
+    examine(subject, &[measure], &request, &mut |_, _, _| {}).expect("numbers")
 }
 
 fn inputs(split: &Subset) -> Inputs<'_> {

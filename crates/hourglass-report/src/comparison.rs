@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hourglass_measure::Measured;
+use hourglass_measure::{Better, Measured, Number};
 use maud::{Markup, html};
 
 use crate::charts::{self, Line, key};
-use crate::numbers::{self, Better, Cell, Number, grouped};
+use crate::numbers::{self, grouped};
 use crate::sections::training::terms;
 use crate::sections::wide;
 use crate::{Measurement, ModelReport, ReportError};
@@ -160,21 +160,24 @@ fn number_rows(models: &[ModelReport]) -> Vec<(String, Vec<(String, bool)>)> {
     let is_comparable = is_on_the_same_images(models);
     let mut names: Vec<(&str, Better)> = Vec::new();
     for number in numbers.iter().flatten() {
-        if names.iter().all(|(name, _)| *name != number.name) {
-            names.push((&number.name, number.better));
+        if names.iter().all(|(name, _)| *name != number.title) {
+            names.push((&number.title, number.quantity.better));
         }
     }
     let rows = names.into_iter().map(|(name, better)| {
-        let cells = numbers.iter().map(|numbers| {
-            let number = numbers.iter().find(|number| number.name == name);
-            number.map_or(Cell::Nothing, |number| number.model.clone())
-        });
-        let cells: Vec<Cell> = cells.collect();
-        let best = best(&cells, better).filter(|_| is_comparable);
-        let cells = cells.into_iter().map(|cell| match cell {
-            Cell::Value(value, text) => (text, Some(value) == best),
-            Cell::LeftOut(_) => ("–".to_owned(), false),
-            Cell::Nothing => (String::new(), false),
+        let found = numbers
+            .iter()
+            .map(|numbers| numbers.iter().find(|number| number.title == name));
+        let found: Vec<Option<&Number>> = found.collect();
+        let value = |number: &Number| number.model.value().map(|estimate| estimate.value);
+        let values: Vec<f64> = found.iter().copied().flatten().filter_map(value).collect();
+        let best = best(values, better).filter(|_| is_comparable);
+        let cells = found.into_iter().map(|number| match number {
+            None => (String::new(), false),
+            Some(number) => match &number.model {
+                Measured::Value(found) => (number.text(found), Some(found.value) == best),
+                Measured::LeftOut { .. } => ("–".to_owned(), false),
+            },
         });
         (name.to_owned(), cells.collect())
     });
@@ -182,8 +185,7 @@ fn number_rows(models: &[ModelReport]) -> Vec<(String, Vec<(String, bool)>)> {
 }
 
 /// The best of two or more numbers.
-fn best(cells: &[Cell], better: Better) -> Option<f64> {
-    let values: Vec<f64> = cells.iter().filter_map(Cell::value).collect();
+fn best(values: Vec<f64>, better: Better) -> Option<f64> {
     let values = (values.len() > 1).then_some(values)?;
     match better {
         Better::Lower => values.into_iter().reduce(f64::min),
@@ -236,11 +238,10 @@ mod tests {
 
     #[test]
     fn the_best_is_the_lowest_or_the_highest() {
-        let cells = [3.0, 1.0, 2.0].map(|value| Cell::Value(value, value.to_string()));
-        assert_eq!(best(&cells, Better::Lower), Some(1.0));
-        assert_eq!(best(&cells, Better::Higher), Some(3.0));
-        assert_eq!(best(&cells, Better::Neither), None);
-        let alone = [cells[0].clone(), Cell::Nothing];
-        assert_eq!(best(&alone, Better::Lower), None);
+        let best = |values: &[f64], better| best(values.to_vec(), better);
+        assert_eq!(best(&[3.0, 1.0, 2.0], Better::Lower), Some(1.0));
+        assert_eq!(best(&[3.0, 1.0, 2.0], Better::Higher), Some(3.0));
+        assert_eq!(best(&[3.0, 1.0, 2.0], Better::Neither), None);
+        assert_eq!(best(&[3.0], Better::Lower), None);
     }
 }

@@ -5,12 +5,20 @@ use std::fmt::Write;
 use hourglass_measure::measures::Estimate;
 use hourglass_measure::measures::probe::{Choice, Scaling};
 use hourglass_measure::{
-    Class, Classification, Contraction, Density, Evaluation, Fidelity, Measured, Outliers,
-    PcaComparison, Readout, Reconstruction, Report, Representation, Robustness,
+    Class, Classification, Contraction, Density, Evaluation, Fidelity, Measure, Measured, Outliers,
+    PcaComparison, Quantity, Readout, Reconstruction, Report, Representation, Robustness,
 };
+use serde_json::Value;
 
 /// Singular values that are printed; JSON has all.
 const SINGULAR_VALUES: usize = 8;
+
+/// A line; writing to a string can't fail.
+macro_rules! line {
+    ($text:expr, $($arguments:tt)*) => {
+        let _ = writeln!($text, $($arguments)*);
+    };
+}
 
 /// The numbers of an evaluation, a line each.
 pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
@@ -28,17 +36,22 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
         } => {
             let fitted_to = fitted_to.map(|images| format!(", fitted to {images} images"));
             let fitted_to = fitted_to.unwrap_or_default();
-            format!("PCA with {components} components{fitted_to}: {squared_error:.2}")
+            let error = Evaluation::SQUARED_ERROR.value(*squared_error);
+            format!("PCA with {components} components{fitted_to}: {error}")
         }
         PcaComparison::LeftOut(reason) => format!("no PCA beside it: {reason}"),
     };
     let mut line = |name: &str, text: String| lines.push(format!("  {name:<26} {text}"));
     line(
         "squared_error",
-        format!("{:.2} an image ({pca})", evaluation.squared_error),
+        format!(
+            "{} an image ({pca})",
+            Evaluation::SQUARED_ERROR.value(evaluation.squared_error)
+        ),
     );
     if let Some(error) = evaluation.corrupted_squared_error {
-        line("corrupted_squared_error", format!("{error:.2} an image"));
+        let error = Evaluation::CORRUPTED_SQUARED_ERROR.value(error);
+        line("corrupted_squared_error", format!("{error} an image"));
     }
     // The error above is the same number where it is also the family's own term.
     for (name, value) in evaluation
@@ -46,13 +59,13 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
         .iter()
         .filter(|(name, _)| name != "squared_error")
     {
-        line(name, format!("{value:.3}{}", unit(name)));
+        let term = Quantity::term(name);
+        let text = format!("{} {}", term.value(*value), term.unit);
+        line(name, text.trim_end().to_owned());
     }
     if let Some(activity) = &evaluation.activity {
-        line(
-            "active_units",
-            format!("{:.1} an image", activity.active_units),
-        );
+        let active = Evaluation::ACTIVE_UNITS.value(activity.active_units);
+        line("active_units", format!("{active} an image"));
         line("dead_units", activity.dead_units.to_string());
         line(
             "mean_activation",
@@ -70,7 +83,8 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
         }
     }
     if let Some(norm) = evaluation.jacobian_norm {
-        line("jacobian_norm", format!("{norm:.4}, mean of ||dh/dx||_F"));
+        let norm = Contraction::JACOBIAN_NORM.value(norm);
+        line("jacobian_norm", format!("{norm}, mean of ||dh/dx||_F"));
     }
     if let Some(classification) = &evaluation.classification {
         let text = match classification {
@@ -84,7 +98,9 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
                     value: *error,
                     standard_error: *standard_error,
                 };
-                format!("{errors} errors, {} %", in_percent(&share))
+                let quantity = Evaluation::CLASSIFIER_ERROR;
+                let share = quantity.with_error(&share);
+                format!("{errors} errors, {share} {}", quantity.unit)
             }
             Measured::LeftOut { left_out } => format!("left out, since {left_out}"),
         };
@@ -93,68 +109,97 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     lines.join("\n")
 }
 
-fn unit(term: &str) -> &'static str {
-    match term {
-        "cross_entropy" => " nats (Bernoulli on grey pixels: not a likelihood)",
-        "negative_elbo" => " nats, at beta 1",
-        _ if term.ends_with("_nats") => " nats",
-        _ => "",
-    }
-}
-
 /// The parts of a report that were asked for, beside its evaluation.
 pub(crate) fn report_text(report: &Report) -> String {
     let mut text = String::new();
-    if let Some(part) = &report.reconstruction {
-        section(
-            &mut text,
-            "reconstruction (± one standard error over the images)",
-            part,
-            reconstruction,
-        );
-    }
-    if let Some(part) = &report.representation {
-        section(
-            &mut text,
-            "representation (accuracy in %)",
-            part,
-            representation,
-        );
-    }
-    if let Some(part) = &report.density {
-        section(&mut text, "density", part, density);
-        let images = part.value().map(|part| part.log_likelihood.images);
-        sampled(&mut text, images, report);
-    }
-    if let Some(part) = &report.contraction {
-        section(&mut text, "contraction", part, contraction);
-    }
-    if let Some(part) = &report.robustness {
-        section(
-            &mut text,
-            "robustness: squared error against the clean images",
-            part,
-            robustness,
-        );
-        let images = part.value().and_then(|rows| Some(rows.first()?.images));
-        sampled(&mut text, images, report);
-    }
-    if let Some(part) = &report.outliers {
-        section(&mut text, "outliers", part, outliers);
-        sampled(&mut text, part.value().map(|part| part.own_images), report);
+    let json = Value::Object(report.to_json());
+    for &measure in Measure::ALL {
+        part(&mut text, measure, report, &json);
     }
     text
 }
 
-/// A line; writing to a string can't fail.
-macro_rules! line {
-    ($text:expr, $($arguments:tt)*) => {
-        let _ = writeln!($text, $($arguments)*);
-    };
+/// A part in its own layout; one that has none is a list of its numbers.
+fn part(text: &mut String, measure: Measure, report: &Report, json: &Value) {
+    match measure {
+        Measure::Reconstruction => {
+            let name = "reconstruction (± one standard error over the images)";
+            section(text, name, &report.reconstruction, reconstruction);
+        }
+        Measure::Representation => {
+            let name = "representation (accuracy in %)";
+            section(text, name, &report.representation, representation);
+        }
+        Measure::Density => {
+            section(text, "density", &report.density, density);
+            let images = measured(&report.density).map(|part| part.log_likelihood.images);
+            sampled(text, images, report);
+        }
+        Measure::Contraction => section(text, "contraction", &report.contraction, contraction),
+        Measure::Robustness => {
+            let name = "robustness: squared error against the clean images";
+            section(text, name, &report.robustness, robustness);
+            let images = measured(&report.robustness).and_then(|rows| Some(rows.first()?.images));
+            sampled(text, images, report);
+        }
+        Measure::Outliers => {
+            section(text, "outliers", &report.outliers, outliers);
+            let images = measured(&report.outliers).map(|part| part.own_images);
+            sampled(text, images, report);
+        }
+        other => list(text, other, json),
+    }
 }
 
-/// A part's lines under its name, or why it was left out.
-fn section<T>(text: &mut String, name: &str, part: &Measured<T>, lines: fn(&mut String, &T)) {
+/// The numbers of a part, a line each.
+fn list(text: &mut String, measure: Measure, json: &Value) {
+    if let Some(left_out) = measure.left_out(json) {
+        line!(text, "{}: left out, since {left_out}", measure.name());
+        return;
+    }
+    let numbers = measure.numbers(json);
+    if !numbers.is_empty() {
+        line!(text, "{}", measure.name());
+    }
+    for number in numbers {
+        let name = number.quantity.name();
+        let shown = |found: &Measured<Estimate>| match found {
+            Measured::Value(estimate) => number.text(estimate),
+            Measured::LeftOut { left_out } => format!("left out, since {left_out}"),
+        };
+        let beside = [("PCA", &number.pca), ("pixels", &number.pixels)];
+        let beside = beside.map(|(whose, found)| match found {
+            Some(found) => format!("; {whose}: {}", shown(found)),
+            None => String::new(),
+        });
+        line!(
+            text,
+            "  {name:<26} {}{}",
+            shown(&number.model),
+            beside.concat()
+        );
+    }
+}
+
+/// What was measured of a part that was asked for.
+fn measured<T>(part: &Option<Measured<T>>) -> Option<&T> {
+    part.as_ref().and_then(Measured::value)
+}
+
+/// A part's lines under its name, or why it was left out; nothing where it was not asked for.
+fn section<T>(
+    text: &mut String,
+    name: &str,
+    part: &Option<Measured<T>>,
+    lines: fn(&mut String, &T),
+) {
+    if let Some(part) = part {
+        subsection(text, name, part, lines);
+    }
+}
+
+/// The same of what belongs to a part.
+fn subsection<T>(text: &mut String, name: &str, part: &Measured<T>, lines: fn(&mut String, &T)) {
     match part {
         Measured::Value(part) => {
             line!(text, "{name}");
@@ -177,48 +222,47 @@ fn sampled(text: &mut String, images: Option<usize>, report: &Report) {
     }
 }
 
-/// A number with its standard error.
-fn with_error(estimate: &Estimate, decimals: usize) -> String {
-    match estimate.standard_error {
-        Some(error) => format!("{:.decimals$} ± {error:.decimals$}", estimate.value),
-        None => format!("{:.decimals$}", estimate.value),
-    }
-}
-
-/// The same, or a dash where there is none.
-fn or_dash(estimate: &Measured<Estimate>, decimals: usize) -> String {
-    match estimate {
-        Measured::Value(estimate) => with_error(estimate, decimals),
+/// A number with its standard error, or a dash where there is none.
+fn or_dash(quantity: Quantity, found: &Measured<Estimate>) -> String {
+    match found {
+        Measured::Value(estimate) => quantity.with_error(estimate),
         Measured::LeftOut { .. } => "-".into(),
     }
 }
 
 fn reconstruction(text: &mut String, part: &Reconstruction) {
+    let [error, ssim] = [Reconstruction::SQUARED_ERROR, Reconstruction::SSIM];
+    // A decimal more than where it is told from other models.
+    let psnr = Quantity {
+        decimals: 3,
+        ..Reconstruction::PSNR
+    };
     line!(
         text,
         "  {:<8} {:>18} {:>18} {:>18}",
         "",
-        "squared error",
-        "PSNR, dB",
-        "SSIM"
+        error.title_in_text(),
+        psnr.label(),
+        ssim.label()
     );
     let mut row = |name: &str, fidelity: &Fidelity| {
         line!(
             text,
             "  {name:<8} {:>18} {:>18} {:>18}",
-            with_error(&fidelity.squared_error, 3),
-            or_dash(&fidelity.psnr_decibels, 3),
-            or_dash(&fidelity.ssim, 4)
+            error.with_error(&fidelity.squared_error),
+            or_dash(psnr, &fidelity.psnr_decibels),
+            or_dash(ssim, &fidelity.ssim)
         );
     };
     row("model", &part.model);
     if let Measured::Value(pca) = &part.pca {
         row("PCA", pca);
     }
-    reason(text, "PSNR", &part.model.psnr_decibels);
-    reason(text, "SSIM", &part.model.ssim);
+    reason(text, psnr.title, &part.model.psnr_decibels);
+    reason(text, ssim.title, &part.model.ssim);
     reason(text, "PCA", &part.pca);
-    section(text, "  by class", &part.classes, |text, classes| {
+    subsection(text, "  by class", &part.classes, |text, classes| {
+        let error = Reconstruction::SQUARED_ERROR;
         let name = |class: &Class| {
             let number = class.label.to_string();
             class.name.clone().unwrap_or(number)
@@ -240,14 +284,19 @@ fn reconstruction(text: &mut String, part: &Reconstruction) {
                 "  {:<width$} {:>8} {:>18} {:>18}",
                 name(class),
                 class.images,
-                with_error(&class.squared_error, 3),
-                pca.map_or("-".into(), |pca| with_error(pca, 3))
+                error.with_error(&class.squared_error),
+                pca.map_or("-".into(), |pca| error.with_error(pca))
             );
         }
     });
 }
 
 fn representation(text: &mut String, part: &Representation) {
+    let [probe, neighbours] = [
+        Representation::LINEAR_PROBE,
+        Representation::NEAREST_NEIGHBOURS,
+    ];
+    let [probe_title, neighbours_title] = [probe, neighbours].map(|one| one.title_in_text());
     line!(
         text,
         "  {:<12} {:>8} {:>10} {:>11} {:>14} {:>20}",
@@ -255,8 +304,8 @@ fn representation(text: &mut String, part: &Representation) {
         "features",
         "fitted to",
         "measured on",
-        "linear probe",
-        "5 nearest neighbours"
+        probe_title,
+        neighbours_title
     );
     let mut row = |name: &str, readout: &Readout| {
         let note = match (&readout.probe_accuracy, readout.probe_converged) {
@@ -269,8 +318,8 @@ fn representation(text: &mut String, part: &Representation) {
             readout.features,
             readout.training_images,
             readout.test_images,
-            percent(&readout.probe_accuracy),
-            percent(&readout.neighbours_accuracy)
+            or_dash(probe, &readout.probe_accuracy),
+            or_dash(neighbours, &readout.neighbours_accuracy)
         );
     };
     row("codes", &part.codes);
@@ -279,12 +328,12 @@ fn representation(text: &mut String, part: &Representation) {
     }
     row("pixels", &part.pixels);
     if let Some(choices) = probe_choices(part) {
-        line!(text, "  linear probe, penalty and scale: {choices}");
+        line!(text, "  {probe_title}, penalty and scale: {choices}");
     }
     reason(text, "PCA's codes", &part.pca_codes);
     let codes = &part.codes;
-    reason(text, "linear probe", &codes.probe_accuracy);
-    reason(text, "5 nearest neighbours", &codes.neighbours_accuracy);
+    reason(text, &probe_title, &codes.probe_accuracy);
+    reason(text, &neighbours_title, &codes.neighbours_accuracy);
 }
 
 /// What each linear probe was fitted with.
@@ -318,20 +367,6 @@ fn probe_choices(part: &Representation) -> Option<String> {
     Some(format!("{} ({on})", texts.join("; ")))
 }
 
-/// A share in percent with its standard error.
-fn in_percent(share: &Estimate) -> String {
-    let error = share.standard_error.unwrap_or_default();
-    format!("{:.2} ± {:.2}", share.value * 100.0, error * 100.0)
-}
-
-/// The same, or a dash where there is none.
-fn percent(share: &Measured<Estimate>) -> String {
-    match share {
-        Measured::Value(share) => in_percent(share),
-        Measured::LeftOut { .. } => "-".into(),
-    }
-}
-
 /// Why a number of the table above is not there, if it is not.
 fn reason<T>(text: &mut String, name: &str, number: &Measured<T>) {
     if let Measured::LeftOut { left_out } = number {
@@ -341,32 +376,37 @@ fn reason<T>(text: &mut String, name: &str, number: &Measured<T>) {
 
 fn density(text: &mut String, part: &Density) {
     let bound = &part.evidence_lower_bound;
+    let nats = Density::NEGATIVE_ELBO;
     line!(
         text,
-        "  negative ELBO              {} nats: reconstruction {}, KL {}; by one sample an image, ± for the images",
-        with_error(&bound.negative_elbo, 2),
-        with_error(&bound.reconstruction_nats, 2),
-        with_error(&bound.kl_nats, 2)
+        "  {:<26} {} {}: reconstruction {}, KL {}; by one sample an image, ± for the images",
+        nats.title_in_text(),
+        nats.with_error(&bound.negative_elbo),
+        nats.unit,
+        nats.with_error(&bound.reconstruction_nats),
+        nats.with_error(&bound.kl_nats)
     );
     let likelihood = &part.log_likelihood;
-    let name = match part.is_likelihood {
-        true => "negative log-likelihood",
-        false => "importance-weighted nats",
+    let nats = match part.is_likelihood {
+        true => Density::NEGATIVE_LOG_LIKELIHOOD,
+        false => Density::IMPORTANCE_WEIGHTED,
     };
     let images = likelihood.standard_error_nats;
-    let images = images.map(|error| format!("; ± {error:.2} for the images"));
+    let images = images.map(|error| format!("; ± {} for the images", nats.value(error)));
     let samples = likelihood.monte_carlo_error_nats;
     let samples = samples.map(|error| format!("; ± {error:.3} for the samples"));
     line!(
         text,
-        "  {name:<26} {:.2} nats by {} samples an image{}{}",
-        likelihood.importance_weighted_nats,
+        "  {:<26} {} {} by {} samples an image{}{}",
+        nats.title_in_text(),
+        nats.value(likelihood.importance_weighted_nats),
+        nats.unit,
         likelihood.samples,
         images.unwrap_or_default(),
         samples.unwrap_or_default()
     );
     if !part.is_likelihood {
-        line!(text, "    (of Bernoulli on grey pixels: not a likelihood)");
+        line!(text, "    ({})", nats.note);
     }
     let bias = likelihood.bias_nats;
     let bias = bias.map(|bias| format!("; with more samples lower by about {bias:.2} nats"));
@@ -381,7 +421,8 @@ fn density(text: &mut String, part: &Density) {
     let kl: Vec<String> = code.kl_nats.iter().map(|kl| format!("{kl:.2}")).collect();
     line!(
         text,
-        "  active units               {} of {}; the KL of each in nats:",
+        "  {:<26} {} of {}; the KL of each in nats:",
+        Density::ACTIVE_UNITS.title_in_text(),
         code.active_units,
         kl.len()
     );
@@ -396,15 +437,17 @@ fn contraction(text: &mut String, part: &Contraction) {
     line!(
         text,
         "  jacobian_norm              {}, over {} images",
-        with_error(&part.jacobian_norm, 4),
+        Contraction::JACOBIAN_NORM.with_error(&part.jacobian_norm),
         part.images
     );
     line!(text, "  singular values            {}", values.join(" "));
+    let saturated = Contraction::SATURATED_UNITS;
+    let (title, unit) = (saturated.title_in_text(), saturated.unit);
     match &part.saturated_units {
         Measured::Value(share) => {
-            line!(text, "  saturated units            {:.1} %", share * 100.0);
+            line!(text, "  {title:<26} {} {unit}", saturated.value(*share));
         }
-        saturated => reason(text, "saturated units", saturated),
+        left_out => reason(text, &title, left_out),
     }
 }
 
@@ -418,25 +461,27 @@ fn robustness(text: &mut String, part: &Vec<Robustness>) {
         "model",
         "PCA"
     );
+    let error = Evaluation::SQUARED_ERROR;
     for row in part {
         let pca = row.pca_squared_error.as_ref();
         line!(
             text,
-            "  {:<16} {:>5} {:>10.2} {:>16} {:>16}",
+            "  {:<16} {:>5} {:>10} {:>16} {:>16}",
             serde_json::json!(row.corruption)
                 .as_str()
                 .unwrap_or_default(),
             row.level,
-            row.corrupted_squared_error,
-            with_error(&row.squared_error, 2),
-            pca.map_or("-".into(), |pca| with_error(pca, 2))
+            error.value(row.corrupted_squared_error),
+            error.with_error(&row.squared_error),
+            pca.map_or("-".into(), |pca| error.with_error(pca))
         );
     }
 }
 
 fn outliers(text: &mut String, part: &Outliers) {
+    let auroc = |found| or_dash(Outliers::AUROC_SQUARED_ERROR, found);
     let bound = match (&part.auroc_bound, part.bound) {
-        (Some(auroc), Some(bound)) => format!(", {} by its {bound}", or_dash(auroc, 4)),
+        (Some(found), Some(bound)) => format!(", {} by its {bound}", auroc(found)),
         _ => String::new(),
     };
     line!(
@@ -444,7 +489,40 @@ fn outliers(text: &mut String, part: &Outliers) {
         "  {} images of {}: AUROC {} by the model's squared error{bound}, {} by PCA's squared error",
         part.images,
         part.data,
-        or_dash(&part.auroc_squared_error, 4),
-        or_dash(&part.auroc_pca_squared_error, 4)
+        auroc(&part.auroc_squared_error),
+        auroc(&part.auroc_pca_squared_error)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a measure without a layout of its own looks like.
+    #[test]
+    fn a_part_is_listed_with_what_stands_beside_it_and_what_is_left_out() {
+        let accuracy = json!({"value": 0.91234, "standard_error": 0.0028});
+        let left_out = json!({"left_out": "it was interrupted"});
+        let report = json!({
+            "representation": {
+                "codes": {"probe_accuracy": accuracy, "neighbours_accuracy": left_out},
+                "pca_codes": left_out,
+            },
+            "contraction": left_out,
+        });
+        let mut text = String::new();
+        for measure in [
+            Measure::Density,
+            Measure::Representation,
+            Measure::Contraction,
+        ] {
+            list(&mut text, measure, &report);
+        }
+        let expected = "representation\n  probe_accuracy             91.23 ± 0.28 %; PCA: left out, since it was interrupted\n  \
+                        neighbours_accuracy        left out, since it was interrupted; PCA: left out, since it was \
+                        interrupted\ncontraction: left out, since it was interrupted\n";
+        assert_eq!(text, expected);
+    }
 }

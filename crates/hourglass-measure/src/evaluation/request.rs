@@ -1,4 +1,4 @@
-//! What is to be measured.
+//! How parts of a report are measured.
 
 use std::num::NonZeroUsize;
 
@@ -7,28 +7,9 @@ use hourglass_data::Subset;
 use super::baseline::Cache;
 use super::estimates::EstimateDirectory;
 
-/// What can be measured beside a model's own terms and its error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// See [`Reconstruction`](super::Reconstruction).
-    Reconstruction,
-    /// See [`Representation`](super::Representation).
-    Representation,
-    /// See [`Density`](super::Density).
-    Density,
-    /// See [`Contraction`](super::Contraction).
-    Contraction,
-    /// See [`Robustness`](super::Robustness).
-    Robustness,
-    /// See [`Outliers`](super::Outliers).
-    Outliers,
-}
-
-/// What is asked for.
+/// What measures need beside the model and its images.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// What to measure.
-    pub measures: &'a [Measure],
     /// Importance samples an image.
     pub samples: NonZeroUsize,
     /// Where the log-likelihood's estimates of the images are kept, so that they can go on and be compared.

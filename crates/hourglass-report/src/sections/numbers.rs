@@ -1,55 +1,33 @@
 //! Numbers on held-out data.
 
-use hourglass_measure::{Measured, PcaComparison};
+use hourglass_measure::measures::Estimate;
+use hourglass_measure::{Measured, Number, PcaComparison};
 use maud::{Markup, html};
 
 use super::parts::{left_out, wide};
-use crate::numbers::{Cell, Number, grouped};
+use crate::numbers::grouped;
 use crate::{Measurement, ModelReport, numbers};
-
-/// The numbers that stand above all else, by name.
-const HEADLINES: [&str; 6] = [
-    "Squared error",
-    "SSIM",
-    "Linear probe",
-    "Negative ELBO",
-    "Active units an image",
-    "Classifier's errors",
-];
 
 /// The numbers that say most, with PCA's beside them.
 pub(crate) fn headlines(measurement: &Measurement) -> Markup {
     let numbers = numbers::of(&measurement.report);
-    let chosen = numbers
-        .iter()
-        .filter(|number| HEADLINES.contains(&number.name.as_str()));
+    let chosen = numbers.iter().filter(|number| number.quantity.is_headline);
     html! {
         dl.headlines {
             @for number in chosen {
-                @if let Cell::Value(_, text) = &number.model {
+                @if let Measured::Value(model) = &number.model {
                     div {
-                        dt { (number.name) }
+                        dt { (number.title) }
                         dd {
-                            strong { (without_error(text)) }
-                            @if let Cell::Value(_, text) = &number.pca {
-                                " " span.beside { "PCA " (without_error(text)) }
+                            strong { (number.short_text(model)) }
+                            @if let Some(Measured::Value(pca)) = &number.pca {
+                                " " span.beside { "PCA " (number.short_text(pca)) }
                             }
                         }
                     }
                 }
             }
         }
-    }
-}
-
-/// A number's text without its error, for a glance.
-fn without_error(text: &str) -> String {
-    match text.split_once(" ± ") {
-        Some((number, rest)) => {
-            let unit = rest.split_once(' ').map_or("", |(_, unit)| unit);
-            format!("{number} {unit}").trim_end().to_owned()
-        }
-        None => text.to_owned(),
     }
 }
 
@@ -64,9 +42,7 @@ pub(super) fn table(model: &ModelReport) -> Markup {
         }
     };
     let numbers = numbers::of(&measurement.report);
-    let has_pixels = numbers
-        .iter()
-        .any(|number| !matches!(number.pixels, Cell::Nothing));
+    let has_pixels = numbers.iter().any(|number| number.pixels.is_some());
     html! {
         p.lead {
             (grouped(measurement.report.evaluation.images)) " " (measurement.split) " images of "
@@ -105,28 +81,29 @@ fn row(number: &Number, has_pixels: bool) -> Markup {
         tr {
             th scope="row" {
                 // The names of terms are those in files.
-                @if number.name.contains(char::is_uppercase) || number.name.contains(' ') { (number.name) }
-                @else { code { (number.name) } }
-                @if !number.note.is_empty() { " " span.note { (number.note) } }
+                @if number.title.contains(char::is_uppercase) || number.title.contains(' ') { (number.title) }
+                @else { code { (number.title) } }
+                @if !number.quantity.note.is_empty() { " " span.note { (number.quantity.note) } }
             }
-            td { (cell(&number.model)) }
-            td { (cell(&number.pca)) }
-            @if has_pixels { td { (cell(&number.pixels)) } }
+            td { (cell(number, Some(&number.model))) }
+            td { (cell(number, number.pca.as_ref())) }
+            @if has_pixels { td { (cell(number, number.pixels.as_ref())) } }
         }
     }
 }
 
-fn cell(cell: &Cell) -> Markup {
+fn cell(number: &Number, found: Option<&Measured<Estimate>>) -> Markup {
     html! {
-        @match cell {
-            Cell::Nothing => {}
-            Cell::Value(_, text) => {
+        @match found {
+            None => {}
+            Some(Measured::Value(estimate)) => {
+                @let text = number.text(estimate);
                 @match text.split_once(" ± ") {
                     Some((number, error)) => { (number) " " span.error { "± " (error) } }
                     None => { (text) }
                 }
             }
-            Cell::LeftOut(_) => { span title="left out" { "–" } }
+            Some(Measured::LeftOut { .. }) => { span title="left out" { "–" } }
         }
     }
 }
@@ -147,19 +124,21 @@ fn reasons(measurement: &Measurement, numbers: &[Number]) -> Markup {
         }
     };
     for number in numbers {
-        let cells = [
-            ("", &number.model),
-            ("PCA", &number.pca),
-            ("pixels", &number.pixels),
+        let found = [
+            ("", Some(&number.model)),
+            ("PCA", number.pca.as_ref()),
+            ("pixels", number.pixels.as_ref()),
         ];
-        for (whose, cell) in cells {
-            if let Cell::LeftOut(reason) = cell {
-                add(whose, &number.name, reason);
+        for (whose, found) in found {
+            if let Some(Measured::LeftOut { left_out }) = found {
+                add(whose, &number.title, left_out);
             }
         }
     }
-    if let Some(Measured::LeftOut { left_out }) = &measurement.report.representation {
-        add("", "Linear probe, 5 nearest neighbours", left_out);
+    for (quantity, reason) in measurement.report.left_out() {
+        if quantity.shown.on_page {
+            add("", quantity.title, &reason);
+        }
     }
     html! {
         @if !reasons.is_empty() {
@@ -186,17 +165,5 @@ fn missing_numbers(model: &ModelReport) -> Markup {
                 }
             }))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_error;
-
-    #[test]
-    fn a_glance_leaves_out_the_error_and_keeps_the_unit() {
-        assert_eq!(without_error("91.23 ± 0.28 %"), "91.23 %");
-        assert_eq!(without_error("6.98 ± 0.04"), "6.98");
-        assert_eq!(without_error("17.5"), "17.5");
     }
 }

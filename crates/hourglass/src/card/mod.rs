@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
+use hourglass_measure::{Measure, Measured, quantities};
 use hourglass_models::Model;
 use hourglass_store::Description;
 use serde_json::Value;
@@ -24,62 +25,6 @@ pub(crate) struct Card<'a, B: Backend> {
     /// The resolved recipe, where there is one.
     pub(crate) recipe: Option<&'a str>,
 }
-
-/// A number of a report: where it stands, and what it is called.
-struct Measure {
-    label: &'static str,
-    path: &'static [&'static str],
-    pca_path: &'static [&'static str],
-    decimals: usize,
-    /// What the fraction in the report is multiplied by.
-    factor: f64,
-}
-
-/// What the table of a card shows, where the report has it.
-const MEASURES: &[Measure] = &[
-    Measure {
-        label: "squared error an image",
-        path: &["reconstruction", "model", "squared_error"],
-        pca_path: &["reconstruction", "pca", "squared_error"],
-        decimals: 3,
-        factor: 1.0,
-    },
-    Measure {
-        label: "PSNR, dB",
-        path: &["reconstruction", "model", "psnr_decibels"],
-        pca_path: &["reconstruction", "pca", "psnr_decibels"],
-        decimals: 2,
-        factor: 1.0,
-    },
-    Measure {
-        label: "SSIM",
-        path: &["reconstruction", "model", "ssim"],
-        pca_path: &["reconstruction", "pca", "ssim"],
-        decimals: 4,
-        factor: 1.0,
-    },
-    Measure {
-        label: "negative ELBO, nats",
-        path: &["density", "evidence_lower_bound", "negative_elbo"],
-        pca_path: &[],
-        decimals: 2,
-        factor: 1.0,
-    },
-    Measure {
-        label: "linear probe on the codes, % right",
-        path: &["representation", "codes", "probe_accuracy"],
-        pca_path: &["representation", "pca_codes", "probe_accuracy"],
-        decimals: 2,
-        factor: 100.0,
-    },
-    Measure {
-        label: "5 nearest neighbours of the codes, % right",
-        path: &["representation", "codes", "neighbours_accuracy"],
-        pca_path: &["representation", "pca_codes", "neighbours_accuracy"],
-        decimals: 2,
-        factor: 100.0,
-    },
-];
 
 /// The hub's names of the data sets in the catalog.
 const HUB_DATASETS: &[(&str, &str)] = &[
@@ -186,11 +131,13 @@ impl<B: Backend> Card<'_, B> {
     }
 
     fn numbers(&self) -> String {
-        let rows: Vec<_> = MEASURES
-            .iter()
-            .filter_map(|measure| {
-                let value = self.number(measure, measure.path)?;
-                Some((measure, value, self.number(measure, measure.pca_path)))
+        let rows: Vec<_> = quantities()
+            .filter(|quantity| quantity.shown.on_card)
+            .filter_map(|quantity| {
+                let number = quantity.in_report(self.metrics)?;
+                let value = quantity.with_error(number.model.value()?);
+                let pca = number.pca.as_ref().and_then(Measured::value);
+                Some((quantity, value, pca.map(|pca| quantity.with_error(pca))))
             })
             .collect();
         let has_pca = rows.iter().any(|(.., pca)| pca.is_some());
@@ -212,12 +159,14 @@ impl<B: Backend> Card<'_, B> {
         };
         let _ = write!(text, "{head}\n{rule}\n");
         let corrupted = self.metrics["corrupted_squared_error"].as_f64();
-        for (measure, value, pca) in rows {
+        for (quantity, value, pca) in rows {
             let inputs = match corrupted {
-                Some(_) if measure.path[0] == "reconstruction" => ", from corrupted images",
+                Some(_) if quantity.part() == Measure::Reconstruction.name() => {
+                    ", from corrupted images"
+                }
                 _ => "",
             };
-            let _ = write!(text, "| {}{inputs} | {value} |", measure.label);
+            let _ = write!(text, "| {}{inputs} | {value} |", quantity.label());
             if has_pca {
                 let _ = write!(text, " {} |", pca.unwrap_or_default());
             }
@@ -231,19 +180,6 @@ impl<B: Backend> Card<'_, B> {
         }
         text.push('\n');
         text
-    }
-
-    fn number(&self, measure: &Measure, path: &[&str]) -> Option<String> {
-        let found = path
-            .iter()
-            .try_fold(self.metrics, |part, name| part.get(name))?;
-        let value = found.get("value")?.as_f64()? * measure.factor;
-        let decimals = measure.decimals;
-        let error = found.get("standard_error").and_then(Value::as_f64);
-        let error = error.map_or(String::new(), |error| {
-            format!(" ± {:.decimals$}", error * measure.factor)
-        });
-        Some(format!("{value:.decimals$}{error}"))
     }
 
     fn split(&self) -> &str {

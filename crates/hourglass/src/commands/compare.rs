@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hourglass_files::read;
-use hourglass_measure::FinishedEstimate;
+use hourglass_measure::{FinishedEstimate, Quantity, quantities};
 use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, RunDirectory, SavedModel};
 use serde_json::{Map, Value, json};
 
@@ -35,7 +35,7 @@ struct Run {
     settings: BTreeMap<String, Value>,
     /// The split that was measured, and its numbers by name.
     split: String,
-    numbers: Map<String, Value>,
+    numbers: Value,
     /// The data that it was trained on, seconds of training, steps and the backend.
     facts: Map<String, Value>,
     /// What `evaluate` has kept of the log-likelihood.
@@ -90,10 +90,17 @@ impl Run {
             path: path.to_owned(),
             settings: settings(&saved)?,
             split,
-            numbers,
+            numbers: Value::Object(numbers),
             facts,
             estimates: estimates.unwrap_or_default(),
         })
+    }
+
+    /// The model's number, where it has one.
+    fn number(&self, quantity: &Quantity) -> Option<Value> {
+        let number = quantity.in_report(&self.numbers)?;
+        let estimate = number.model.value()?;
+        Some(json!(estimate.value))
     }
 }
 
@@ -195,32 +202,30 @@ fn rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
     let splits = runs.iter().map(|run| json!(run.split));
     rows.push(("measured on".into(), splits.collect()));
     let mut names: Vec<&String> = Vec::new();
-    for name in runs.iter().flat_map(|run| run.numbers.keys()) {
+    let numbers = runs.iter().filter_map(|run| run.numbers.as_object());
+    for name in numbers.flat_map(Map::keys) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let mut row = |name: &str, value: &dyn Fn(&Run) -> Option<&Value>| {
+    let mut row = |name: &str, value: &dyn Fn(&Run) -> Option<Value>| {
         let value = |run| value(run).filter(|value| value.is_number() || value.is_string());
         let values: Vec<Value> = runs
             .iter()
-            .map(|run| value(run).cloned().unwrap_or(Value::Null))
+            .map(|run| value(run).unwrap_or(Value::Null))
             .collect();
         if values.iter().any(|value| !value.is_null()) {
             rows.push((name.to_owned(), values));
         }
     };
     for name in names.into_iter().filter(|name| *name != "note") {
-        row(name, &|run| run.numbers.get(name));
+        row(name, &|run| run.numbers.get(name).cloned());
     }
-    row("pca.squared_error", &|run| {
-        run.numbers.get("pca")?.get("squared_error")
-    });
-    row("classifier.error", &|run| {
-        run.numbers.get("classifier")?.get("error")
-    });
+    for quantity in quantities().filter(|quantity| quantity.shown.in_comparison) {
+        row(quantity.places[0], &|run| run.number(quantity));
+    }
     for name in ["steps", "seconds", "backend"] {
-        row(name, &|run| run.facts.get(name));
+        row(name, &|run| run.facts.get(name).cloned());
     }
     rows
 }

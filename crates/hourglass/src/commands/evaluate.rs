@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hourglass_data::{ImageShape, Split, Subset};
 use hourglass_measure::{
     EstimateDirectory, Measure, Report, Request, Subject, evaluation_sizes, examine,
@@ -51,8 +51,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     split: Option<Split>,
     /// What to measure beside the error and the family's own terms [default: all]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
-    measures: Option<Vec<MeasureName>>,
+    #[arg(long, value_parser = measures(), value_delimiter = ',', value_name = "NAME,...")]
+    measures: Option<Vec<Measure>>,
     /// The data set that the model should tell from its own, brought to its shape [default: fashion-mnist, where it was
     /// fetched and the model's images are of its shape, 1x28x28]
     #[arg(long, value_name = "DATA")]
@@ -89,9 +89,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )?;
     let split = &images.split;
     let chosen = Chosen::from_arguments(&arguments.device)?;
-    let measures = arguments.measures.clone();
-    let measures = measures.unwrap_or_else(|| MeasureName::value_variants().to_vec());
-    let measures: Vec<Measure> = measures.into_iter().map(Measure::from).collect();
     let others = match &arguments.outliers {
         Some(others) => Ok(outlier_images(others, arguments, &description, split)?),
         None => default_outliers(arguments, &description, split),
@@ -117,8 +114,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         description: &description,
         split,
         training: images.training.as_ref().map_err(String::as_str),
+        measures: arguments.measures.as_deref().unwrap_or(Measure::ALL),
         request: Request {
-            measures: &measures,
             samples: arguments.samples,
             estimates: estimates.as_ref(),
             labelled: &images.labelled,
@@ -170,10 +167,7 @@ fn to_json(
     map.insert("split".into(), json!(split.to_string()));
     map.insert("backend".into(), json!(chosen.name()));
     map.insert("units".into(), json!(description.units));
-    map.extend(report.evaluation.to_json());
-    if let Value::Object(parts) = json!(report) {
-        map.extend(parts);
-    }
+    map.extend(report.to_json());
     Value::Object(map)
 }
 
@@ -209,34 +203,12 @@ fn outlier_images(
     Ok(Subset::all(splits.test()?).limit(split.len())?)
 }
 
-/// What can be measured, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum MeasureName {
-    /// PSNR, SSIM and the error of each class, with PCA's
-    Reconstruction,
-    /// The accuracy of a linear probe and of nearest neighbours on codes, PCA's codes and pixels
-    Representation,
-    /// The log-likelihood by importance sampling, the KL of each dimension, active units
-    Density,
-    /// The Jacobian's norm and singular values, saturated units
-    Contraction,
-    /// The error by kind and level of corruption
-    Robustness,
-    /// Whether the error tells another data set from the model's own
-    Outliers,
-}
-
-impl From<MeasureName> for Measure {
-    fn from(name: MeasureName) -> Self {
-        match name {
-            MeasureName::Reconstruction => Self::Reconstruction,
-            MeasureName::Representation => Self::Representation,
-            MeasureName::Density => Self::Density,
-            MeasureName::Contraction => Self::Contraction,
-            MeasureName::Robustness => Self::Robustness,
-            MeasureName::Outliers => Self::Outliers,
-        }
-    }
+/// The measures by their names, with what they are.
+fn measures() -> impl TypedValueParser<Value = Measure> {
+    let all = Measure::ALL.iter();
+    let names = all.map(|measure| PossibleValue::new(measure.name()).help(measure.summary()));
+    PossibleValuesParser::new(names)
+        .try_map(|name| Measure::named(&name).ok_or("expected a measure's name"))
 }
 
 struct Examine<'a> {
@@ -245,6 +217,7 @@ struct Examine<'a> {
     description: &'a Description,
     split: &'a Subset,
     training: Result<&'a Subset, &'a str>,
+    measures: &'a [Measure],
     request: Request<'a>,
 }
 
@@ -280,6 +253,7 @@ impl Task for Examine<'_> {
         };
         let report = examine(
             subject,
+            self.measures,
             &self.request,
             &mut phases.of_measures(self.interrupter),
         );

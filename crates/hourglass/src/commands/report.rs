@@ -15,7 +15,7 @@ use hourglass_measure::{
     Cache, EstimateDirectory, Measure, Measured, Report, Request, Subject, evaluation_sizes,
     examine,
 };
-use hourglass_models::{Autoencoder, Model, StepContext, state_dict};
+use hourglass_models::{Model, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{
     Description, METRICS_FILE, RECIPE_FILE, RunDirectory, SavedModel, StoreError, read_metrics,
@@ -420,7 +420,6 @@ impl Look<'_> {
             device,
         };
         let request = Request {
-            measures: &measures_of(model, &images.split, device),
             samples: NonZeroUsize::new(SAMPLES).unwrap_or(NonZeroUsize::MIN),
             estimates: self.estimates,
             labelled: &images.labelled,
@@ -429,7 +428,12 @@ impl Look<'_> {
             cache: self.cache,
         };
         let mut phases = Phases::new();
-        let report = examine(subject, &request, &mut phases.of_measures(self.interrupter));
+        let report = examine(
+            subject,
+            &measures_of(model, &images.split, device),
+            &request,
+            &mut phases.of_measures(self.interrupter),
+        );
         phases.finish();
         let report = report?;
         match report.evaluation.first_not_finite() {
@@ -448,16 +452,7 @@ fn measures_of<B: burn::tensor::backend::Backend>(
     device: &B::Device,
 ) -> Vec<Measure> {
     let image = Tensor::zeros([1, split.dataset().features()], device);
-    let mut measures = vec![
-        Measure::Reconstruction,
-        Measure::Representation,
-        Measure::Density,
-    ];
-    if model.jacobian_norm(image.clone()).is_some() {
-        measures.push(Measure::Contraction);
-    }
-    if model.corrupt(image, &StepContext::evaluate(0, 0)).is_some() {
-        measures.push(Measure::Robustness);
-    }
-    measures
+    let all = Measure::ALL.iter().copied();
+    all.filter(|measure| measure.is_on_page(model, image.clone()))
+        .collect()
 }

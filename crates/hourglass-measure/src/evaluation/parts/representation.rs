@@ -6,11 +6,13 @@ use hourglass_data::Subset;
 use hourglass_models::Autoencoder;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{Baseline, cache_key};
-use super::budget;
-use super::measured::{Measured, left_out};
-use super::request::Request;
-use super::subject::{Shown, Subject};
+use crate::evaluation::baseline::{Baseline, cache_key};
+use crate::evaluation::budget;
+use crate::evaluation::measured::{Measured, left_out};
+use crate::evaluation::part::Part;
+use crate::evaluation::quantity::{Better, Outputs, Quantity};
+use crate::evaluation::request::Request;
+use crate::evaluation::subject::{Shown, Subject};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
 use crate::measures::probe::{Choice, Probe, ProbeConfig};
 use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
@@ -62,8 +64,53 @@ struct Features {
     test: (Vec<f32>, Vec<u8>),
 }
 
+impl Representation {
+    /// The accuracy of the linear classifier.
+    pub const LINEAR_PROBE: Quantity = Quantity {
+        places: &["representation.codes.probe_accuracy"],
+        pca: &["representation.pca_codes.probe_accuracy"],
+        pixels: &["representation.pixels.probe_accuracy"],
+        title: "Linear probe",
+        label: Some("linear probe on the codes, % right"),
+        note: "classes told right from the codes",
+        unit: "%",
+        factor: 100.0,
+        better: Better::Higher,
+        shown: Outputs::ON_PAGE_AND_CARD,
+        is_headline: true,
+        ..Quantity::PLAIN
+    };
+    /// The accuracy of the vote of the nearest neighbours.
+    pub const NEAREST_NEIGHBOURS: Quantity = Quantity {
+        places: &["representation.codes.neighbours_accuracy"],
+        pca: &["representation.pca_codes.neighbours_accuracy"],
+        pixels: &["representation.pixels.neighbours_accuracy"],
+        title: "5 nearest neighbours",
+        label: Some("5 nearest neighbours of the codes, % right"),
+        note: "the same by the nearest codes",
+        is_headline: false,
+        ..Self::LINEAR_PROBE
+    };
+}
+
+impl Part for Representation {
+    const SUMMARY: &'static str =
+        "The accuracy of a linear probe and of nearest neighbours on codes, PCA's codes and pixels";
+
+    const QUANTITIES: &'static [Quantity] = &[Self::LINEAR_PROBE, Self::NEAREST_NEIGHBOURS];
+
+    fn measure<B: Backend>(
+        subject: Subject<'_, B>,
+        request: &Request<'_>,
+        baseline: Result<&Baseline, &str>,
+        progress: Progress<'_>,
+    ) -> Measured<Self> {
+        measure(subject, request, baseline, progress)
+    }
+}
+
 /// Fits and measures the classifiers.
-pub(super) fn measure<B: Backend>(
+fn measure<B: Backend>(
     subject: Subject<'_, B>,
     request: &Request<'_>,
     baseline: Result<&Baseline, &str>,

@@ -1,13 +1,19 @@
 //! How strongly the code follows the image: the singular values of the encoder's Jacobian.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use faer::{Mat, Side};
-use hourglass_models::{Activation, Autoencoder, Layer};
+use hourglass_models::{Activation, Autoencoder, Layer, Model};
 use serde::Serialize;
 
-use super::budget;
-use super::measured::{Measured, left_out};
-use super::subject::{Shown, Subject};
+use crate::evaluation::baseline::Baseline;
+use crate::evaluation::basics::Evaluation;
+use crate::evaluation::budget;
+use crate::evaluation::measured::{Measured, left_out};
+use crate::evaluation::part::Part;
+use crate::evaluation::quantity::{Outputs, Quantity};
+use crate::evaluation::request::Request;
+use crate::evaluation::subject::{Shown, Subject};
 use crate::measures::Estimate;
 use crate::source::{Progress, host};
 
@@ -32,8 +38,48 @@ pub struct Contraction {
     pub saturated_units: Measured<f64>,
 }
 
+impl Contraction {
+    /// The norm, with its error over the images of the sample.
+    pub const JACOBIAN_NORM: Quantity = Quantity {
+        places: &["contraction.jacobian_norm"],
+        decimals: 4,
+        shown: Outputs::NOWHERE_ELSE,
+        ..Evaluation::JACOBIAN_NORM
+    };
+    /// The share of units at the ends of their range.
+    pub const SATURATED_UNITS: Quantity = Quantity {
+        places: &["contraction.saturated_units"],
+        title: "Saturated units",
+        note: "in the outer twentieths of their range",
+        unit: "%",
+        factor: 100.0,
+        decimals: 1,
+        shown: Outputs::NOWHERE_ELSE,
+        ..Quantity::PLAIN
+    };
+}
+
+impl Part for Contraction {
+    const SUMMARY: &'static str = "The Jacobian's norm and singular values, saturated units";
+
+    const QUANTITIES: &'static [Quantity] = &[Self::JACOBIAN_NORM, Self::SATURATED_UNITS];
+
+    fn measure<B: Backend>(
+        subject: Subject<'_, B>,
+        request: &Request<'_>,
+        _baseline: Result<&Baseline, &str>,
+        progress: Progress<'_>,
+    ) -> Measured<Self> {
+        measure(subject, request.jacobian_images, progress)
+    }
+
+    fn is_on_page<B: Backend>(model: &Model<B>, image: Tensor<B, 2>) -> bool {
+        model.jacobian_norm(image).is_some()
+    }
+}
+
 /// Measures the Jacobian at the first `count` images, or at fewer where that would cost too much.
-pub(super) fn measure<B: Backend>(
+fn measure<B: Backend>(
     subject: Subject<'_, B>,
     count: usize,
     progress: Progress<'_>,

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use burn::tensor::backend::Backend;
 use serde::Serialize;
 
-use super::baseline::Baseline;
-use super::measured::{Measured, left_out};
-use super::subject::{Subject, squared_distances};
+use crate::evaluation::baseline::Baseline;
+use crate::evaluation::basics::Evaluation;
+use crate::evaluation::measured::{Measured, left_out};
+use crate::evaluation::part::Part;
+use crate::evaluation::quantity::{Better, Outputs, Quantity};
+use crate::evaluation::request::Request;
+use crate::evaluation::subject::{Subject, squared_distances};
 use crate::measures::Estimate;
 use crate::measures::image_quality::{Ssim, psnr};
 use crate::source::{Progress, host};
@@ -74,8 +78,59 @@ pub struct Class {
 /// How many of the worst images are kept.
 const WORST: usize = 24;
 
+impl Reconstruction {
+    /// The error, with its own over the images.
+    pub const SQUARED_ERROR: Quantity = Quantity {
+        places: &["reconstruction.model.squared_error"],
+        pca: &["reconstruction.pca.squared_error"],
+        label: Some("squared error an image"),
+        decimals: 3,
+        shown: Outputs::ON_CARD,
+        is_headline: false,
+        ..Evaluation::SQUARED_ERROR
+    };
+    /// See [`Fidelity`].
+    pub const PSNR: Quantity = Quantity {
+        places: &["reconstruction.model.psnr_decibels"],
+        pca: &["reconstruction.pca.psnr_decibels"],
+        title: "PSNR",
+        note: "peak signal to noise",
+        unit: "dB",
+        better: Better::Higher,
+        shown: Outputs::ON_PAGE_AND_CARD,
+        ..Quantity::PLAIN
+    };
+    /// See [`Fidelity`].
+    pub const SSIM: Quantity = Quantity {
+        places: &["reconstruction.model.ssim"],
+        pca: &["reconstruction.pca.ssim"],
+        title: "SSIM",
+        note: "structural similarity, at most 1",
+        decimals: 4,
+        better: Better::Higher,
+        shown: Outputs::ON_PAGE_AND_CARD,
+        is_headline: true,
+        ..Quantity::PLAIN
+    };
+}
+
+impl Part for Reconstruction {
+    const SUMMARY: &'static str = "PSNR, SSIM and the error of each class, with PCA's";
+
+    const QUANTITIES: &'static [Quantity] = &[Self::SQUARED_ERROR, Self::PSNR, Self::SSIM];
+
+    fn measure<B: Backend>(
+        subject: Subject<'_, B>,
+        _request: &Request<'_>,
+        baseline: Result<&Baseline, &str>,
+        progress: Progress<'_>,
+    ) -> Measured<Self> {
+        Measured::Value(measure(subject, baseline, progress))
+    }
+}
+
 /// Measures the fidelity of the model and of PCA.
-pub(super) fn measure<B: Backend>(
+fn measure<B: Backend>(
     subject: Subject<'_, B>,
     baseline: Result<&Baseline, &str>,
     progress: Progress<'_>,

@@ -1,15 +1,19 @@
 //! Whether the error, or the bound, tells images of another kind from those that the model knows.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
-use hourglass_models::{Autoencoder, Likelihood};
+use hourglass_models::{Autoencoder, Likelihood, Model};
 use serde::Serialize;
 
-use super::baseline::{Baseline, Errors};
-use super::budget;
-use super::likelihood::negative_elbos;
-use super::measured::{Measured, left_out};
-use super::subject::{Shown, Subject};
+use super::density::negative_elbos;
+use crate::evaluation::baseline::{Baseline, Errors};
+use crate::evaluation::budget;
+use crate::evaluation::measured::{Measured, left_out};
+use crate::evaluation::part::Part;
+use crate::evaluation::quantity::{Better, Outputs, Quantity};
+use crate::evaluation::request::Request;
+use crate::evaluation::subject::{Shown, Subject};
 use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
 use crate::source::{Progress, host};
@@ -39,8 +43,52 @@ pub struct Outliers {
 /// How often each image is shown to the model: for the error and for the bound.
 const PASSES: usize = 2;
 
+impl Outliers {
+    /// How well the error tells outliers.
+    pub const AUROC_SQUARED_ERROR: Quantity = Quantity {
+        places: &["outliers.auroc_squared_error"],
+        pca: &["outliers.auroc_pca_squared_error"],
+        title: "AUROC by the squared error",
+        note: "the chance that an outlier has the larger one",
+        decimals: 4,
+        better: Better::Higher,
+        shown: Outputs::NOWHERE_ELSE,
+        ..Quantity::PLAIN
+    };
+    /// How well the bound tells them.
+    pub const AUROC_BOUND: Quantity = Quantity {
+        places: &["outliers.auroc_bound"],
+        pca: &[],
+        title: "AUROC by the negative ELBO",
+        ..Self::AUROC_SQUARED_ERROR
+    };
+}
+
+impl Part for Outliers {
+    const SUMMARY: &'static str = "Whether the error tells another data set from the model's own";
+
+    const QUANTITIES: &'static [Quantity] = &[Self::AUROC_SQUARED_ERROR, Self::AUROC_BOUND];
+
+    fn measure<B: Backend>(
+        subject: Subject<'_, B>,
+        request: &Request<'_>,
+        baseline: Result<&Baseline, &str>,
+        progress: Progress<'_>,
+    ) -> Measured<Self> {
+        match request.outliers {
+            Ok(others) => Measured::Value(measure(subject, others, baseline, progress)),
+            Err(reason) => left_out(reason),
+        }
+    }
+
+    /// Only the user knows what the model should tell from its own.
+    fn is_on_page<B: Backend>(_model: &Model<B>, _image: Tensor<B, 2>) -> bool {
+        false
+    }
+}
+
 /// Scores both sets of images.
-pub(super) fn measure<B: Backend>(
+fn measure<B: Backend>(
     subject: Subject<'_, B>,
     others: &Subset,
     baseline: Result<&Baseline, &str>,

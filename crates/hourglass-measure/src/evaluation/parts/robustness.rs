@@ -1,13 +1,17 @@
 //! The error of reconstructions from corrupted images, by kind and level of the corruption.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_models::{Corruption, StepContext};
+use hourglass_models::{Autoencoder, Corruption, Model, StepContext};
 use serde::Serialize;
 
-use super::baseline::{Baseline, Errors};
-use super::budget;
-use super::measured::Measured;
-use super::subject::{Shown, Subject, squared_distances};
+use crate::evaluation::baseline::{Baseline, Errors};
+use crate::evaluation::budget;
+use crate::evaluation::measured::Measured;
+use crate::evaluation::part::Part;
+use crate::evaluation::quantity::Quantity;
+use crate::evaluation::request::Request;
+use crate::evaluation::subject::{Shown, Subject, squared_distances};
 use crate::measures::Estimate;
 use crate::source::{EVALUATION_SEED, Progress, host};
 
@@ -36,8 +40,28 @@ pub struct Robustness {
     pub pca_squared_error: Option<Estimate>,
 }
 
+impl Part for Vec<Robustness> {
+    const SUMMARY: &'static str = "The error by kind and level of corruption";
+
+    /// It is a table of errors, with no number for all.
+    const QUANTITIES: &'static [Quantity] = &[];
+
+    fn measure<B: Backend>(
+        subject: Subject<'_, B>,
+        _request: &Request<'_>,
+        baseline: Result<&Baseline, &str>,
+        progress: Progress<'_>,
+    ) -> Measured<Self> {
+        measure(subject, baseline.ok(), progress)
+    }
+
+    fn is_on_page<B: Backend>(model: &Model<B>, image: Tensor<B, 2>) -> bool {
+        model.corrupt(image, &StepContext::evaluate(0, 0)).is_some()
+    }
+}
+
 /// Measures the errors; the noise is the same for every model.
-pub(super) fn measure<B: Backend>(
+fn measure<B: Backend>(
     subject: Subject<'_, B>,
     baseline: Option<&Baseline>,
     progress: Progress<'_>,

@@ -12,13 +12,18 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::{measuring_batch, measuring_sizes};
 use hourglass_kernels::row_sums;
-use hourglass_models::{Autoencoder, Likelihood, StepContext, Stream};
+use hourglass_models::{Autoencoder, Likelihood, Model, StepContext, Stream};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::budget;
-use super::estimates::{CHUNK, EstimateDirectory, ImageEstimate};
-use super::measured::{Measured, left_out};
-use super::subject::{Shown, Subject};
+use crate::evaluation::baseline::Baseline;
+use crate::evaluation::budget;
+use crate::evaluation::estimates::{CHUNK, EstimateDirectory, ImageEstimate};
+use crate::evaluation::measured::{Measured, left_out};
+use crate::evaluation::part::Part;
+use crate::evaluation::quantity::{Better, Number, Outputs, Quantity};
+use crate::evaluation::request::Request;
+use crate::evaluation::subject::{Shown, Subject};
 use crate::measures::Estimate;
 use crate::source::{EVALUATION_SEED, Progress};
 
@@ -93,8 +98,90 @@ pub struct Density {
 /// Samples that the number of images is chosen for: who asks for more samples per image has more to wait for.
 const BUDGETED_SAMPLES: usize = 50;
 
+impl Density {
+    /// The evidence lower bound, below which the log-likelihood is not. It is a term of the objective too, without its error.
+    pub const NEGATIVE_ELBO: Quantity = Quantity {
+        places: &[
+            "density.evidence_lower_bound.negative_elbo",
+            "negative_elbo",
+        ],
+        title: "Negative ELBO",
+        note: "reconstruction and KL, at beta 1",
+        unit: "nats",
+        better: Better::Lower,
+        shown: Outputs::ON_PAGE_AND_CARD,
+        is_headline: true,
+        ..Quantity::PLAIN
+    };
+    /// The estimate by importance sampling.
+    pub const NEGATIVE_LOG_LIKELIHOOD: Quantity = Quantity {
+        places: &["density.log_likelihood.importance_weighted_nats"],
+        error: Some("density.log_likelihood.standard_error_nats"),
+        title: "Negative log-likelihood",
+        note: "an estimate by importance sampling",
+        unit: "nats",
+        better: Better::Lower,
+        shown: Outputs::ON_PAGE,
+        refine: name_likelihood,
+        ..Quantity::PLAIN
+    };
+    /// The same where the model has no likelihood of the images.
+    pub const IMPORTANCE_WEIGHTED: Quantity = Quantity {
+        title: "Importance-weighted nats",
+        note: "of Bernoulli on grey pixels: not a likelihood",
+        ..Self::NEGATIVE_LOG_LIKELIHOOD
+    };
+    /// How much of the code carries information.
+    pub const ACTIVE_UNITS: Quantity = Quantity {
+        places: &["density.code.active_units"],
+        title: "Active units",
+        note: "dimensions of the code that carry information",
+        decimals: 0,
+        shown: Outputs::ON_PAGE,
+        refine: |report, number| {
+            let dimensions = report["density"]["code"]["kl_nats"].as_array();
+            number.out_of = dimensions.map(Vec::len);
+        },
+        ..Quantity::PLAIN
+    };
+}
+
+/// Says by how many samples it is, and whether it is one.
+fn name_likelihood(report: &Value, number: &mut Number) {
+    let density = &report["density"];
+    if density["is_likelihood"] == false {
+        number.quantity = Density::IMPORTANCE_WEIGHTED;
+    }
+    let samples = &density["log_likelihood"]["samples"];
+    number.title = format!("{}, {samples} samples", number.quantity.title);
+}
+
+impl Part for Density {
+    const SUMMARY: &'static str =
+        "The log-likelihood by importance sampling, the KL of each dimension, active units";
+
+    const QUANTITIES: &'static [Quantity] = &[
+        Self::NEGATIVE_ELBO,
+        Self::NEGATIVE_LOG_LIKELIHOOD,
+        Self::ACTIVE_UNITS,
+    ];
+
+    fn measure<B: Backend>(
+        subject: Subject<'_, B>,
+        request: &Request<'_>,
+        _baseline: Result<&Baseline, &str>,
+        progress: Progress<'_>,
+    ) -> Measured<Self> {
+        measure(subject, request.samples, request.estimates, progress)
+    }
+
+    fn is_on_page<B: Backend>(model: &Model<B>, image: Tensor<B, 2>) -> bool {
+        model.posterior(image).is_some()
+    }
+}
+
 /// Measures the density; left out for families that have none.
-pub(super) fn measure<B: Backend>(
+fn measure<B: Backend>(
     subject: Subject<'_, B>,
     samples: NonZeroUsize,
     directory: Option<&EstimateDirectory>,
