@@ -2,9 +2,9 @@
 
 mod checkpoint;
 mod optimizer;
-pub mod parity;
 mod phases;
 mod recipe;
+pub mod self_check;
 pub mod throughput;
 mod trainer;
 

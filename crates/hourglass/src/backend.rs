@@ -6,7 +6,7 @@ use burn::tensor::backend::{AutodiffBackend, BackendTypes};
 use hourglass_data::Subset;
 use hourglass_models::{ImageShape, Model, ModelConfig};
 use hourglass_train::Recipe;
-use hourglass_train::parity::{ParityError, Sizes};
+use hourglass_train::self_check::{SelfCheckError, Sizes};
 
 #[cfg(feature = "wgpu")]
 use crate::adapters::{self, Adapter};
@@ -36,7 +36,7 @@ pub(crate) enum Chosen {
     NdArray,
 }
 
-/// See [`hourglass_train::parity::check`].
+/// See [`hourglass_train::self_check::check`].
 type TrainingCheck<B> = fn(
     &Model<B>,
     &ModelConfig,
@@ -44,20 +44,20 @@ type TrainingCheck<B> = fn(
     &Subset,
     &Sizes,
     &<B as BackendTypes>::Device,
-) -> Result<f64, ParityError>;
+) -> Result<f64, SelfCheckError>;
 
-/// See [`hourglass_train::parity::check_use`].
+/// See [`hourglass_train::self_check::check_use`].
 type UseCheck<B> = fn(
     &Model<B>,
     &ModelConfig,
     ImageShape,
     &[usize],
     &<B as BackendTypes>::Device,
-) -> Result<f64, ParityError>;
+) -> Result<f64, SelfCheckError>;
 
 /// Compares a model on `B` with the same model on the CPU.
 #[derive(Clone, Copy)]
-pub(crate) struct ParityCheck<B: AutodiffBackend> {
+pub(crate) struct SelfCheck<B: AutodiffBackend> {
     /// Loss and gradients.
     pub(crate) training: TrainingCheck<B>,
     /// Codes and decoded images.
@@ -68,11 +68,11 @@ pub(crate) struct ParityCheck<B: AutodiffBackend> {
 pub(crate) trait Task {
     type Output;
 
-    /// `parity` is given where the backend is one to be checked before it is trusted.
+    /// `self_check` is given where the backend is one to be checked before it is trusted.
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Self::Output;
 }
 
@@ -200,11 +200,11 @@ impl Chosen {
             #[cfg(feature = "wgpu")]
             Self::Wgpu(adapter) => {
                 let device = start_wgpu(adapter);
-                let parity = ParityCheck {
-                    training: hourglass_train::parity::check::<Wgpu, Autodiff<Cpu>>,
-                    in_use: hourglass_train::parity::check_use::<burn_wgpu::Wgpu, Cpu>,
+                let self_check = SelfCheck {
+                    training: hourglass_train::self_check::check::<Wgpu, Autodiff<Cpu>>,
+                    in_use: hourglass_train::self_check::check_use::<burn_wgpu::Wgpu, Cpu>,
                 };
-                task.run::<Wgpu>(&device, Some(parity))
+                task.run::<Wgpu>(&device, Some(self_check))
             }
             #[cfg(feature = "flex")]
             Self::Flex => task.run::<Autodiff<burn_flex::Flex>>(&Default::default(), None),

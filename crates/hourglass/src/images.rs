@@ -12,7 +12,7 @@ use hourglass_store::Description;
 use hourglass_train::Recipe;
 
 use crate::arguments::{ImageArguments, LocationArguments};
-use crate::progress::Phases;
+use crate::progress::Stages;
 
 /// How many reasons for leaving files out are told, and of each how many names.
 const REASONS: usize = 8;
@@ -128,7 +128,7 @@ pub(crate) fn open(
     locations: &Locations,
     options: &ImageOptions,
 ) -> Result<Splits, DataError> {
-    let mut phases = Phases::new();
+    let mut phases = Stages::new();
     let mut scanned = false;
     let splits = hourglass_data::open_with(name, locations, options, &mut |done, total| {
         scanned = true;

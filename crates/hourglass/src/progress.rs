@@ -180,14 +180,14 @@ impl Bar {
 }
 
 /// Shows the progress of an evaluation.
-pub(crate) struct Phases {
+pub(crate) struct Stages {
     bar: Bar,
     is_terminal: bool,
     phase: String,
     last_line: Instant,
 }
 
-impl Phases {
+impl Stages {
     pub(crate) fn new() -> Self {
         Self {
             bar: Bar::new(Unit::Parts),

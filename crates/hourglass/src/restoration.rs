@@ -15,15 +15,15 @@ use hourglass_store::{Description, SavedModel, write_atomically};
 use hourglass_tasks::{
     ErrorSummary, RestorationSummary, Restore, image_file_name, png, restore_images,
 };
-use hourglass_train::parity::Sizes;
+use hourglass_train::self_check::Sizes;
 use serde_json::{Value, json};
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
-use crate::finished::{check_parity, name_of};
+use crate::backend::{Chosen, SelfCheck, Task};
+use crate::finished::{check_model, name_of};
 use crate::images::SourceArguments;
 use crate::picture::scale_for;
-use crate::progress::Phases;
+use crate::progress::Stages;
 
 /// The most images per row of the grid.
 const COLUMNS: usize = 16;
@@ -218,7 +218,7 @@ impl<R: Restore> Task for Restoring<'_, R> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<RestorationSummary> {
         let Prepared {
             arguments,
@@ -231,8 +231,8 @@ impl<R: Restore> Task for Restoring<'_, R> {
             with_gradients: evaluation_sizes(images),
             ..Sizes::default()
         };
-        check_parity(
-            parity,
+        check_model(
+            self_check,
             load,
             &description.model,
             None,
@@ -245,7 +245,7 @@ impl<R: Restore> Task for Restoring<'_, R> {
             directory: (!arguments.grid_only).then(|| arguments.out.join("images")),
             last: None,
         };
-        let mut phases = Phases::new();
+        let mut phases = Stages::new();
         let outcome = restore_images(
             &model,
             images,

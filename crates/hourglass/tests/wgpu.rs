@@ -18,7 +18,7 @@ use hourglass_kernels::{
     doubling_convolution, halving_convolution, linear, mean, row_sums, sum, sum_dim,
 };
 use hourglass_models::{Model, ModelConfig};
-use hourglass_train::parity::{self, ParityError, Sizes};
+use hourglass_train::self_check::{self, SelfCheckError, Sizes};
 use serde_json::{Value, json};
 use support::{Workplace, idx_images, idx_labels, read};
 
@@ -170,13 +170,13 @@ fn compare<G: AutodiffBackend, C: AutodiffBackend>(
     on_c: &ModelConfig,
     images: &Subset,
     device: &G::Device,
-) -> Result<f64, ParityError> {
+) -> Result<f64, SelfCheckError> {
     let model = on_g.init::<G>([1, 4, 4], 1, device).expect("a model");
     let sizes = Sizes {
         with_gradients: SIZES.to_vec(),
         ..Sizes::default()
     };
-    let training = parity::check::<G, C>(&model, on_c, None, images, &sizes, device)?;
+    let training = self_check::check::<G, C>(&model, on_c, None, images, &sizes, device)?;
     Ok(
         training.max(compare_use::<G::InnerBackend, C::InnerBackend>(
             &model.valid(),
@@ -190,8 +190,8 @@ fn compare_use<G: Backend, C: Backend>(
     model: &Model<G>,
     on_c: &ModelConfig,
     device: &G::Device,
-) -> Result<f64, ParityError> {
-    parity::check_use::<G, C>(model, on_c, [1, 4, 4], SIZES, device)
+) -> Result<f64, SelfCheckError> {
+    self_check::check_use::<G, C>(model, on_c, [1, 4, 4], SIZES, device)
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn the_cpu_backends_agree() {
     for config in models() {
         let error = compare::<Flex, NdArray>(&config, &config, &images, &Default::default());
         let error = error.unwrap_or_else(|error| panic!("{config:?}: {error}"));
-        assert!(error <= parity::TOLERANCE, "{config:?}: {error}");
+        assert!(error <= self_check::TOLERANCE, "{config:?}: {error}");
     }
 }
 
@@ -223,7 +223,7 @@ fn every_family_trains_encodes_and_decodes_alike_on_wgpu() {
         for error in [flex, ndarray] {
             let error = error.unwrap_or_else(|error| panic!("{config:?}: {error}"));
             println!("{:<14} {error:.1e}", config.family());
-            assert!(error <= parity::TOLERANCE, "{config:?}: {error}");
+            assert!(error <= self_check::TOLERANCE, "{config:?}: {error}");
         }
     }
 }
@@ -242,14 +242,14 @@ fn assert_finds_differences<G: AutodiffBackend, C: AutodiffBackend>(device: &G::
         let error = compare::<G, C>(&right, &wrong, &images, device).expect_err("a difference");
         let message = error.to_string();
         assert!(message.contains("--backend flex"), "{message}");
-        let ParityError::Differs { error, .. } = error else {
+        let SelfCheckError::Differs { error, .. } = error else {
             panic!("{message}");
         };
-        assert!(error > parity::TOLERANCE, "{wrong:?}: {message}");
+        assert!(error > self_check::TOLERANCE, "{wrong:?}: {message}");
     }
     let wider = contractive(0.5, "sigmoid", 5);
     let error = compare::<G, C>(&right, &wider, &images, device).expect_err("another width");
-    assert!(matches!(error, ParityError::Model(_)), "{error}");
+    assert!(matches!(error, SelfCheckError::Model(_)), "{error}");
     let variational = |likelihood: Value| {
         let network = mlp(json!({"code": 4}));
         model("variational", network, json!({"likelihood": likelihood}))
@@ -365,7 +365,7 @@ fn assert_close(found: TensorData, expected: &[f64], what: &str) {
         let error = (found - expected).abs() / expected.abs();
         // Rounding, on either side; what a loop that ends early leaves out is a hundredth and more.
         assert!(
-            error < parity::TOLERANCE,
+            error < self_check::TOLERANCE,
             "{what}: expected {expected}, found {found}"
         );
     }

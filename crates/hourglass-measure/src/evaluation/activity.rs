@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Sparsity};
 use serde::Serialize;
 
-use super::subject::{Shown, Subject};
+use super::subject::{LabelledImages, Subject};
 use crate::source::{Progress, host};
 
 /// Bins of the histogram of the units.
@@ -56,7 +56,7 @@ pub(super) fn measure<B: Backend>(
 ) -> Activity {
     let code = units.largest.len();
     let (mut active, mut done) = (vec![0_usize; code], 0);
-    for Shown { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.shown() {
         done += images.dims()[0];
         let codes = host(subject.model.encode(images));
         for row in codes.chunks_exact(code) {

@@ -10,7 +10,7 @@ use super::attempt::attempt;
 use super::baseline::{self, Baseline, Cache};
 use super::classification::{self, Classification};
 use super::measured::{Measured, left_out};
-use super::subject::{Seen, Subject, squared_distances};
+use super::subject::{CorruptedBatch, Subject, squared_distances};
 use crate::source::{Progress, host};
 use crate::terms::{Terms, means, stacked};
 
@@ -208,7 +208,7 @@ fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basic
     let mut corrupted_error = None;
     let mut units = Units::default();
     for (index, seen) in subject.seen().enumerate() {
-        let Seen {
+        let CorruptedBatch {
             context,
             inputs,
             is_corrupted,

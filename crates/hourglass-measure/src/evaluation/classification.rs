@@ -5,7 +5,7 @@ use hourglass_models::Classifier;
 use serde::Serialize;
 
 use super::measured::{Measured, left_out};
-use super::subject::{Shown, Subject};
+use super::subject::{LabelledImages, Subject};
 use crate::measures::Estimate;
 use crate::source::{Progress, host};
 
@@ -29,7 +29,7 @@ pub(super) fn measure<B: Backend>(
     progress: Progress<'_>,
 ) -> Measured<Classification> {
     let (mut images, mut errors, mut classes) = (0, 0, 0);
-    for Shown {
+    for LabelledImages {
         images: batch,
         labels,
     } in subject.shown()

@@ -34,7 +34,7 @@ impl<B: Backend> Clone for Subject<'_, B> {
 impl<B: Backend> Copy for Subject<'_, B> {}
 
 /// A batch as the model gets it.
-pub(super) struct Seen<B: Backend> {
+pub(super) struct CorruptedBatch<B: Backend> {
     /// The noise of the batch.
     pub(super) context: StepContext,
     /// What the images are reconstructed from: the images, or what corruption leaves of them, `[batch, features]`.
@@ -50,13 +50,13 @@ pub(super) struct Seen<B: Backend> {
 }
 
 /// A batch of clean images and their labels, where there are some.
-pub(super) struct Shown<B: Backend> {
+pub(super) struct LabelledImages<B: Backend> {
     /// `[batch, features]`
     pub(super) images: Tensor<B, 2>,
     pub(super) labels: Option<Vec<u8>>,
 }
 
-impl<B: Backend> From<InputBatch<B>> for Shown<B> {
+impl<B: Backend> From<InputBatch<B>> for LabelledImages<B> {
     fn from(batch: InputBatch<B>) -> Self {
         Self {
             images: batch.images,
@@ -67,10 +67,10 @@ impl<B: Backend> From<InputBatch<B>> for Shown<B> {
 
 impl<B: Backend> Subject<'_, B> {
     /// The batches of the split, with their noise.
-    pub(super) fn seen(&self) -> impl Iterator<Item = Seen<B>> {
+    pub(super) fn seen(&self) -> impl Iterator<Item = CorruptedBatch<B>> {
         input_batches(self.model, self.split, self.device).map(|batch| {
             let corrupted = batch.corrupted(self.model);
-            Seen {
+            CorruptedBatch {
                 is_corrupted: corrupted.is_some(),
                 inputs: corrupted.unwrap_or_else(|| batch.images.clone()),
                 targets: batch.targets(),
@@ -82,13 +82,13 @@ impl<B: Backend> Subject<'_, B> {
     }
 
     /// The images of the split without corruption: binary ones where it is a model of such, the same in every measure.
-    pub(super) fn shown(&self) -> impl Iterator<Item = Shown<B>> {
-        input_batches(self.model, self.split, self.device).map(Shown::from)
+    pub(super) fn shown(&self) -> impl Iterator<Item = LabelledImages<B>> {
+        input_batches(self.model, self.split, self.device).map(LabelledImages::from)
     }
 
     /// The images that baselines are fitted to: for a model of binary images, draws apart from those of the split.
-    pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = Shown<B>> {
-        training_batches(self.model, training, self.device).map(Shown::from)
+    pub(super) fn trained_on(&self, training: &Subset) -> impl Iterator<Item = LabelledImages<B>> {
+        training_batches(self.model, training, self.device).map(LabelledImages::from)
     }
 
     /// Whether the model sees binary images in place of the split's.

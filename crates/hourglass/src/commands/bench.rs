@@ -10,14 +10,14 @@ use clap::ValueEnum;
 use hourglass_data::{ImageShape, Subset};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
-use hourglass_train::parity::Sizes;
+use hourglass_train::self_check::Sizes;
 use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_training};
 use hourglass_train::{Recipe, TrainingConfig, shape_of};
 use serde_json::json;
 
 use crate::arguments::{BackendName, DeviceArguments, ImageArguments, LocationArguments};
-use crate::backend::{Chosen, ParityCheck, Task};
-use crate::finished::{check_parity, recipe_of};
+use crate::backend::{Chosen, SelfCheck, Task};
+use crate::finished::{check_model, recipe_of};
 use crate::images::{image_shape, open};
 use crate::recipes;
 
@@ -184,7 +184,7 @@ impl Task for Measure<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let load = || match self.subject {
             Subject::Recipe(recipe) => {
@@ -198,7 +198,7 @@ impl Task for Measure<'_> {
             with_gradients: vec![self.load.batch_size()],
             ..Sizes::default()
         };
-        check_parity(parity, load, &config, None, self.images, &sizes, device)?;
+        check_model(self_check, load, &config, None, self.images, &sizes, device)?;
         let model = load()?;
         let asked = |work| self.work.contains(&work);
         let encoding =

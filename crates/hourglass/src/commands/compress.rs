@@ -13,11 +13,11 @@ use hourglass_tasks::stream::{batch_sizes, codes};
 use serde_json::json;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::load_for_use;
 use crate::images::SourceArguments;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 
 /// Keep images as quantised, entropy-coded codes
 #[derive(Debug, clap::Args)]
@@ -118,12 +118,12 @@ impl Task for Encode<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<CodeSpill> {
         let shape = self.images.dataset().shape().to_array();
         let sizes = batch_sizes(self.images.len(), shape);
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
-        let mut phases = Phases::new();
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
+        let mut phases = Stages::new();
         let mut spill = CodeSpill::new(self.code)?;
         for codes in codes(&model, self.images, device) {
             spill.add(&codes)?;

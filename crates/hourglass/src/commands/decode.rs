@@ -10,10 +10,10 @@ use hourglass_tasks::decode::{ImageFormat, ImageWriter, decode};
 use hourglass_tasks::stream::batch_sizes;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::load_for_use;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// Make images from codes
@@ -87,12 +87,12 @@ impl Task for Decode<'_> {
     fn run<B: AutodiffBackend>(
         mut self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<()> {
         let total = self.images as usize;
         let sizes = batch_sizes(total, self.writer.shape());
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
-        let mut phases = Phases::new();
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
+        let mut phases = Stages::new();
         let decoded = decode(
             &model,
             self.codes,

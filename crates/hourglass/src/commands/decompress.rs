@@ -15,10 +15,10 @@ use hourglass_tasks::{NotFinite, decode_images};
 
 use super::decode::image_format;
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::load_for_use;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 
 /// Restore images that `hourglass compress` has kept
 #[derive(Debug, clap::Args)]
@@ -97,12 +97,12 @@ impl Task for Restore<'_> {
     fn run<B: AutodiffBackend>(
         mut self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<()> {
         let total = self.codes.header().images() as usize;
         let sizes = batch_sizes(total, self.writer.shape());
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
-        let mut phases = Phases::new();
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
+        let mut phases = Stages::new();
         let mut done = 0;
         for codes in in_batches(self.codes, self.code, self.writer.shape()) {
             let codes = codes?;

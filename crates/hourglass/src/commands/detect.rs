@@ -18,13 +18,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::evaluated::baselines;
 use crate::finished::load_for_use;
 use crate::images::SourceArguments;
 use crate::normal_images::{NormalImages, origin_json, origin_text};
 use crate::output::{Results, check_is_new};
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// Score how little images are like those that a model was trained on
@@ -328,7 +328,7 @@ impl Task for Detect<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<Scored> {
         let fitted_to = self
             .reference
@@ -341,8 +341,8 @@ impl Task for Detect<'_> {
         let sizes = counts
             .map(|images| self.score().batch_sizes(images, shape))
             .concat();
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
-        let mut phases = Phases::new();
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
+        let mut phases = Stages::new();
         let scorer = Scorer::fit(
             &model,
             self.model.family(),

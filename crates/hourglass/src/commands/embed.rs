@@ -14,11 +14,11 @@ use hourglass_tasks::embed::{Method, embed, spread_out};
 use hourglass_tasks::stream::batch_sizes;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
 use crate::images::SourceArguments;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// The most thumbnails per row and per column of the map.
@@ -191,12 +191,12 @@ impl Task for Embed<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let shape = self.images.dataset().shape().to_array();
         let sizes = batch_sizes(self.images.len(), shape);
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
-        let mut phases = Phases::new();
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
+        let mut phases = Stages::new();
         let codes = codes_of(&model, self.images, device, &mut |phase, done, total| {
             phases.update(phase, done, total);
         });

@@ -13,11 +13,11 @@ use hourglass_tasks::encode::encode;
 use hourglass_tasks::stream::batch_sizes;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::load_for_use;
 use crate::images::SourceArguments;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// Write the codes of images to a .npy, .csv or .parquet file
@@ -108,12 +108,12 @@ impl Task for Encode<'_> {
     fn run<B: AutodiffBackend>(
         mut self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<()> {
         let total = self.images.len();
         let shape = self.images.dataset().shape().to_array();
-        let model = load_for_use(self.saved, &batch_sizes(total, shape), parity, device)?;
-        let mut phases = Phases::new();
+        let model = load_for_use(self.saved, &batch_sizes(total, shape), self_check, device)?;
+        let mut phases = Stages::new();
         let encoded = encode(&model, self.images, device, &mut self.writer, &mut |done| {
             phases.update("encoding", done, total)
         });

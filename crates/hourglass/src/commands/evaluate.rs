@@ -13,16 +13,16 @@ use hourglass_measure::{
     EstimateDirectory, Measure, Report, Request, Subject, evaluation_sizes, examine,
 };
 use hourglass_store::{Description, SavedModel};
-use hourglass_train::parity::Sizes;
+use hourglass_train::self_check::Sizes;
 use serde_json::{Value, json};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::evaluated::{baselines, estimates_of, images};
-use crate::finished::check_parity;
+use crate::finished::check_model;
 use crate::images::{image_shape, open};
 use crate::interrupt::listen_for_interrupts;
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::text::{evaluation_text, report_text};
 
 /// What the error should tell from the digits unless another data set is named, and the shape of its images: images of
@@ -227,7 +227,7 @@ impl Task for Examine<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<Report> {
         let load = || {
             let loaded = self.saved.load::<B>(device);
@@ -238,12 +238,12 @@ impl Task for Examine<'_> {
             losses: evaluation_sizes(self.split),
             ..Sizes::default()
         };
-        check_parity(parity, load, config, None, self.split, &sizes, device)?;
+        check_model(self_check, load, config, None, self.split, &sizes, device)?;
         let model = load()?.valid();
         let code = config.code();
         let classifier = self.saved.load_classifier(&model, code, device);
         let classifier = classifier.context("the classifier can't be loaded")?;
-        let mut phases = Phases::new();
+        let mut phases = Stages::new();
         let subject = Subject {
             model: &model,
             classifier: classifier.as_ref(),

@@ -17,7 +17,7 @@ use crate::arguments::{ImageArguments, LocationArguments};
 use crate::backend::Cpu;
 use crate::images::model_images;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// Write a model's weights for other programs
@@ -230,7 +230,7 @@ fn example_images(description: &Description, locations: &LocationArguments) -> R
 fn write_examples(path: &Path, split: &Subset, model: &Model<Cpu>) -> Result<()> {
     let names = ["images", "codes", "decoded", "reconstructions"];
     let mut parts = names.map(|_| Vec::new());
-    let mut phases = Phases::new();
+    let mut phases = Stages::new();
     let mut done = 0;
     for batch in Batches::measuring(split) {
         let images = images_of::<Cpu>(&batch, &Default::default());

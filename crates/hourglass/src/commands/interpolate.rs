@@ -10,7 +10,7 @@ use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{Path, decode_images, interpolate};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
 use crate::images::one_image;
 use crate::picture::{PictureArguments, to_and_fro};
@@ -110,11 +110,11 @@ impl Task for Way<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<Vec<f32>> {
         let shape = self.description.shape;
         let [whole, rest] = batch_sizes(self.steps, shape);
-        let model = load_for_use(self.saved, &[2, whole, rest], parity, device)?;
+        let model = load_for_use(self.saved, &[2, whole, rest], self_check, device)?;
         let codes = codes_of_pixels(&model, self.ends, device); // [2, code]
         let code = self.description.model.code();
         let (from, to) = codes.split_at(code);

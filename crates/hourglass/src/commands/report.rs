@@ -22,16 +22,16 @@ use hourglass_store::{
     write_atomically,
 };
 use hourglass_tasks::{Portrait, portrait, portrait_sizes};
-use hourglass_train::parity::Sizes;
+use hourglass_train::self_check::Sizes;
 use serde_json::{Map, Value};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::evaluated::{Images, baselines, estimates_of, images};
-use crate::finished::check_parity;
+use crate::finished::check_model;
 use crate::interrupt::listen_for_interrupts;
 use crate::output::check_is_new;
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::recipes::flatten;
 
 /// Importance samples an image, and images whose Jacobians are computed: what `evaluate` takes unless told otherwise.
@@ -82,8 +82,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_is_new(&arguments.out, arguments.force)?;
-    let found = arguments.models.iter().map(|path| Found::at(path));
-    let found: Vec<Found> = found.collect::<Result<_>>()?;
+    let found = arguments.models.iter().map(|path| NamedModel::at(path));
+    let found: Vec<NamedModel> = found.collect::<Result<_>>()?;
     let locations = arguments.locations.locations();
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let interrupter = Interrupter::new();
@@ -109,12 +109,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// A model, or a run whose training has not ended.
-struct Found {
+struct NamedModel {
     path: PathBuf,
     saved: Result<SavedModel, String>,
 }
 
-impl Found {
+impl NamedModel {
     fn at(path: &Path) -> Result<Self> {
         let saved = match SavedModel::find(path) {
             Err(error @ StoreError::Unfinished { .. }) => Err(error.to_string()),
@@ -142,9 +142,9 @@ impl Found {
         let summary = run
             .as_ref()
             .and_then(|run| json_file(&read(&run.summary()).ok()?));
-        let looked = match &self.saved {
+        let findings = match &self.saved {
             Ok(saved) => look(saved, arguments, locations, chosen, interrupter)?,
-            Err(reason) => Looked::left_out(None, reason),
+            Err(reason) => Findings::left_out(None, reason),
         };
         Ok(ModelReport {
             name: self.path.display().to_string(),
@@ -152,10 +152,10 @@ impl Found {
             metrics: Measured::from(metrics(run.as_ref())),
             facts: facts(summary.as_ref()),
             stored: self.stored(summary.as_ref()),
-            description: looked.description,
-            parameters: looked.parameters,
-            measurement: looked.measurement,
-            portrait: looked.portrait,
+            description: findings.description,
+            parameters: findings.parameters,
+            measurement: findings.measurement,
+            portrait: findings.portrait,
         })
     }
 
@@ -244,14 +244,14 @@ fn facts(summary: Option<&Map<String, Value>>) -> Vec<(String, String)> {
 }
 
 /// What was found by looking at a model.
-struct Looked {
+struct Findings {
     description: Option<Description>,
     parameters: Option<usize>,
     measurement: Measured<Measurement>,
     portrait: Measured<Portrait>,
 }
 
-impl Looked {
+impl Findings {
     fn left_out(description: Option<Description>, reason: &str) -> Self {
         Self {
             description,
@@ -268,10 +268,10 @@ fn look(
     locations: &Locations,
     chosen: &Chosen,
     interrupter: &Interrupter,
-) -> Result<Looked> {
+) -> Result<Findings> {
     let description = match saved.description() {
         Ok(description) => description,
-        Err(error) => return Ok(Looked::left_out(None, &error.to_string())),
+        Err(error) => return Ok(Findings::left_out(None, &error.to_string())),
     };
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
     let images = images(
@@ -299,7 +299,7 @@ fn look(
         data: name.clone(),
         split: split.clone(),
     });
-    let seen = chosen.run(Look {
+    let loaded = chosen.run(LookAtModel {
         saved,
         description: &description,
         images: images.as_ref().map_err(String::as_str),
@@ -307,11 +307,11 @@ fn look(
         estimates: estimates.as_ref(),
         interrupter,
     })?;
-    let seen = match seen {
-        Ok(seen) => seen,
-        Err(reason) => return Ok(Looked::left_out(Some(description), &reason)),
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(reason) => return Ok(Findings::left_out(Some(description), &reason)),
     };
-    let measurement = seen.report.map(|report| Measurement {
+    let measurement = loaded.report.map(|report| Measurement {
         data: name.clone(),
         data_sha256: images.as_ref().map_or(String::new(), |images| {
             images.split.dataset().sha256().to_owned()
@@ -323,16 +323,16 @@ fn look(
             .and_then(|images| images.split.dataset().label_names().map(<[String]>::to_vec)),
         report,
     });
-    Ok(Looked {
-        parameters: Some(seen.parameters),
+    Ok(Findings {
+        parameters: Some(loaded.parameters),
         measurement: Measured::from(measurement),
-        portrait: Measured::Value(seen.portrait),
+        portrait: Measured::Value(loaded.portrait),
         description: Some(description),
     })
 }
 
 /// Measures a model and looks at it.
-struct Look<'a> {
+struct LookAtModel<'a> {
     saved: &'a SavedModel,
     description: &'a Description,
     images: Result<&'a Images, &'a str>,
@@ -342,20 +342,20 @@ struct Look<'a> {
 }
 
 /// What a model that can be loaded shows.
-struct Seen {
+struct LoadedFindings {
     parameters: usize,
     report: Result<Report, String>,
     portrait: Portrait,
 }
 
-impl Task for Look<'_> {
+impl Task for LookAtModel<'_> {
     /// The inner error is the reason why the model can't be loaded.
-    type Output = Result<Result<Seen, String>>;
+    type Output = Result<Result<LoadedFindings, String>>;
 
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let model = match self.saved.load::<B>(device) {
             Ok(model) => model,
@@ -369,8 +369,8 @@ impl Task for Look<'_> {
                 ..Sizes::default()
             };
             let config = &self.description.model;
-            check_parity(
-                parity,
+            check_model(
+                self_check,
                 || Ok(model.clone()),
                 config,
                 None,
@@ -385,7 +385,7 @@ impl Task for Look<'_> {
             Ok(images) => self.examine(&model, images, device),
             Err(reason) => Err(reason.to_owned()),
         };
-        let mut phases = Phases::new();
+        let mut phases = Stages::new();
         let portrait = portrait(
             &model,
             self.description.shape,
@@ -394,7 +394,7 @@ impl Task for Look<'_> {
             &mut phases.of_measures(self.interrupter),
         );
         phases.finish();
-        Ok(Ok(Seen {
+        Ok(Ok(LoadedFindings {
             parameters: weights.iter().map(|(_, data)| data.num_elements()).sum(),
             report,
             portrait,
@@ -402,7 +402,7 @@ impl Task for Look<'_> {
     }
 }
 
-impl Look<'_> {
+impl LookAtModel<'_> {
     fn examine<B: burn::tensor::backend::Backend>(
         &self,
         model: &Model<B>,
@@ -427,7 +427,7 @@ impl Look<'_> {
             outliers: Err("it was not asked for"),
             cache: self.cache,
         };
-        let mut phases = Phases::new();
+        let mut phases = Stages::new();
         let report = examine(
             subject,
             &measures_of(model, &images.split, device),

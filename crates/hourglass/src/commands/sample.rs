@@ -12,11 +12,11 @@ use hourglass_tasks::stream::batch_sizes;
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
 use crate::images::model_images;
 use crate::picture::PictureArguments;
-use crate::progress::Phases;
+use crate::progress::Stages;
 
 /// Components of a mixture, unless told otherwise.
 const COMPONENTS: NonZeroUsize = NonZeroUsize::new(10).expect("10 is not 0");
@@ -118,14 +118,14 @@ impl Task for Drawing<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Result<Vec<f32>> {
         let (count, seed) = (self.arguments.count as usize, self.arguments.seed);
         let fitted = self.fitted.as_ref().map_or(0, |(_, images)| images.len());
         let shape = self.description.shape;
         let sizes = [count, fitted].map(|images| batch_sizes(images, shape));
         let sizes = sizes.concat();
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let code = self.description.model.code();
         let codes = match &self.fitted {
             Some((components, images)) => {
@@ -157,7 +157,7 @@ fn mixture<B: Backend>(
     options: &MixtureOptions,
     device: &B::Device,
 ) -> Result<CodeMixture> {
-    let mut phases = Phases::new();
+    let mut phases = Stages::new();
     let mut show = |phase: &str, done, total| phases.update(phase, done, total);
     let codes = codes_of(model, images, device, &mut show)?;
     let mixture = CodeMixture::fit(&codes, code, options, &mut show);

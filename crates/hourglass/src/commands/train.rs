@@ -12,7 +12,7 @@ use hourglass_measure::{
     Cache, Finished, Measured, Subject, Summary, attempt, evaluation_sizes, picture_sizes,
 };
 use hourglass_store::{Description, RunDirectory, SavedModel, WEIGHTS_FILE};
-use hourglass_train::parity::Sizes;
+use hourglass_train::self_check::Sizes;
 use hourglass_train::{
     Checkpoint, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
     shape_of, train,
@@ -22,13 +22,13 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{
     BackendName, DeviceArguments, ImageArguments, LocationArguments, parse_shape,
 };
-use crate::backend::{Chosen, Cpu, ParityCheck, Task};
+use crate::backend::{Chosen, Cpu, SelfCheck, Task};
 use crate::evaluated::baselines;
-use crate::finished::{check_parity, recipe_of};
+use crate::finished::{check_model, recipe_of};
 use crate::images::{open, split_to_measure, training_images};
 use crate::interrupt::listen_for_interrupts;
 use crate::memory::give_back_memory;
-use crate::progress::{Phases, Training};
+use crate::progress::{Stages, Training};
 use crate::recipes;
 use crate::text::evaluation_text;
 use crate::usage::UsageError;
@@ -335,7 +335,7 @@ impl Task for Run<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let job = self.job;
         let (_, measured) = self.measured_split()?;
@@ -352,7 +352,15 @@ impl Task for Run<'_> {
             ..Sizes::default()
         };
         let recipe = Some(job.recipe);
-        check_parity(parity, model, config, recipe, job.training, &sizes, device)?;
+        check_model(
+            self_check,
+            model,
+            config,
+            recipe,
+            job.training,
+            &sizes,
+            device,
+        )?;
         let mut progress = Training::new();
         let outcome = train::<B>(job, device, &mut progress, self.interrupter);
         progress.finish();
@@ -419,7 +427,7 @@ impl Run<'_> {
         let mut summary = finished.save()?;
         give_back_memory();
         if let Some(cache) = &self.cache {
-            let mut phases = Phases::new();
+            let mut phases = Stages::new();
             finished.measure(
                 &mut summary,
                 cache.as_ref(),

@@ -10,11 +10,11 @@ use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
-use crate::backend::{Chosen, ParityCheck, Task};
+use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
 use crate::images::{model_images, one_image};
 use crate::picture::{PictureArguments, to_and_fro};
-use crate::progress::Phases;
+use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// The share of images, or of the prior, below the first value of a dimension, and above the last.
@@ -121,7 +121,7 @@ impl Task for Walk<'_> {
     fn run<B: AutodiffBackend>(
         self,
         device: &B::Device,
-        parity: Option<ParityCheck<B>>,
+        self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let code = self.description.model.code();
         let steps = self.arguments.steps as usize;
@@ -134,9 +134,9 @@ impl Task for Walk<'_> {
         let counts = [single, training, shown * steps];
         let shape = self.description.shape;
         let sizes = counts.map(|images| batch_sizes(images, shape)).concat();
-        let model = load_for_use(self.saved, &sizes, parity, device)?;
+        let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let statistics = self.training.map(|images| {
-            let mut phases = Phases::new();
+            let mut phases = Stages::new();
             let codes = codes_of(&model, &images, device, &mut |phase, done, total| {
                 phases.update(phase, done, total);
             });

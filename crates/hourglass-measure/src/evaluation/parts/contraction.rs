@@ -13,7 +13,7 @@ use crate::evaluation::measured::{Measured, left_out};
 use crate::evaluation::part::Part;
 use crate::evaluation::quantity::{Outputs, Quantity};
 use crate::evaluation::request::Request;
-use crate::evaluation::subject::{Shown, Subject};
+use crate::evaluation::subject::{LabelledImages, Subject};
 use crate::measures::Estimate;
 use crate::source::{Progress, host};
 
@@ -95,7 +95,7 @@ fn measure<B: Backend>(
         split: &sample,
         ..subject
     };
-    for Shown { images, .. } in sampled.shown() {
+    for LabelledImages { images, .. } in sampled.shown() {
         for images in images.split((PART / features).max(1), 0) {
             let Some(jacobians) = subject.model.jacobian(images) else {
                 return left_out("the code is not a differentiable function of the image");
@@ -166,7 +166,7 @@ fn saturated<B: Backend>(subject: Subject<'_, B>) -> Measured<f64> {
         _ => return left_out("only sigmoid and tanh units saturate at both ends"),
     };
     let (mut count, mut total) = (0_usize, 0_usize);
-    for Shown { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.shown() {
         let codes = host(subject.model.encode(images));
         let unsaturated = SATURATED..=1.0 - SATURATED;
         let saturated = |value: &&f32| !unsaturated.contains(&share_of_range(**value));

@@ -23,7 +23,7 @@ use crate::evaluation::measured::{Measured, left_out};
 use crate::evaluation::part::Part;
 use crate::evaluation::quantity::{Better, Number, Outputs, Quantity};
 use crate::evaluation::request::Request;
-use crate::evaluation::subject::{Shown, Subject};
+use crate::evaluation::subject::{LabelledImages, Subject};
 use crate::measures::Estimate;
 use crate::source::{EVALUATION_SEED, Progress};
 
@@ -234,7 +234,7 @@ pub fn log_likelihood<B: Backend>(
     // Only whole batches are kept.
     let batch_size = measuring_batch(subject.split.dataset().features());
     let kept = estimates.len().div_ceil(batch_size.get());
-    for (batch, Shown { images, .. }) in subject.shown().enumerate().skip(kept) {
+    for (batch, LabelledImages { images, .. }) in subject.shown().enumerate().skip(kept) {
         let done = estimates.len();
         let found = estimate_batch(subject, images, batch, samples, &mut |images| {
             progress("estimating the log-likelihood", done + images, total);
@@ -283,7 +283,7 @@ pub fn code_information<B: Backend>(
 ) -> Option<CodeInformation> {
     let mut divergences = Moments::default();
     let mut means = Moments::default();
-    for Shown { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.shown() {
         let posterior = subject.model.posterior(images)?;
         divergences.add(posterior.kl_per_dimension());
         means.add(posterior.mean);
@@ -336,7 +336,7 @@ pub(super) fn negative_elbos<B: Backend>(
 ) -> Option<NegativeElbos> {
     let model = subject.model;
     let mut bounds = NegativeElbos::default();
-    for (batch, Shown { images, .. }) in subject.shown().enumerate() {
+    for (batch, LabelledImages { images, .. }) in subject.shown().enumerate() {
         let posterior = model.posterior(images.clone())?;
         // The noise of the terms of a model that is trained with one sample.
         let context = StepContext::evaluate(EVALUATION_SEED, batch as u64);

@@ -13,7 +13,7 @@ use crate::evaluation::measured::{Measured, left_out};
 use crate::evaluation::part::Part;
 use crate::evaluation::quantity::{Better, Outputs, Quantity};
 use crate::evaluation::request::Request;
-use crate::evaluation::subject::{Shown, Subject};
+use crate::evaluation::subject::{LabelledImages, Subject};
 use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
 use crate::source::{Progress, host};
@@ -130,7 +130,7 @@ fn measure<B: Backend>(
 fn bounds<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Option<Vec<f64>> {
     let mut bounds = negative_elbos(subject, progress)?.sums();
     let likelihood = subject.model.likelihood();
-    let entropies = subject.shown().flat_map(|Shown { images, .. }| {
+    let entropies = subject.shown().flat_map(|LabelledImages { images, .. }| {
         let entropies = likelihood.entropy_per_image(images);
         let values = entropies.map(|values| values.into_data().iter::<f64>().collect::<Vec<_>>());
         values.unwrap_or_default()
@@ -153,7 +153,7 @@ fn scores<B: Backend>(
     progress: Progress<'_>,
 ) -> Errors {
     let mut errors = Errors::default();
-    for Shown { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.shown() {
         let targets = host(images.clone());
         errors.add(subject, baseline, images, &targets);
         progress("scoring outliers", errors.model.len(), subject.split.len());

@@ -12,7 +12,7 @@ use crate::evaluation::measured::{Measured, left_out};
 use crate::evaluation::part::Part;
 use crate::evaluation::quantity::{Better, Outputs, Quantity};
 use crate::evaluation::request::Request;
-use crate::evaluation::subject::{Shown, Subject};
+use crate::evaluation::subject::{LabelledImages, Subject};
 use crate::measures::neighbours::{self, DEFAULT_NEIGHBOURS};
 use crate::measures::probe::{Choice, Probe, ProbeConfig};
 use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
@@ -198,9 +198,9 @@ fn features<B: Backend>(
         split: &split,
         ..subject
     };
-    let mut gather = |batches: &mut dyn Iterator<Item = Shown<B>>, total| {
+    let mut gather = |batches: &mut dyn Iterator<Item = LabelledImages<B>>, total| {
         let (mut rows, mut classes) = (Vec::with_capacity(width * total), Vec::new());
-        for Shown { images, labels } in batches {
+        for LabelledImages { images, labels } in batches {
             rows.extend(of(images));
             classes.extend(labels.unwrap_or_default());
             progress(phase, classes.len(), total);

@@ -11,7 +11,7 @@ use crate::evaluation::measured::Measured;
 use crate::evaluation::part::Part;
 use crate::evaluation::quantity::Quantity;
 use crate::evaluation::request::Request;
-use crate::evaluation::subject::{Shown, Subject, squared_distances};
+use crate::evaluation::subject::{LabelledImages, Subject, squared_distances};
 use crate::measures::Estimate;
 use crate::source::{EVALUATION_SEED, Progress, host};
 
@@ -94,7 +94,7 @@ fn measure_at<B: Backend>(
 ) -> Option<Robustness> {
     let features = subject.split.dataset().features();
     let (mut own, mut errors) = (Vec::new(), Errors::default());
-    for (index, Shown { images, .. }) in subject.shown().enumerate() {
+    for (index, LabelledImages { images, .. }) in subject.shown().enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
         let targets = host(images.clone());
         let corrupted = corruption.apply(images, level, &context);

@@ -37,7 +37,7 @@ const LOSS: &str = "the loss";
 
 /// Why a device is not trusted with a model.
 #[derive(Debug, Error)]
-pub enum ParityError {
+pub enum SelfCheckError {
     /// It does not compute what the CPU does.
     #[error(
         "this device computes other numbers than the CPU: with {images} images, {quantity} differs by {error:.1e} \
@@ -70,7 +70,7 @@ pub enum ParityError {
     Model(String),
 }
 
-impl ParityError {
+impl SelfCheckError {
     fn in_phase(mut self, phase: Phase) -> Self {
         if let Self::Differs { quantity, .. } | Self::NotFinite { quantity, .. } = &mut self {
             *quantity = format!("{quantity} of the {phase}");
@@ -102,21 +102,21 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     split: &Subset,
     sizes: &Sizes,
     device: &G::Device,
-) -> Result<f64, ParityError> {
+) -> Result<f64, SelfCheckError> {
     let shape = shape_of(split);
     let cpu_device = C::Device::default();
     let cpu =
-        copy::<_, C>(&model.valid(), config, shape, &cpu_device).map_err(ParityError::Model)?;
+        copy::<_, C>(&model.valid(), config, shape, &cpu_device).map_err(SelfCheckError::Model)?;
     let plans = match recipe {
         Some(recipe) => {
-            plans(recipe, shape).map_err(|error| ParityError::Model(error.to_string()))?
+            plans(recipe, shape).map_err(|error| SelfCheckError::Model(error.to_string()))?
         }
         None => vec![Plan::of_whole_model()],
     };
     let mut largest: f64 = 0.0;
     for plan in &plans {
-        let ours = Side::new(plan, model, split, device).map_err(ParityError::Model)?;
-        let expected = Side::new(plan, &cpu, split, &cpu_device).map_err(ParityError::Model)?;
+        let ours = Side::new(plan, model, split, device).map_err(SelfCheckError::Model)?;
+        let expected = Side::new(plan, &cpu, split, &cpu_device).map_err(SelfCheckError::Model)?;
         let mut with_gradients: BTreeSet<usize> = sizes.with_gradients.iter().copied().collect();
         if recipe.is_some() {
             let size = plan.config.batch_size.min(split.len());
@@ -143,9 +143,9 @@ pub fn check_use<G: Backend, C: Backend>(
     shape: ImageShape,
     sizes: &[usize],
     device: &G::Device,
-) -> Result<f64, ParityError> {
+) -> Result<f64, SelfCheckError> {
     let cpu_device = C::Device::default();
-    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(ParityError::Model)?;
+    let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(SelfCheckError::Model)?;
     let features = shape.iter().product();
     let mut largest: f64 = 0.0;
     let sizes: BTreeSet<usize> = sizes.iter().copied().filter(|&size| size > 0).collect();
@@ -264,7 +264,7 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
     split: &Subset,
     size: usize,
     gradients: bool,
-) -> Result<f64, ParityError> {
+) -> Result<f64, SelfCheckError> {
     attempts(size, |attempt| {
         let batch = images(split, size, attempt);
         // At the end of the run, where no schedule has a term at weight 0.
@@ -280,14 +280,14 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
 fn attempts(
     images: usize,
     mut attempt: impl FnMut(u32) -> (Quantities, Quantities),
-) -> Result<f64, ParityError> {
+) -> Result<f64, SelfCheckError> {
     let mut worst = (String::new(), 0.0);
     for number in 0..ATTEMPTS {
         let (ours, expected) = attempt(number);
         let is_finite = |data: &TensorData| data.iter::<f64>().all(f64::is_finite);
         if let Some((name, _)) = expected.iter().find(|(_, data)| !is_finite(data)) {
             let quantity = name.clone();
-            return Err(ParityError::NotFinite { images, quantity });
+            return Err(SelfCheckError::NotFinite { images, quantity });
         }
         worst = most_different(&ours, &expected);
         if worst.1 <= TOLERANCE {
@@ -295,7 +295,7 @@ fn attempts(
         }
     }
     let (quantity, error) = worst;
-    Err(ParityError::Differs {
+    Err(SelfCheckError::Differs {
         images,
         quantity,
         error,
