@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Subset};
 use hourglass_kernels::sum_dim;
-use hourglass_measure::pca::{Pca, PcaError};
+use hourglass_measure::pca::{Pca, PcaError, rows_fitted};
 use hourglass_measure::{Cache, InputBatch, fit_pca, host, input_batches};
 use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
 
@@ -145,6 +145,15 @@ impl<'a, B: Backend> Scorer<'a, B> {
             device,
             fitted,
         })
+    }
+
+    /// How many images PCA is fitted to, where these are a sample of those that are normal.
+    pub fn sampled(&self, normal: &Subset) -> Option<usize> {
+        let Fitted::Pca(_, components) = &self.fitted else {
+            return None;
+        };
+        let fitted = rows_fitted(normal.len(), normal.dataset().features(), *components);
+        (fitted < normal.len()).then_some(fitted)
     }
 
     /// What the scores are, as in the header of their table.

@@ -354,6 +354,10 @@ impl Task for Detect<'_> {
                 phases.update("fitting", done, fitted_to.len());
             },
         )?;
+        if let Some(images) = scorer.sampled(fitted_to) {
+            let all = fitted_to.len();
+            note!("PCA is fitted to {images} of the {all} images, to bound the cost");
+        }
         let found = match (self.arguments.threshold, self.reference) {
             (Some(_), _) => None,
             (None, None) => bail!(UsageError("expected a --threshold".into())),
