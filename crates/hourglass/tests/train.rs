@@ -393,6 +393,9 @@ fn the_help_of_every_command_has_an_example() {
         let help = help.succeeds().stdout;
         let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
         let lines = lines.take_while(|line| !line.is_empty());
+        // A description goes on below itself, further in.
+        let lines = lines.filter_map(|line| line.strip_prefix("  "));
+        let lines = lines.filter(|line| !line.starts_with(' '));
         let names = lines.filter_map(|line| line.split_whitespace().next());
         let names = names.filter(|name| *name != "help").map(str::to_owned);
         names.collect()

@@ -10,7 +10,7 @@ use faer::{Accum, Mat, MatMut, MatRef, get_global_parallelism};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::leading::{Mean, Rows, check_bytes};
+use super::rows::{Mean, Rows, check_bytes};
 use super::{Pca, PcaError, block_rows, centred, eigen};
 
 /// Vectors in a block beyond the components: they speed up the convergence of the last ones.

@@ -3,6 +3,7 @@
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, get_global_parallelism};
 
+use super::rows::{MOST_BYTES, Mean, Rows, check_bytes};
 use super::{Pca, PcaError, eigen, krylov, product};
 
 /// Rows of more features have no covariance matrix: its decomposition would take longer than the other ways.
@@ -14,24 +15,11 @@ const MOST_GRAM_ROWS: usize = 2000;
 /// Values of the rows at most, 512 MB, where there is a Gram matrix: they are in memory.
 const MOST_GRAM_VALUES: usize = 1 << 27;
 
-/// Bytes that components, and what finds them, may have.
-pub const MOST_BYTES: usize = 2 << 30;
-
 /// Multiplications and additions of a fit at most, some twenty seconds on two cores; of more rows, a sample is fitted to.
 const MOST_OPERATIONS: f64 = 5e11;
 
 /// Directions whose variance is below this share of the largest are rounding errors.
 const RANK_TOLERANCE: f64 = 1e-12;
-
-/// Rows that can be read as often as is needed.
-pub struct Rows<'a> {
-    /// How many.
-    pub count: usize,
-    /// The length of each.
-    pub features: usize,
-    /// Reads all of them from the first, in blocks of `[any, features]`, row-major.
-    pub read: &'a dyn Fn() -> Box<dyn Iterator<Item = Vec<f32>> + 'a>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
@@ -165,66 +153,10 @@ fn gram(
     })
 }
 
-/// Refuses what would need too much memory: so many vectors, to find so many components.
-pub(super) fn check_bytes(
-    vectors: usize,
-    components: usize,
-    features: usize,
-) -> Result<(), PcaError> {
-    let bytes = vectors
-        .saturating_mul(features)
-        .saturating_mul(size_of::<f64>());
-    match bytes > MOST_BYTES {
-        true => Err(PcaError::TooLarge {
-            components,
-            features,
-            bytes,
-        }),
-        false => Ok(()),
-    }
-}
-
 fn mean_of(values: &[f32], features: usize) -> Result<Vec<f64>, PcaError> {
     let mut mean = Mean::new(features);
     mean.add(values);
     mean.finish()
-}
-
-/// The mean of rows as they come.
-pub(super) struct Mean {
-    sums: Vec<f64>,
-    rows: usize,
-}
-
-impl Mean {
-    pub(super) fn new(features: usize) -> Self {
-        Self {
-            sums: vec![0.0; features],
-            rows: 0,
-        }
-    }
-
-    pub(super) fn add(&mut self, rows: &[f32]) {
-        for row in rows.chunks_exact(self.sums.len()) {
-            self.rows += 1;
-            let sums = self.sums.iter_mut().zip(row);
-            sums.for_each(|(sum, &value)| *sum += f64::from(value));
-        }
-    }
-
-    pub(super) fn finish(mut self) -> Result<Vec<f64>, PcaError> {
-        if self.rows == 0 {
-            return Err(PcaError::NoRows);
-        }
-        self.sums
-            .iter_mut()
-            .for_each(|sum| *sum /= self.rows as f64);
-        // No sum of finite f32 overflows an f64, so it is finite if and only if the values are.
-        match self.sums.iter().all(|mean| mean.is_finite()) {
-            true => Ok(self.sums),
-            false => Err(PcaError::NotFinite { place: "rows" }),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod covariance;
 mod file;
 mod krylov;
 mod leading;
+mod rows;
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -25,7 +26,8 @@ use faer::{Accum, Mat, MatRef, Side, get_global_parallelism};
 
 pub use angle::largest_principal_angle;
 pub use covariance::PcaBuilder;
-pub use leading::{MOST_BYTES, Rows, rows_fitted};
+pub use leading::rows_fitted;
+pub use rows::{MOST_BYTES, Rows};
 
 /// Rows to a matrix product: enough to keep the cores busy.
 const BLOCK_ROWS: usize = 1024;
