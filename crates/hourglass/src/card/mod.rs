@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use hourglass_measure::{Measure, Measured, quantities};
+use hourglass_measure::{Measure, Measured, numbers};
 use hourglass_models::Model;
 use hourglass_store::Description;
 use serde_json::Value;
@@ -131,10 +131,11 @@ impl<B: Backend> Card<'_, B> {
     }
 
     fn numbers(&self) -> String {
-        let rows: Vec<_> = quantities()
-            .filter(|quantity| quantity.shown.on_card)
-            .filter_map(|quantity| {
-                let number = quantity.in_report(self.metrics)?;
+        let rows: Vec<_> = numbers(self.metrics)
+            .into_iter()
+            .filter(|number| number.quantity.shown.on_card)
+            .filter_map(|number| {
+                let quantity = number.quantity;
                 let value = quantity.with_error(number.model.value()?);
                 let pca = number.pca.as_ref().and_then(Measured::value);
                 Some((quantity, value, pca.map(|pca| quantity.with_error(pca))))

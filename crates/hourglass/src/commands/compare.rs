@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hourglass_files::read;
-use hourglass_measure::{FinishedEstimate, Quantity, quantities};
+use hourglass_measure::{FinishedEstimate, Number, Quantity, numbers, quantities};
 use hourglass_store::{Description, METRICS_FILE, RECIPE_FILE, RunDirectory, SavedModel};
 use serde_json::{Map, Value, json};
 
@@ -98,7 +98,8 @@ impl Run {
 
     /// The model's number, where it has one.
     fn number(&self, quantity: &Quantity) -> Option<Value> {
-        let number = quantity.in_report(&self.numbers)?;
+        let is_it = |number: &Number| number.quantity.places == quantity.places;
+        let number = numbers(&self.numbers).into_iter().find(is_it)?;
         let estimate = number.model.value()?;
         Some(json!(estimate.value))
     }
@@ -202,8 +203,8 @@ fn rows(runs: &[Run]) -> Vec<(String, Vec<Value>)> {
     let splits = runs.iter().map(|run| json!(run.split));
     rows.push(("measured on".into(), splits.collect()));
     let mut names: Vec<&String> = Vec::new();
-    let numbers = runs.iter().filter_map(|run| run.numbers.as_object());
-    for name in numbers.flat_map(Map::keys) {
+    let all = runs.iter().filter_map(|run| run.numbers.as_object());
+    for name in all.flat_map(Map::keys) {
         if !names.contains(&name) {
             names.push(name);
         }

@@ -123,6 +123,22 @@ pub fn quantities() -> impl Iterator<Item = &'static Quantity> {
     first.chain(of_parts).chain(Evaluation::LAST_QUANTITIES)
 }
 
+/// The numbers that a report has of these, in their order.
+fn found(report: &Value, quantities: &[Quantity]) -> Vec<Number> {
+    let quantities = quantities.iter();
+    quantities
+        .filter_map(|quantity| quantity.in_report(report))
+        .collect()
+}
+
+/// The numbers that a report in JSON has but for the family's own terms, in the order in which they are shown.
+pub fn numbers(report: &Value) -> Vec<Number> {
+    let mut numbers = found(report, Evaluation::FIRST_QUANTITIES);
+    numbers.extend(Measure::ALL.iter().flat_map(|part| part.numbers(report)));
+    numbers.extend(found(report, Evaluation::LAST_QUANTITIES));
+    numbers
+}
+
 impl Measure {
     /// The measure of this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -141,10 +157,7 @@ impl Measure {
         if part.is_null() || reason(part).is_some() {
             return Vec::new();
         }
-        let quantities = self.quantities().iter();
-        quantities
-            .filter_map(|quantity| quantity.in_report(report))
-            .collect()
+        found(report, self.quantities())
     }
 }
 
@@ -170,18 +183,12 @@ impl Report {
         left_out.flatten().collect()
     }
 
-    /// The numbers that there are, in the order in which they are shown: the error, those of the parts, and then the family's
-    /// own terms and what belongs to them.
+    /// All numbers that there are, in the order in which they are shown; the family's own terms stand behind the parts.
     pub fn numbers(&self) -> Vec<Number> {
         let json = Value::Object(self.to_json());
-        let in_json = |quantities: &[Quantity]| -> Vec<Number> {
-            let found = quantities.iter();
-            found
-                .filter_map(|quantity| quantity.in_report(&json))
-                .collect()
-        };
-        let mut numbers = in_json(Evaluation::FIRST_QUANTITIES);
-        numbers.extend(Measure::ALL.iter().flat_map(|part| part.numbers(&json)));
+        let mut numbers = numbers(&json);
+        let last = found(&json, Evaluation::LAST_QUANTITIES).len();
+        let last = numbers.split_off(numbers.len() - last);
         for (name, value) in &self.evaluation.terms {
             // What was measured again with its error stands above.
             let is_above = |number: &Number| number.quantity.places.contains(&name.as_str());
@@ -189,7 +196,7 @@ impl Report {
                 numbers.push(Number::of_term(name, *value));
             }
         }
-        numbers.extend(in_json(Evaluation::LAST_QUANTITIES));
+        numbers.extend(last);
         numbers
     }
 }
