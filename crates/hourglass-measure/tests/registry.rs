@@ -46,7 +46,9 @@ fn images(name: &str, seed: usize) -> Subset {
 fn report(config: &str) -> Report {
     let device = Default::default();
     let config: ModelConfig = serde_json::from_str(config).expect("settings");
-    let model = config.init::<B>(SHAPE.to_array(), 0, &device).expect("a model");
+    let model = config
+        .init::<B>(SHAPE.to_array(), 0, &device)
+        .expect("a model");
     let classifier = Classifier::new(model.clone(), [config.code(), CLASSES], 0, &device);
     let [split, training, others] =
         [("split", 1), ("training", 2), ("others", 3)].map(|(name, seed)| images(name, seed));
