@@ -131,7 +131,11 @@ impl<B: Backend> Card<'_, B> {
     }
 
     fn numbers(&self) -> String {
-        let rows: Vec<_> = numbers(self.metrics)
+        let mut numbers = numbers(self.metrics);
+        // What classifiers read from the codes stands behind what the model does itself.
+        let codes = Measure::Representation.name();
+        numbers.sort_by_key(|number| number.quantity.part() == codes);
+        let rows: Vec<_> = numbers
             .into_iter()
             .filter(|number| number.quantity.shown.on_card)
             .filter_map(|number| {
