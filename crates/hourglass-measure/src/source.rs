@@ -56,24 +56,31 @@ pub fn input_batches<'a, B: Backend>(
     images: &Subset,
     device: &'a B::Device,
 ) -> impl Iterator<Item = InputBatch<B>> + use<'a, B> {
-    let numbered = Batches::measuring(images).zip(0..);
-    numbered.map(move |(batch, number)| {
-        let context = StepContext::evaluate(EVALUATION_SEED, number);
-        InputBatch::new(model, batch, context, device)
+    with_noise(model, images, device, |number| {
+        StepContext::evaluate(EVALUATION_SEED, number)
     })
 }
 
 /// The same with noise of its own, for the images that something else is fitted to.
-pub fn training_batches<'a, B: Backend>(
+pub(crate) fn training_batches<'a, B: Backend>(
     model: &'a Model<B>,
     images: &Subset,
     device: &'a B::Device,
 ) -> impl Iterator<Item = InputBatch<B>> + use<'a, B> {
-    let numbered = Batches::measuring(images).zip(0..);
-    numbered.map(move |(batch, number)| {
-        let context = StepContext::train(EVALUATION_SEED, number, 1);
-        InputBatch::new(model, batch, context, device)
+    with_noise(model, images, device, |number| {
+        StepContext::train(EVALUATION_SEED, number, 1)
     })
+}
+
+/// The batches with the noise of their numbers.
+fn with_noise<'a, B: Backend>(
+    model: &'a Model<B>,
+    images: &Subset,
+    device: &'a B::Device,
+    noise: fn(u64) -> StepContext,
+) -> impl Iterator<Item = InputBatch<B>> + use<'a, B> {
+    let numbered = Batches::measuring(images).zip(0..);
+    numbered.map(move |(batch, number)| InputBatch::new(model, batch, noise(number), device))
 }
 
 /// A batch's images on a device, `[batch, features]`.
