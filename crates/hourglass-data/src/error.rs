@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::shape::{ImageShape, MAX_SIDE};
+use hourglass_samples::Shape;
+
+use crate::limits::MAX_SIDE;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +75,9 @@ pub enum DataError {
         /// The dataset.
         name: String,
         /// Shape of the training images.
-        train: ImageShape,
+        train: Shape,
         /// Shape of the test images.
-        test: ImageShape,
+        test: Shape,
     },
 
     /// Bytes in memory don't make whole images, or not as many as there are labels.
@@ -179,7 +181,7 @@ pub enum DataError {
     #[error("image shape {shape}: expected 1 or 3 channels and sides of 1 to {MAX_SIDE} pixels")]
     BadShape {
         /// What was asked for.
-        shape: ImageShape,
+        shape: Shape,
     },
 
     /// Images are not of the shape asked for, and must not be changed.
@@ -190,9 +192,9 @@ pub enum DataError {
         /// The dataset.
         name: String,
         /// The shape asked for.
-        expected: ImageShape,
+        expected: Shape,
         /// The shape of the images.
-        found: ImageShape,
+        found: Shape,
     },
 
     /// A split was asked for that the dataset doesn't have.

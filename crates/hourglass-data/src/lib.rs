@@ -29,7 +29,7 @@
 //! # Ok::<(), hourglass_data::DataError>(())
 //! ```
 
-// Each of these uses only those before it: shape; error; hashing, locations, options; dataset; batches, cache; source;
+// Each of these uses only those before it: limits; error; hashing, locations, options; dataset; batches, cache; source;
 // catalog; open.
 mod batches;
 mod cache;
@@ -37,19 +37,20 @@ pub mod catalog;
 mod dataset;
 mod error;
 mod hashing;
+mod limits;
 mod locations;
 mod open;
 mod options;
-mod shape;
+
 mod source;
 
 pub use batches::{Batch, Batches, Cursor, measuring_batch, measuring_sizes};
 pub use catalog::fetch::{FetchEvent, fetch};
 pub use dataset::{Dataset, Split, Splits, Subset, permutation, split_validation};
 pub use error::DataError;
+pub use hourglass_samples::Shape;
 pub use locations::Locations;
 pub use open::{open, open_with};
 pub use options::{ImageOptions, ImageReport, OnError, Skipped};
-pub use shape::ImageShape;
 pub use source::idx;
 pub use source::npy::{NpyFault, read_npy_header};

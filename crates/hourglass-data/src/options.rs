@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::shape::{ImageShape, MAX_SIDE};
+use hourglass_samples::Shape;
+
+use crate::limits::MAX_SIDE;
 
 /// How images become a dataset. The default takes the images' own shape and stops at the first file that can't be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ImageOptions {
     /// The shape that every image is brought to; without it the shape of the source: of the first image of a folder, grey
     /// where all images are grey.
-    pub shape: Option<ImageShape>,
+    pub shape: Option<Shape>,
     /// Take only what has the shape already: nothing is resized, no colour is converted, no alpha is flattened.
     pub strict: bool,
     /// What to do about a file that can't be used.

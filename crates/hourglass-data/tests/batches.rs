@@ -3,16 +3,12 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use hourglass_data::{Batch, Batches, Cursor, Dataset, ImageShape, Subset, permutation};
+use hourglass_data::{Batch, Batches, Cursor, Dataset, Shape, Subset, permutation};
 
 /// `count` images of two pixels; image i is [i, 255 - i], its label i.
 fn subset(count: u8) -> Subset {
     let pixels = (0..count).flat_map(|image| [image, 255 - image]).collect();
-    let shape = ImageShape {
-        channels: 1,
-        height: 1,
-        width: 2,
-    };
+    let shape = Shape::new(1, 1, 2);
     let dataset = Dataset::from_memory("made", shape, pixels, Some((0..count).collect())).unwrap();
     Subset::all(&Arc::new(dataset))
 }

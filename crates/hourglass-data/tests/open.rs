@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::{gzip, images, labels};
-use hourglass_data::{DataError, Dataset, ImageShape, Locations, Split, Splits, catalog, open};
+use hourglass_data::{DataError, Dataset, Locations, Shape, Split, Splits, catalog, open};
 use tempfile::TempDir;
 
 /// A directory for data and one for the user's files.
@@ -52,14 +52,7 @@ fn mini_is_embedded() {
     let splits = open("mnist-mini", &Locations::default()).unwrap();
     let (train, test) = (splits.train(), splits.test().unwrap());
     assert_eq!((train.len(), test.len()), (5000, 1000));
-    assert_eq!(
-        train.shape(),
-        ImageShape {
-            channels: 1,
-            height: 28,
-            width: 28
-        }
-    );
+    assert_eq!(train.shape(), Shape::new(1, 28, 28));
     assert_eq!(&train.labels().unwrap()[..5], [5, 0, 4, 1, 9]);
     assert_eq!(&test.labels().unwrap()[..5], [7, 2, 1, 0, 4]);
     assert_eq!(
@@ -343,11 +336,7 @@ fn without_a_data_directory_there_is_a_hint() {
 
 #[test]
 fn memory_must_hold_whole_images() {
-    let shape = ImageShape {
-        channels: 3,
-        height: 2,
-        width: 2,
-    };
+    let shape = Shape::new(3, 2, 2);
     let dataset = Dataset::from_memory("made", shape, vec![7; 24], Some(vec![1, 2])).unwrap();
     assert_eq!(
         (dataset.len(), dataset.features(), dataset.label(1)),

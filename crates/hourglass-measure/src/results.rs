@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Subset, measuring_batch, measuring_sizes};
 use hourglass_figures::{Curve, FigureError, curves, image_grid};
-use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 use hourglass_store::{
     Description, RunDirectory, SavedModel, StoreError, read_metrics, save_classifier, save_model,
     write_atomically,
@@ -35,8 +35,8 @@ const PICTURES: usize = 3;
 const NOT_MEASURED: &str = "it has not been measured yet";
 
 /// Every batch size that drawing the pictures will use.
-pub fn picture_sizes(shape: ImageShape) -> Vec<usize> {
-    let features = shape.iter().product();
+pub fn picture_sizes(shape: Shape) -> Vec<usize> {
+    let features = shape.features();
     let [shown, drawn] = [RECONSTRUCTIONS, SAMPLES].map(|most| shown(shape, most));
     [
         measuring_sizes(shown, features),
@@ -46,20 +46,19 @@ pub fn picture_sizes(shape: ImageShape) -> Vec<usize> {
 }
 
 /// Screen pixels for a pixel of an image.
-fn scale(shape: ImageShape) -> usize {
-    let [_, height, width] = shape;
+fn scale(shape: Shape) -> usize {
+    let Shape { height, width, .. } = shape;
     if height.max(width) > SMALL { 1 } else { 2 }
 }
 
 /// How many columns of images of this shape are shown: so many, or fewer where a picture would be too wide.
-fn columns(shape: ImageShape, most: usize) -> usize {
-    let [_, _, width] = shape;
-    (WIDTH / width / scale(shape)).clamp(1, most)
+fn columns(shape: Shape, most: usize) -> usize {
+    (WIDTH / shape.width / scale(shape)).clamp(1, most)
 }
 
 /// How many images of this shape are shown: so many, or fewer where their picture would be too wide or too high.
-fn shown(shape: ImageShape, most: usize) -> usize {
-    let [_, height, width] = shape;
+fn shown(shape: Shape, most: usize) -> usize {
+    let Shape { height, width, .. } = shape;
     let side = height.max(width) * scale(shape);
     (WIDTH / side).pow(2).clamp(1, most)
 }
@@ -258,7 +257,7 @@ fn reconstructions<B: Backend>(
     let shape = description.shape;
     Ok(image_grid(
         &rows,
-        shape,
+        shape.to_array(),
         columns(shape, COLUMNS),
         scale(shape),
     )?)
@@ -280,11 +279,11 @@ pub fn samples<B: Backend>(
     let Some(codes) = model.sample_prior(count, &context, device) else {
         return Ok(None);
     };
-    let features: usize = description.shape.iter().product();
+    let features: usize = description.shape.features();
     let parts = codes.split(measuring_batch(features).get(), 0).into_iter();
     let row = parts.flat_map(|codes| host(model.likelihood().mean(model.decode(codes))));
     let shape = description.shape;
-    image_grid(&[row.collect()], shape, columns, scale(shape)).map(Some)
+    image_grid(&[row.collect()], shape.to_array(), columns, scale(shape)).map(Some)
 }
 
 fn metrics_curves(run: &RunDirectory) -> Result<Vec<u8>, Box<dyn std::error::Error>> {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use hourglass_models::Shape;
 use std::fs;
 
 use hourglass_measure::{Finished, Measured, PcaComparison, Subject, Summary, interrupt};
@@ -29,7 +30,7 @@ fn finish(watch: &mut dyn FnMut(&str)) -> (Summary, Value) {
         licence: None,
     };
     let config = serde_json::from_str(config).expect("a config");
-    let description = Description::new(config, [1, 2, 2], data);
+    let description = Description::new(config, Shape::new(1, 2, 2), data);
     let finished = Finished {
         run: &run,
         description: &description,

@@ -3,6 +3,7 @@
 
 mod support;
 
+use hourglass_models::Shape;
 use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -239,7 +240,7 @@ fn families_without_a_posterior_have_no_estimate() {
     let network = r#"{"kind": "mlp", "hidden": [], "code": 2}"#;
     let config = format!(r#"{{"family": "undercomplete", "network": {network}}}"#);
     let config: ModelConfig = serde_json::from_str(&config).expect("a config");
-    let model = config.init::<B>([1, 2, 2], 0, &Default::default());
+    let model = config.init::<B>(Shape::new(1, 2, 2), 0, &Default::default());
     let model = model.expect("a valid config");
     let split = split(3);
     let subject = subject(&model, &split);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::backend::NdArray;
-use hourglass_data::{Dataset, ImageShape, Subset};
+use hourglass_data::{Dataset, Shape, Subset};
 use hourglass_measure::{
     Evaluation, Measure, Measured, Quantity, Report, Request, Subject, examine, quantities,
 };
@@ -16,11 +16,7 @@ use serde_json::Value;
 
 type B = NdArray<f64>;
 
-const SHAPE: ImageShape = ImageShape {
-    channels: 1,
-    height: 11,
-    width: 11,
-};
+const SHAPE: Shape = Shape::new(1, 11, 11);
 const CLASSES: usize = 2;
 
 /// The settings of models that together have every number.
@@ -46,9 +42,7 @@ fn images(name: &str, seed: usize) -> Subset {
 fn report(config: &str) -> Report {
     let device = Default::default();
     let config: ModelConfig = serde_json::from_str(config).expect("settings");
-    let model = config
-        .init::<B>(SHAPE.to_array(), 0, &device)
-        .expect("a model");
+    let model = config.init::<B>(SHAPE, 0, &device).expect("a model");
     let classifier = Classifier::new(model.clone(), [config.code(), CLASSES], 0, &device);
     let [split, training, others] =
         [("split", 1), ("training", 2), ("others", 3)].map(|(name, seed)| images(name, seed));

@@ -127,6 +127,7 @@ mod tests {
     use super::*;
     use crate::ModelConfig;
     use burn::backend::NdArray;
+    use hourglass_samples::Shape;
 
     type B = NdArray<f64>;
 
@@ -134,7 +135,9 @@ mod tests {
         let config = r#"{"family": "undercomplete", "network": {"kind": "mlp", "hidden": [5], "code": 3, "tied": true}}"#;
         let config: ModelConfig = serde_json::from_str(config).expect("settings");
         let device = Default::default();
-        let model = config.init([1, 2, 2], 1, &device).expect("a model");
+        let model = config
+            .init(Shape::new(1, 2, 2), 1, &device)
+            .expect("a model");
         Classifier::new(model, [3, 4], 2, &device)
     }
 
@@ -194,7 +197,7 @@ mod tests {
         );
         let other = other
             .expect("settings")
-            .init([1, 2, 2], 9, &device)
+            .init(Shape::new(1, 2, 2), 9, &device)
             .expect("a model");
         let again = Classifier::from_state_dict(other, 3, weights.clone(), &device).expect("read");
         let difference = classifier.forward(images()) - again.forward(images());

@@ -2,9 +2,6 @@
 
 use thiserror::Error;
 
-/// `[channels, height, width]` of an image.
-pub type ImageShape = [usize; 3];
-
 /// Samples per image that a loss can ask for: a damaged setting must not become a request for terabytes.
 pub(crate) const MOST_SAMPLES: usize = 10_000;
 

@@ -44,6 +44,15 @@ impl Corruption {
         }
     }
 
+    /// Its name in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Masking => "masking",
+            Self::Gaussian => "Gaussian noise",
+            Self::SaltAndPepper => "salt and pepper",
+        }
+    }
+
     /// Whether `level` is one that this kind can have.
     pub fn accepts(&self, level: f64) -> bool {
         match self {

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
-use crate::config::{ConfigError, ImageShape, require};
+use crate::config::{ConfigError, require};
 use crate::corruption::Corruption;
 use crate::families::{
     DenoisingConfig, DenoisingObjective, Model, ModelConfig, UndercompleteConfig,
@@ -16,6 +16,7 @@ use crate::losses::Likelihood;
 use crate::networks::{Activation, MlpConfig, NetworkConfig};
 use crate::rbm::Units;
 use crate::state_dict::{StateDict, StateDictError, replace, state_dict};
+use hourglass_samples::Shape;
 
 /// What a layer is trained as.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ const MAX_GIBBS_STEPS: usize = 1000;
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerModel {
     /// An autoencoder, and the shape of its inputs.
-    Autoencoder(ModelConfig, ImageShape),
+    Autoencoder(ModelConfig, Shape),
     /// A machine: its numbers of visible and hidden units, their kinds, and the k of CD-k.
     Rbm([usize; 2], [Units; 2], usize),
 }
@@ -77,7 +78,7 @@ impl LayerMethod {
     pub fn layers(
         &self,
         model: &ModelConfig,
-        shape: ImageShape,
+        shape: Shape,
     ) -> Result<Vec<LayerModel>, ConfigError> {
         let NetworkConfig::Mlp(network) = model.network() else {
             return Err(ConfigError::new(
@@ -141,7 +142,7 @@ impl LayerMethod {
         network: &MlpConfig,
         likelihood: Likelihood,
     ) -> Result<LayerModel, ConfigError> {
-        let autoencoder = |config| LayerModel::Autoencoder(config, [1, 1, layer.inputs]);
+        let autoencoder = |config| LayerModel::Autoencoder(config, Shape::new(1, 1, layer.inputs));
         let (likelihood, output_activation) = match layer.below {
             None => (likelihood, network.output_activation),
             Some(Activation::Sigmoid) => (Likelihood::Bernoulli, Activation::Linear),
@@ -273,7 +274,7 @@ mod tests {
 
     type B = NdArray<f64>;
 
-    const SHAPE: ImageShape = [1, 2, 3];
+    const SHAPE: Shape = Shape::new(1, 2, 3);
 
     fn config(family: &str, network: &str) -> ModelConfig {
         let text = format!(
@@ -411,7 +412,7 @@ mod tests {
         );
         let conv = r#"{"family": "undercomplete", "network": {"kind": "conv"}}"#;
         let conv: ModelConfig = serde_json::from_str(conv).expect("settings");
-        let error = LayerMethod::Autoencoder {}.layers(&conv, [1, 28, 28]);
+        let error = LayerMethod::Autoencoder {}.layers(&conv, Shape::new(1, 28, 28));
         assert!(error.expect_err("no layers").to_string().contains("mlp"));
     }
 }

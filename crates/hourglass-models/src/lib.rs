@@ -12,7 +12,7 @@
 //!     r#"{"family": "undercomplete", "network": {"kind": "mlp", "hidden": [64], "code": 8}}"#,
 //! )?;
 //! let device = Default::default();
-//! let model = config.init::<NdArray>([1, 28, 28], 0, &device)?;
+//! let model = config.init::<NdArray>(Shape::new(1, 28, 28), 0, &device)?;
 //! let images = Tensor::zeros([2, 784], &device);
 //! assert_eq!(model.encode(images).dims(), [2, 8]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -37,10 +37,11 @@ mod step;
 
 pub use autoencoder::{Autoencoder, Loss, Selection, Sparsity};
 pub use classifier::Classifier;
-pub use config::{ConfigError, ImageShape};
+pub use config::ConfigError;
 pub use corruption::Corruption;
 pub use families::*;
 pub use gradients::gradient_model;
+pub use hourglass_samples::Shape;
 pub use layerwise::{LayerMethod, LayerModel, with_layer};
 pub use losses::Likelihood;
 pub use networks::*;

@@ -5,6 +5,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
 use burn::tensor::{Distribution, Tensor, TensorData};
+use hourglass_models::Shape;
 use hourglass_models::{
     Autoencoder, Model, ModelConfig, NetworkConfig, StepContext, gradient_model, load_state_dict,
     state_dict,
@@ -13,7 +14,7 @@ use hourglass_models::{
 type Inner = NdArray;
 type B = Autodiff<Inner>;
 
-const SHAPE: [usize; 3] = [1, 4, 4];
+const SHAPE: Shape = Shape::new(1, 4, 4);
 const FEATURES: usize = 16;
 const CODE: usize = 5;
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+use hourglass_models::Shape;
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
@@ -202,7 +203,7 @@ fn settings_that_would_not_be_used_are_errors() {
             r#"{{"family": "variational", "network": {network}, "objective": {objective}}}"#
         );
         let config: ModelConfig = serde_json::from_str(&config).expect("a config");
-        let error = config.validate([1, 4, 4]).expect_err(objective);
+        let error = config.validate(Shape::new(1, 4, 4)).expect_err(objective);
         assert_eq!(error.key, key, "{error}");
     }
 }

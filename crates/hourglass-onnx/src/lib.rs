@@ -18,8 +18,8 @@ mod proto;
 
 use burn::tensor::backend::Backend;
 use hourglass_models::{
-    Activation, Autoencoder, ImageShape, Layer, Likelihood, Model, Selection, StateDict,
-    StateDictError, state_dict,
+    Activation, Autoencoder, Layer, Likelihood, Model, Selection, Shape, StateDict, StateDictError,
+    state_dict,
 };
 use prost::Message;
 
@@ -74,7 +74,7 @@ pub struct OnnxFiles {
 pub fn to_onnx<B: Backend>(
     model: &Model<B>,
     code: usize,
-    shape: ImageShape,
+    shape: Shape,
     options: Options,
     external: &str,
     metadata: &[(&str, &str)],
@@ -127,7 +127,7 @@ pub fn to_onnx<B: Backend>(
 
 struct Exporter<'a, B: Backend> {
     model: &'a Model<B>,
-    shape: ImageShape,
+    shape: Shape,
     options: Options,
     code: usize,
     weights: StateDict,
@@ -136,7 +136,7 @@ struct Exporter<'a, B: Backend> {
 
 impl<B: Backend> Exporter<'_, B> {
     fn features(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.features()
     }
 
     /// From `images` to `codes`.
@@ -169,7 +169,9 @@ impl<B: Backend> Exporter<'_, B> {
         if !self.options.bytes {
             return self.graph.input("images", DataType::Float, &[features]);
         }
-        let images = self.graph.input("images", DataType::Uint8, &self.shape);
+        let images = self
+            .graph
+            .input("images", DataType::Uint8, &self.shape.to_array());
         let graph = &mut self.graph;
         let kind = integer("to", DataType::Float as i64);
         let floats = graph.node("images.floats", "Cast", &[&images], vec![kind]);
@@ -247,7 +249,7 @@ impl<B: Backend> Exporter<'_, B> {
         name: &str,
         operator: &str,
         x: &str,
-        [channels, height, width]: ImageShape,
+        [channels, height, width]: [usize; 3],
     ) -> String {
         let weight = self.weight(&format!("{name}.weight"));
         let bias = self.weight(&format!("{name}.bias"));
@@ -335,7 +337,7 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: ImageShape = [1, 8, 8];
+    const SHAPE: Shape = Shape::new(1, 8, 8);
     const CODE: usize = 6;
 
     /// Of every kind of layer and selection.

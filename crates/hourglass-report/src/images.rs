@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hourglass_figures::to_byte;
-use hourglass_models::ImageShape;
+use hourglass_samples::Shape;
 use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
 
@@ -35,9 +35,8 @@ const DIVERGING: [[f32; 3]; 3] = [
 const SHADES: usize = 31;
 
 /// How many images of a shape a section shows at most.
-pub(crate) fn affordable(shape: ImageShape) -> usize {
-    let [channels, height, width] = Small::of(shape).shape;
-    (VALUES / (channels * height * width).max(1)).clamp(COUNTS[0], COUNTS[1])
+pub(crate) fn affordable(shape: Shape) -> usize {
+    (VALUES / Small::of(shape).shape.features().max(1)).clamp(COUNTS[0], COUNTS[1])
 }
 
 /// In which direction images follow each other.
@@ -50,13 +49,13 @@ pub(crate) enum Direction {
 /// Images with values in [0, 1] one after the other, as one picture; others are clipped, and what is no number is black.
 pub(crate) fn picture(
     images: &[&[f32]],
-    shape: ImageShape,
+    shape: Shape,
     direction: Direction,
     description: &str,
 ) -> Result<Markup, ReportError> {
     let small = Small::of(shape);
     let images: Vec<Vec<f32>> = images.iter().map(|image| small.reduce(image)).collect();
-    let [channels, height, width] = small.shape;
+    let [channels, height, width] = small.shape.to_array();
     let [down, right] = match direction {
         Direction::Down => [images.len(), 1],
         Direction::Right => [1, images.len()],
@@ -92,7 +91,7 @@ pub(crate) fn picture(
 /// three, each around the middle of its own range.
 pub(crate) fn signed(
     values: &[f32],
-    shape: ImageShape,
+    shape: Shape,
     description: &str,
 ) -> Result<Markup, ReportError> {
     let small = Small::of(shape);
@@ -101,7 +100,7 @@ pub(crate) fn signed(
         .iter()
         .fold(0.0_f32, |most, value| most.max(value.abs()));
     let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
-    let [channels, height, width] = small.shape;
+    let [channels, height, width] = small.shape.to_array();
     if channels == 3 {
         let shifted: Vec<f32> = values
             .iter()
@@ -162,20 +161,24 @@ fn element(png: &[u8], [width, height]: [usize; 2], zoom: usize, description: &s
 
 /// How images become small enough for a page.
 struct Small {
-    from: ImageShape,
+    from: Shape,
     /// Sides of the squares that become a pixel.
     factor: usize,
-    shape: ImageShape,
+    shape: Shape,
 }
 
 impl Small {
-    fn of(shape: ImageShape) -> Self {
-        let [channels, height, width] = shape;
+    fn of(shape: Shape) -> Self {
+        let Shape {
+            channels,
+            height,
+            width,
+        } = shape;
         let factor = height.max(width).div_ceil(LONGEST_SIDE).max(1);
         Self {
             from: shape,
             factor,
-            shape: [channels, height / factor, width / factor].map(|side| side.max(1)),
+            shape: Shape::new(channels, (height / factor).max(1), (width / factor).max(1)),
         }
     }
 
@@ -184,8 +187,8 @@ impl Small {
         if self.factor == 1 {
             return image.to_vec();
         }
-        let [channels, height, width] = self.shape;
-        let [_, from_height, from_width] = self.from;
+        let [channels, height, width] = self.shape.to_array();
+        let [_, from_height, from_width] = self.from.to_array();
         let mut small = Vec::with_capacity(channels * height * width);
         for index in 0..channels * height * width {
             let [channel, y, x] = [
@@ -209,7 +212,7 @@ impl Small {
 
     /// Screen pixels for a pixel.
     fn zoom(&self) -> usize {
-        let [_, height, width] = self.shape;
+        let Shape { height, width, .. } = self.shape;
         ((WIDTH_ON_SCREEN + height.max(width) / 2) / height.max(width)).max(1)
     }
 }
@@ -234,7 +237,7 @@ mod tests {
     #[test]
     fn images_stand_side_by_side_with_a_transparent_gap() {
         let images: [&[f32]; 2] = [&[0.0, 2.0], &[f32::NAN, 0.2]];
-        let markup = picture(&images, [1, 2, 1], Direction::Right, "a < b").unwrap();
+        let markup = picture(&images, Shape::new(1, 2, 1), Direction::Right, "a < b").unwrap();
         let (info, pixels) = decoded(&markup);
         assert_eq!((info.width, info.height), (3, 2));
         let expected = [0, 255, 0, 0, 0, 255, 255, 255, 0, 0, 51, 255];
@@ -244,12 +247,13 @@ mod tests {
 
     #[test]
     fn signs_have_colours_and_nothing_is_white() {
-        let (_, pixels) = decoded(&signed(&[-4.0, 0.0, 2.0, 4.0], [1, 2, 2], "").unwrap());
+        let (_, pixels) =
+            decoded(&signed(&[-4.0, 0.0, 2.0, 4.0], Shape::new(1, 2, 2), "").unwrap());
         let pixel = |place: usize| &pixels[place * 3..][..3];
         assert_eq!(pixel(0), [33, 102, 172]);
         assert_eq!(pixel(1), [247, 247, 247]);
         assert_eq!(pixel(3), [178, 24, 43]);
-        let (_, pixels) = decoded(&signed(&[0.0; 4], [1, 2, 2], "").unwrap());
+        let (_, pixels) = decoded(&signed(&[0.0; 4], Shape::new(1, 2, 2), "").unwrap());
         assert!(pixels.iter().all(|&value| value == 247));
     }
 
@@ -257,12 +261,15 @@ mod tests {
     fn large_images_are_averaged_over_squares() {
         // 2 channels would be 128 x 1 each: pairs of rows become one.
         let image: Vec<f32> = (0..128 * 3).map(|row| (row % 2) as f32).collect();
-        let small = Small::of([3, 128, 1]);
-        assert_eq!(small.shape, [3, 64, 1]);
+        let small = Small::of(Shape::new(3, 128, 1));
+        assert_eq!(small.shape, Shape::new(3, 64, 1));
         assert!(small.reduce(&image).iter().all(|&value| value == 0.5));
         // 65 rows and a factor of 2: the last is dropped.
-        assert_eq!(Small::of([1, 65, 28]).shape, [1, 32, 14]);
-        assert_eq!(affordable([1, 28, 28]), 48);
-        assert_eq!(affordable([3, 512, 512]), 8);
+        assert_eq!(
+            Small::of(Shape::new(1, 65, 28)).shape,
+            Shape::new(1, 32, 14)
+        );
+        assert_eq!(affordable(Shape::new(1, 28, 28)), 48);
+        assert_eq!(affordable(Shape::new(3, 512, 512)), 8);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hourglass_models::{ImageShape, ModelConfig};
+use hourglass_models::{ModelConfig, Shape};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -24,7 +24,7 @@ pub struct Description {
     /// The family, the network and the objective, with the weights of its terms.
     pub model: ModelConfig,
     /// `[channels, height, width]`
-    pub shape: ImageShape,
+    pub shape: Shape,
     /// The range of the images' values.
     pub data_range: [f64; 2],
     /// The units of every number named in logs and reports.
@@ -53,7 +53,7 @@ struct Format {
 
 impl Description {
     /// A description of a model that was trained on `data`.
-    pub fn new(model: ModelConfig, shape: ImageShape, data: DataIdentity) -> Self {
+    pub fn new(model: ModelConfig, shape: Shape, data: DataIdentity) -> Self {
         Self {
             format: FORMAT,
             model,
@@ -92,13 +92,14 @@ impl Description {
         }
         let description: Self = serde_json::from_slice(text).map_err(unreadable)?;
         let shape = description.shape;
-        let pixels = shape
-            .iter()
-            .try_fold(1_usize, |product, &size| product.checked_mul(size));
-        if pixels.is_none_or(|pixels| pixels == 0) {
+        if shape
+            .checked_features()
+            .is_none_or(|features| features == 0)
+        {
             return Err(content(format!(
                 "`shape`: expected [channels, height, width] with at least one pixel and not more than can be counted, \
-                 found {shape:?}"
+                 found {:?}",
+                shape.to_array()
             )));
         }
         Ok(description)

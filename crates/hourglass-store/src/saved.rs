@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use hourglass_files::open_file;
-use hourglass_models::{Classifier, ImageShape, Model, ModelConfig};
+use hourglass_models::{Classifier, Model, ModelConfig, Shape};
 
 use crate::files::{RECIPE_FILE, check_length, read_bounded, sha256_of_readers};
 use crate::published::{PublishedModel, published_models};
@@ -121,7 +121,7 @@ impl SavedModel {
     pub fn load_as<B: Backend>(
         &self,
         config: &ModelConfig,
-        shape: ImageShape,
+        shape: Shape,
         device: &B::Device,
     ) -> Result<Model<B>, StoreError> {
         let path = self.name.join(WEIGHTS_FILE);

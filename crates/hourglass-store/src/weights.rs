@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use hourglass_files::{PendingFile, open_file};
 use hourglass_models::{
-    ImageShape, Model, ModelConfig, NetworkConfig, StateDict, load_state_dict, state_dict,
+    Model, ModelConfig, NetworkConfig, Shape, StateDict, load_state_dict, state_dict,
 };
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -160,7 +160,7 @@ fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
 /// Names the file of the weights, and what is wrong with it.
 pub fn read_model<B: Backend>(
     config: &ModelConfig,
-    shape: ImageShape,
+    shape: Shape,
     weights: &Path,
     device: &B::Device,
 ) -> Result<Model<B>, StoreError> {
@@ -170,7 +170,7 @@ pub fn read_model<B: Backend>(
 
 /// How large a file with the weights of a model can be: a decoder is about as large as its encoder, and a stochastic encoder
 /// gives twice as many values.
-pub(crate) fn most_bytes(config: &ModelConfig, shape: ImageShape) -> u64 {
+pub(crate) fn most_bytes(config: &ModelConfig, shape: Shape) -> u64 {
     const HEADER: u64 = 1 << 20;
     let least = config.network().least_values(shape).unwrap_or(0) as u64;
     HEADER.saturating_add(least.saturating_mul(4 * size_of::<f32>() as u64))
@@ -179,7 +179,7 @@ pub(crate) fn most_bytes(config: &ModelConfig, shape: ImageShape) -> u64 {
 /// `path` is where the weights are from.
 pub(crate) fn build_model<B: Backend>(
     config: &ModelConfig,
-    shape: ImageShape,
+    shape: Shape,
     path: &Path,
     weights: StateDict,
     device: &B::Device,
@@ -198,7 +198,7 @@ fn check_size(
     path: &Path,
     weights: &StateDict,
     network: &NetworkConfig,
-    shape: ImageShape,
+    shape: Shape,
 ) -> Result<(), StoreError> {
     let found: usize = weights.iter().map(|(_, data)| data.num_elements()).sum();
     match network.least_values(shape) {

@@ -115,7 +115,7 @@ fn measure(
         code,
         model_bytes,
     } = *method;
-    let shape = test.shape().to_array();
+    let shape = test.shape();
     let mut spill = CodeSpill::new(code)?;
     for codes in encoded {
         spill.add(codes)?;

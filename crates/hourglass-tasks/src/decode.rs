@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_figures::to_byte;
 use hourglass_files::write_quickly;
-use hourglass_models::{ImageShape, Model};
+use hourglass_models::{Model, Shape};
 
 use crate::codes::{CodesError, CodesReader, PendingFile, write_floats, write_header};
 use crate::stream::{Done, decoded, in_batches};
@@ -25,7 +25,7 @@ pub enum ImageFormat {
 
 /// Where images are written, one after the other.
 pub struct ImageWriter {
-    shape: ImageShape,
+    shape: Shape,
     images: u64,
     written: u64,
     target: Target,
@@ -42,13 +42,8 @@ impl ImageWriter {
     ///
     /// # Errors
     /// When it can't be made.
-    pub fn create(
-        path: &Path,
-        format: ImageFormat,
-        shape: ImageShape,
-        images: u64,
-    ) -> io::Result<Self> {
-        let [channels, height, width] = shape.map(|side| side as u64);
+    pub fn create(path: &Path, format: ImageFormat, shape: Shape, images: u64) -> io::Result<Self> {
+        let [channels, height, width] = shape.to_array().map(|side| side as u64);
         let axes = match channels {
             1 => vec![images, height, width],
             channels => vec![images, channels, height, width],
@@ -76,7 +71,7 @@ impl ImageWriter {
     }
 
     /// The shape of an image.
-    pub fn shape(&self) -> ImageShape {
+    pub fn shape(&self) -> Shape {
         self.shape
     }
 
@@ -88,7 +83,7 @@ impl ImageWriter {
     /// # Shapes
     /// - images: `[any, channels, height, width]`, in [0, 1]
     pub fn write(&mut self, images: &[f32]) -> io::Result<()> {
-        let features: usize = self.shape.iter().product();
+        let features: usize = self.shape.features();
         match &mut self.target {
             Target::Folder(folder) => {
                 fs::create_dir_all(&*folder)?;
@@ -123,9 +118,9 @@ impl ImageWriter {
     }
 }
 
-/// A PNG of one image, `[channels, height, width]` in [0, 1] with 1 or 3 channels.
-fn png(image: &[f32], shape: ImageShape) -> io::Result<Vec<u8>> {
-    let channels = shape[0];
+/// A PNG of one image with values in [0, 1] and 1 or 3 channels.
+fn png(image: &[f32], shape: Shape) -> io::Result<Vec<u8>> {
+    let channels = shape.channels;
     if !matches!(channels, 1 | 3) {
         let message = format!(
             "expected images of 1 or 3 channels, found {channels}; write an array (.npy) of them"
@@ -176,10 +171,10 @@ mod tests {
     fn pixels_of_colour_images_are_beside_each_other() {
         // Two pixels: red and green planes, then blue.
         let image = [1.0, 0.0, 0.0, 1.0, 0.5, 2.0];
-        let bytes = png(&image, [3, 1, 2]).unwrap();
+        let bytes = png(&image, Shape::new(3, 1, 2)).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().into_rgb8();
         assert_eq!(read.into_raw(), [255, 0, 128, 0, 255, 255]);
-        let error = png(&[0.0; 4], [2, 1, 2]).unwrap_err().to_string();
+        let error = png(&[0.0; 4], Shape::new(2, 1, 2)).unwrap_err().to_string();
         assert!(error.contains("1 or 3 channels, found 2"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use hourglass_data::{Batch, Subset};
 use hourglass_kernels::sum_dim;
 use hourglass_measure::pca::{Pca, PcaError, rows_fitted};
 use hourglass_measure::{Cache, InputBatch, fit_pca, host, input_batches};
-use hourglass_models::{Autoencoder, ImageShape, Likelihood, Model, StepContext};
+use hourglass_models::{Autoencoder, Likelihood, Model, Shape, StepContext};
 
 pub use table::ScoreTable;
 pub use threshold::Threshold;
@@ -219,7 +219,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
 
 impl Score {
     /// The sizes of the batches that a model gets where so many images are scored.
-    pub fn batch_sizes(self, images: usize, shape: ImageShape) -> Vec<usize> {
+    pub fn batch_sizes(self, images: usize, shape: Shape) -> Vec<usize> {
         let draws = match self {
             Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
             Self::Error | Self::Distance | Self::Pca => vec![1],
@@ -307,18 +307,14 @@ mod tests {
 
     use burn::backend::NdArray;
     use burn::tensor::TensorData;
-    use hourglass_data::{Dataset, ImageShape};
+    use hourglass_data::{Dataset, Shape};
     use hourglass_models::{ModelConfig, load_state_dict};
 
     use super::*;
 
     /// Images of four pixels.
     fn images(pixels: &[[u8; 4]]) -> Subset {
-        let shape = ImageShape {
-            channels: 1,
-            height: 2,
-            width: 2,
-        };
+        let shape = Shape::new(1, 2, 2);
         let dataset = Dataset::from_memory("four", shape, pixels.concat(), None);
         Subset::all(&Arc::new(dataset.expect("images")))
     }
@@ -338,7 +334,7 @@ mod tests {
             ("decoder.0.bias", TensorData::from(outputs)),
         ];
         let weights = weights.map(|(name, data)| (name.to_owned(), data));
-        let model = config.init([1, 2, 2], 0, &Default::default());
+        let model = config.init(Shape::new(1, 2, 2), 0, &Default::default());
         load_state_dict(model.expect("a model"), weights.into()).expect("fitting weights")
     }
 

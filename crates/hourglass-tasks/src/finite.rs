@@ -67,6 +67,7 @@ mod tests {
     use hourglass_models::ModelConfig;
 
     use super::*;
+    use hourglass_models::Shape;
 
     /// Makes every weight so large.
     struct Scale(f32);
@@ -87,7 +88,9 @@ mod tests {
         )
         .expect("settings");
         let device = Default::default();
-        let model = config.init::<Flex>([1, 2, 2], 0, &device).expect("a model");
+        let model = config
+            .init::<Flex>(Shape::new(1, 2, 2), 0, &device)
+            .expect("a model");
         let images = || Tensor::<Flex, 2>::full([3, 4], 0.5, &device);
         let codes = || Tensor::<Flex, 2>::full([3, 2], 0.5, &device);
         assert_eq!(reconstruct(&model, images()).expect("images").len(), 12);

@@ -14,6 +14,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 use hourglass_data::Subset;
 use hourglass_kernels::{sum, sum_dim};
 use hourglass_measure::Progress;
+use hourglass_models::Shape;
 use hourglass_models::{Autoencoder, Model, StepContext, Stream};
 
 use crate::finite::{NotFinite, reconstruct};
@@ -44,8 +45,8 @@ pub enum InpaintMethod {
 pub struct Inpainter {
     /// What is unknown.
     pub mask: Mask,
-    /// `[channels, height, width]`
-    pub shape: [usize; 3],
+    /// The shape of the images.
+    pub shape: Shape,
     /// How it is found.
     pub method: InpaintMethod,
     /// Rounds or steps, at most.
@@ -84,7 +85,7 @@ impl Restore for Inpainter {
         batch: u64,
         device: &B::Device,
     ) -> Result<Restored, NotFinite> {
-        let features = self.shape.iter().product();
+        let features = self.shape.features();
         let unknown: Vec<bool> = indices
             .iter()
             .flat_map(|&index| self.mask.unknown(self.shape, self.seed, u64::from(index)))
@@ -140,8 +141,8 @@ impl Restore for Inpainter {
 ///
 /// # Shapes
 /// - images, unknown, output: `[batch * channels * height * width]`
-pub fn fill_with_means(images: &[f32], unknown: &[bool], shape: [usize; 3]) -> Vec<f32> {
-    let plane = (shape[1] * shape[2]).max(1);
+pub fn fill_with_means(images: &[f32], unknown: &[bool], shape: Shape) -> Vec<f32> {
+    let plane = (shape.height * shape.width).max(1);
     let planes = images.chunks(plane).zip(unknown.chunks(plane));
     let filled = planes.flat_map(|(values, unknown)| {
         let known = || values.iter().zip(unknown).filter(|(_, unknown)| !**unknown);
@@ -260,7 +261,7 @@ mod tests {
 
     type B = Autodiff<NdArray>;
 
-    fn model(family: &str, shape: [usize; 3]) -> Model<B> {
+    fn model(family: &str, shape: Shape) -> Model<B> {
         let config = format!(
             r#"{{"family": "{family}", "network": {{"kind": "mlp", "hidden": [8], "code": 2}}}}"#
         );
@@ -268,15 +269,14 @@ mod tests {
         config.init(shape, 3, &Default::default()).expect("a model")
     }
 
-    fn images(shape: [usize; 3], count: usize) -> Vec<f32> {
-        let values =
-            (0..count * shape.iter().product::<usize>()).map(|place| (place * 37 % 256) as f32);
+    fn images(shape: Shape, count: usize) -> Vec<f32> {
+        let values = (0..count * shape.features()).map(|place| (place * 37 % 256) as f32);
         values.map(|value| value / 255.0).collect()
     }
 
     #[test]
     fn known_pixels_are_never_touched() {
-        for shape in [[1, 4, 4], [3, 4, 4]] {
+        for shape in [Shape::new(1, 4, 4), Shape::new(3, 4, 4)] {
             let images = images(shape, 3);
             for (family, method) in [
                 ("undercomplete", InpaintMethod::Projection),
@@ -315,7 +315,7 @@ mod tests {
     /// Against a search of the whole plane of codes, with the objective written out.
     #[test]
     fn the_most_probable_code_is_found() {
-        let shape = [1, 4, 4];
+        let shape = Shape::new(1, 4, 4);
         let device = Default::default();
         let unknown: Vec<bool> = (0..16).map(|pixel| pixel % 3 == 0).collect();
         let filled = images(shape, 1);
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn projection_ends_where_nothing_moves() {
-        let shape = [1, 4, 4];
+        let shape = Shape::new(1, 4, 4);
         let model = model("undercomplete", shape).valid();
         let device = Default::default();
         let unknown: Vec<bool> = (0..16).map(|pixel| pixel < 8).collect();
@@ -394,7 +394,7 @@ mod tests {
     fn means_are_those_of_the_known_pixels_of_each_channel() {
         let images = [0.25, 0.75, 1.0, 0.5, 0.5, 0.0];
         let unknown = [true, false, true, true, true, true];
-        let filled = fill_with_means(&images, &unknown, [2, 1, 3]);
+        let filled = fill_with_means(&images, &unknown, Shape::new(2, 1, 3));
         assert_eq!(filled, [0.75, 0.75, 0.75, 0.5, 0.5, 0.5]);
     }
 }

@@ -1,5 +1,6 @@
 //! Which pixels of an image are unknown.
 
+use hourglass_models::Shape;
 use std::str::FromStr;
 
 use rand::{RngExt, SeedableRng};
@@ -108,8 +109,8 @@ impl Mask {
     ///
     /// # Errors
     /// Says what does not fit.
-    pub fn check(&self, shape: [usize; 3]) -> Result<(), MaskError> {
-        let [_, height, width] = shape;
+    pub fn check(&self, shape: Shape) -> Result<(), MaskError> {
+        let Shape { height, width, .. } = shape;
         let misfit = |expected, found: String| MaskError::Misfit {
             expected,
             found,
@@ -132,7 +133,7 @@ impl Mask {
             }
             _ => {}
         }
-        let unknown = self.unknown([1, height, width], 0, 0);
+        let unknown = self.unknown(Shape::new(1, height, width), 0, 0);
         let count = unknown.iter().filter(|&&unknown| unknown).count();
         if count == 0 || count == unknown.len() {
             let expected = "known and unknown pixels";
@@ -145,8 +146,12 @@ impl Mask {
     ///
     /// # Shapes
     /// - output: `[channels * height * width]`
-    pub fn unknown(&self, shape: [usize; 3], seed: u64, image: u64) -> Vec<bool> {
-        let [channels, height, width] = shape;
+    pub fn unknown(&self, shape: Shape, seed: u64, image: u64) -> Vec<bool> {
+        let Shape {
+            channels,
+            height,
+            width,
+        } = shape;
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(image);
         let plane: Vec<bool> = (0..height * width)
@@ -181,7 +186,7 @@ impl Mask {
 mod tests {
     use super::*;
 
-    fn unknown(text: &str, shape: [usize; 3]) -> String {
+    fn unknown(text: &str, shape: Shape) -> String {
         let mask: Mask = text.parse().expect("a mask");
         mask.check(shape).expect("it fits");
         let values = mask.unknown(shape, 0, 0);
@@ -193,17 +198,17 @@ mod tests {
 
     #[test]
     fn masks_cover_what_they_say_in_every_channel() {
-        assert_eq!(unknown("rect:1,0,2,1", [1, 2, 3]), ".??...");
-        assert_eq!(unknown("half:left", [1, 2, 3]), "?..?..");
-        assert_eq!(unknown("half:right", [1, 2, 3]), "..?..?");
-        assert_eq!(unknown("half:top", [3, 2, 2]), "??..??..??..");
-        assert_eq!(unknown("half:bottom", [1, 3, 1]), "..?");
+        assert_eq!(unknown("rect:1,0,2,1", Shape::new(1, 2, 3)), ".??...");
+        assert_eq!(unknown("half:left", Shape::new(1, 2, 3)), "?..?..");
+        assert_eq!(unknown("half:right", Shape::new(1, 2, 3)), "..?..?");
+        assert_eq!(unknown("half:top", Shape::new(3, 2, 2)), "??..??..??..");
+        assert_eq!(unknown("half:bottom", Shape::new(1, 3, 1)), "..?");
     }
 
     #[test]
     fn random_masks_differ_by_image_and_seed_alone() {
         let mask: Mask = "random:0.25".parse().expect("a mask");
-        let shape = [1, 100, 100];
+        let shape = Shape::new(1, 100, 100);
         let first = mask.unknown(shape, 0, 0);
         assert_eq!(first, mask.unknown(shape, 0, 0));
         assert_ne!(first, mask.unknown(shape, 0, 1));
@@ -236,8 +241,12 @@ mod tests {
             "rect:0,18446744073709551615,1,1",
         ] {
             let mask: Mask = text.parse().expect("a mask");
-            assert!(mask.check([1, 2, 3]).is_err(), "{text}");
+            assert!(mask.check(Shape::new(1, 2, 3)).is_err(), "{text}");
         }
-        assert!(Mask::Pixels(vec![true; 5]).check([1, 2, 3]).is_err());
+        assert!(
+            Mask::Pixels(vec![true; 5])
+                .check(Shape::new(1, 2, 3))
+                .is_err()
+        );
     }
 }

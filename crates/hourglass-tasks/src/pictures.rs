@@ -1,5 +1,6 @@
 //! Images as files: one by one, and one after the other.
 
+use hourglass_models::Shape;
 use std::io::Cursor;
 use std::path::PathBuf;
 
@@ -17,9 +18,12 @@ use image::{Delay, ExtendedColorType, Frame, ImageEncoder, ImageError};
 ///
 /// # Shapes
 /// - image: `[channels * height * width]` in [0, 1]
-/// - shape: `[channels, height, width]`
-pub fn png(image: &[f32], shape: [usize; 3]) -> Result<Vec<u8>, ImageError> {
-    let [channels, height, width] = shape;
+pub fn png(image: &[f32], shape: Shape) -> Result<Vec<u8>, ImageError> {
+    let Shape {
+        channels,
+        height,
+        width,
+    } = shape;
     let plane = height * width;
     if !matches!(channels, 1 | 3) || image.len() != channels * plane {
         let kind = ParameterErrorKind::DimensionMismatch;
@@ -82,22 +86,26 @@ mod tests {
 
     #[test]
     fn planes_become_pixels_and_bytes_come_back() {
-        let shape = [3, 1, 2];
+        let shape = Shape::new(3, 1, 2);
         let bytes = [0_u8, 255, 7, 128, 1, 254];
         let image = bytes.map(|byte| f32::from(byte) / 255.0);
         let picture =
             image::load_from_memory(&png(&image, shape).expect("a PNG")).expect("an image");
         assert_eq!(picture.into_rgb8().into_raw(), [0, 7, 1, 255, 128, 254]);
         let every: Vec<f32> = (0..=255).map(|byte: u8| f32::from(byte) / 255.0).collect();
-        let picture = image::load_from_memory(&png(&every, [1, 16, 16]).expect("a PNG"));
+        let picture = image::load_from_memory(&png(&every, Shape::new(1, 16, 16)).expect("a PNG"));
         let found = picture.expect("an image").into_luma8().into_raw();
         assert_eq!(found, (0..=255).collect::<Vec<u8>>());
-        assert!(png(&image, [1, 1, 2]).is_err(), "more values than pixels");
+        assert!(
+            png(&image, Shape::new(1, 1, 2)).is_err(),
+            "more values than pixels"
+        );
     }
 
     #[test]
     fn an_animation_has_a_frame_a_picture() {
-        let pictures = [0.0, 0.5, 1.0].map(|value| png(&[value; 4], [1, 2, 2]).expect("a PNG"));
+        let pictures =
+            [0.0, 0.5, 1.0].map(|value| png(&[value; 4], Shape::new(1, 2, 2)).expect("a PNG"));
         let gif = animation(&pictures, 100).expect("a GIF");
         let frames = GifDecoder::new(Cursor::new(gif))
             .expect("a GIF")

@@ -6,7 +6,7 @@ use hourglass_data::measuring_batch;
 use hourglass_kernels::keep_largest;
 use hourglass_measure::Progress;
 use hourglass_measure::pca::Pca;
-use hourglass_models::{Autoencoder, ImageShape, Model, Selection};
+use hourglass_models::{Autoencoder, Model, Selection, Shape};
 
 use crate::finite::{NotFinite, means};
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
@@ -117,10 +117,10 @@ pub fn decode_images<B: Backend>(
     model: &Model<B>,
     codes: &[f32],
     code: usize,
-    shape: ImageShape,
+    shape: Shape,
     device: &B::Device,
 ) -> Result<Vec<f32>, NotFinite> {
-    let batch_size = measuring_batch(shape.iter().product()).get();
+    let batch_size = measuring_batch(shape.features()).get();
     let mut images = Vec::new();
     for (batch, codes) in codes.chunks(batch_size * code.max(1)).enumerate() {
         let data = TensorData::new(codes.to_vec(), [codes.len() / code.max(1), code]);

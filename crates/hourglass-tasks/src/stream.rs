@@ -4,13 +4,13 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Subset, measuring_batch, measuring_sizes};
 use hourglass_measure::{host, input_batches};
-use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 
 use crate::finite::{NotFinite, means};
 
 /// The sizes of the batches that so many images of a shape, or their codes, are taken in.
-pub fn batch_sizes(images: usize, shape: ImageShape) -> [usize; 2] {
-    measuring_sizes(images, shape.iter().product())
+pub fn batch_sizes(images: usize, shape: Shape) -> [usize; 2] {
+    measuring_sizes(images, shape.features())
 }
 
 /// Called with the images done so far.
@@ -42,10 +42,10 @@ pub fn codes_of_pixels<B: Backend>(
 pub fn in_batches<E>(
     parts: impl Iterator<Item = Result<Vec<f32>, E>>,
     code: usize,
-    shape: ImageShape,
+    shape: Shape,
 ) -> impl Iterator<Item = Result<Vec<f32>, E>> {
     let (mut parts, mut waiting) = (parts.fuse(), Vec::new());
-    let batch = measuring_batch(shape.iter().product()).get() * code;
+    let batch = measuring_batch(shape.features()).get() * code;
     std::iter::from_fn(move || {
         while waiting.len() < batch {
             match parts.next() {
@@ -88,7 +88,7 @@ mod tests {
             let parts = all
                 .chunks(size * code)
                 .map(|part| Ok::<_, ()>(part.to_vec()));
-            let batches: Vec<Vec<f32>> = in_batches(parts, code, [1, 28, 28])
+            let batches: Vec<Vec<f32>> = in_batches(parts, code, Shape::new(1, 28, 28))
                 .map(Result::unwrap)
                 .collect();
             let sizes: Vec<usize> = batches.iter().map(|batch| batch.len() / code).collect();
@@ -97,10 +97,10 @@ mod tests {
         }
         let parts = [Ok(vec![1.0; 4]), Err("damaged")].into_iter();
         assert_eq!(
-            in_batches(parts, 2, [1, 28, 28]).next(),
+            in_batches(parts, 2, Shape::new(1, 28, 28)).next(),
             Some(Err("damaged"))
         );
-        assert_eq!(batch_sizes(1203, [1, 28, 28]), [500, 203]);
-        assert_eq!(batch_sizes(3, [3, 2048, 2048]), [1, 0]);
+        assert_eq!(batch_sizes(1203, Shape::new(1, 28, 28)), [500, 203]);
+        assert_eq!(batch_sizes(3, Shape::new(3, 2048, 2048)), [1, 0]);
     }
 }

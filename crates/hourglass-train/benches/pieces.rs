@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --workspace --bench pieces`
 
+use hourglass_models::Shape;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -10,7 +11,8 @@ use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{GradientsParams, Optimizer, SimpleOptimizer};
 use burn::tensor::{Distribution, Tensor};
 use burn_flex::Flex;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use divan::Bencher;
+use divan::counter::ItemsCount;
 use hourglass_data::{Batches, Cursor, Locations, Subset};
 use hourglass_kernels::{FusedAdam, cross_entropy};
 use hourglass_models::{Autoencoder, StepContext};
@@ -48,86 +50,83 @@ fn images() -> Subset {
     Subset::all(splits.expect("the embedded images").train())
 }
 
-fn data(criterion: &mut Criterion) {
-    let images = images();
-    let mut group = criterion.benchmark_group("data");
-    group.throughput(Throughput::Elements(BATCH.get() as u64));
-    let mut batches = Batches::training(&images, BATCH, 0, Cursor::default());
-    group.bench_function("batch", |bencher| bencher.iter(|| batches.next()));
-    group.finish();
+fn main() {
+    divan::main();
 }
 
-fn losses(criterion: &mut Criterion) {
-    let device = Default::default();
-    let random = || {
+#[divan::bench]
+fn batch(bencher: Bencher) {
+    let images = images();
+    let mut batches = Batches::training(&images, BATCH, 0, Cursor::default());
+    bencher
+        .counter(ItemsCount::new(BATCH.get()))
+        .bench_local(|| batches.next());
+}
+
+fn outputs_and_images() -> [Tensor<B, 2>; 2] {
+    [(); 2].map(|()| {
         let shape = [BATCH.get(), FEATURES];
-        Tensor::<B, 2>::random(shape, Distribution::Uniform(0.0, 1.0), &device)
-    };
-    let (outputs, images) = (random(), random());
-    let mut group = criterion.benchmark_group("loss and gradient");
-    group.throughput(Throughput::Elements((BATCH.get() * FEATURES) as u64));
-    group.bench_function("cross-entropy", |bencher| {
-        bencher.iter(|| {
+        Tensor::random(shape, Distribution::Uniform(0.0, 1.0), &Default::default())
+    })
+}
+
+#[divan::bench]
+fn cross_entropy_and_gradient(bencher: Bencher) {
+    let [outputs, images] = outputs_and_images();
+    bencher
+        .counter(ItemsCount::new(BATCH.get() * FEATURES))
+        .bench_local(|| {
             let logits = outputs.clone().detach().require_grad();
             cross_entropy(logits, images.clone()).mean().backward()
         });
-    });
-    group.bench_function("squared error", |bencher| {
-        bencher.iter(|| {
+}
+
+#[divan::bench]
+fn squared_error_and_gradient(bencher: Bencher) {
+    let [outputs, images] = outputs_and_images();
+    bencher
+        .counter(ItemsCount::new(BATCH.get() * FEATURES))
+        .bench_local(|| {
             let difference = outputs.clone().detach().require_grad() - images.clone();
             difference.powi_scalar(2).sum_dim(1).mean().backward()
         });
-    });
-    group.finish();
 }
 
-fn optimiser(criterion: &mut Criterion) {
-    let device = Default::default();
-    let mut group = criterion.benchmark_group("Adam");
-    for width in [64, 512, 4096] {
-        let weights = Tensor::<Flex, 2>::zeros([FEATURES, width], &device);
-        let gradient = weights.random_like(Distribution::Normal(0.0, 1.0));
-        let adam = FusedAdam::new(0.0);
-        let mut now = Some(adam.step(1e-3, weights, gradient.clone(), None));
-        group.throughput(Throughput::Elements((FEATURES * width) as u64));
-        group.bench_function(format!("{FEATURES} x {width}"), |bencher| {
-            bencher.iter(|| {
-                let (weights, state) = now.take().expect("put back");
-                let gradient = gradient.clone();
-                now = Some(adam.step(1e-3, weights, gradient, state));
-            });
+/// Adam's step of a layer of this width.
+#[divan::bench(args = [64, 512, 4096])]
+fn adam(bencher: Bencher, width: usize) {
+    let weights = Tensor::<Flex, 2>::zeros([FEATURES, width], &Default::default());
+    let gradient = weights.random_like(Distribution::Normal(0.0, 1.0));
+    let adam = FusedAdam::new(0.0);
+    let mut now = Some(adam.step(1e-3, weights, gradient.clone(), None));
+    bencher
+        .counter(ItemsCount::new(FEATURES * width))
+        .bench_local(|| {
+            let (weights, state) = now.take().expect("put back");
+            let gradient = gradient.clone();
+            now = Some(adam.step(1e-3, weights, gradient, state));
         });
-    }
-    group.finish();
 }
 
-fn steps(criterion: &mut Criterion) {
+/// A training step of a recipe.
+#[divan::bench(args = RECIPES.map(|(name, _)| name))]
+fn step(bencher: Bencher, name: &str) {
     let device = Default::default();
     let load = Load::new(&images(), BATCH);
-    let mut group = criterion.benchmark_group("step");
-    group.throughput(Throughput::Elements(BATCH.get() as u64));
-    for (name, text) in RECIPES {
-        let recipe = Recipe::parse(text, Path::new(name), &[]).expect("a recipe");
-        let model = recipe.model.init::<B>([1, 28, 28], 0, &device);
-        let (mut model, mut step) = (Some(model.expect("a model")), 0);
-        let mut optimizer = OptimizerAdaptor::from(FusedAdam::new(0.0));
-        let mut train = |images: Tensor<B, 2>| {
+    let found = RECIPES.iter().find(|(of, _)| *of == name);
+    let (_, text) = found.expect("one of the recipes");
+    let recipe = Recipe::parse(text, Path::new(name), &[]).expect("a recipe");
+    let model = recipe.model.init::<B>(Shape::new(1, 28, 28), 0, &device);
+    let (mut model, mut step) = (Some(model.expect("a model")), 0);
+    let mut optimizer = OptimizerAdaptor::from(FusedAdam::new(0.0));
+    bencher
+        .counter(ItemsCount::new(BATCH.get()))
+        .with_inputs(|| load.batch::<B>(0, &device))
+        .bench_local_values(|images| {
             let before = model.take().expect("put back");
             let loss = before.loss(images, &StepContext::train(0, step, 1)).total;
             let gradients = GradientsParams::from_grads(loss.backward(), &before);
             model = Some(optimizer.step(1e-3, before, gradients));
             step += 1;
-        };
-        group.bench_function(name, |bencher| {
-            bencher.iter_batched(
-                || load.batch::<B>(0, &device),
-                &mut train,
-                BatchSize::LargeInput,
-            );
         });
-    }
-    group.finish();
 }
-
-criterion_group!(pieces, data, losses, optimiser, steps);
-criterion_main!(pieces);

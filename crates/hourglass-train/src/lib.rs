@@ -16,5 +16,5 @@ pub use recipe::{
 };
 pub use trainer::{
     Ending, Job, Observer, Outcome, Standing, TrainError, check_phases, data_identity,
-    initial_model, shape_of, train,
+    initial_model, train,
 };

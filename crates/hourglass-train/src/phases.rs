@@ -10,7 +10,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use hourglass_data::{Batch, Dataset, Subset};
 use hourglass_measure::images_of;
 use hourglass_models::{
-    Autoencoder, Classifier, ConfigError, ImageShape, LayerModel, Loss, Model, Rbm, StateDict,
+    Autoencoder, Classifier, ConfigError, LayerModel, Loss, Model, Rbm, Shape, StateDict,
     StateDictError, StepContext, state_dict, with_layer,
 };
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
 }
 
 /// The phases of a recipe, in order.
-pub(crate) fn plans(recipe: &Recipe, shape: ImageShape) -> Result<Vec<Plan>, ConfigError> {
+pub(crate) fn plans(recipe: &Recipe, shape: Shape) -> Result<Vec<Plan>, ConfigError> {
     let mut plans = Vec::new();
     let mut push = |phase, config: &TrainingConfig, layer| {
         plans.push(Plan {

@@ -12,13 +12,12 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::{Batch, Cursor, Subset};
 use hourglass_models::{
-    Autoencoder, ImageShape, Model, ModelConfig, StepContext, Stream, load_state_dict, state_dict,
+    Autoencoder, Model, ModelConfig, Shape, StepContext, Stream, load_state_dict, state_dict,
 };
 use thiserror::Error;
 
 use crate::phases::{Examples, Phase, Plan, Trainee, plans};
 use crate::recipe::Recipe;
-use crate::trainer::shape_of;
 
 /// The largest ||a - b|| / ||b|| that is taken for rounding.
 pub const TOLERANCE: f64 = 1e-3;
@@ -103,7 +102,7 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
     sizes: &Sizes,
     device: &G::Device,
 ) -> Result<f64, SelfCheckError> {
-    let shape = shape_of(split);
+    let shape = split.shape();
     let cpu_device = C::Device::default();
     let cpu =
         copy::<_, C>(&model.valid(), config, shape, &cpu_device).map_err(SelfCheckError::Model)?;
@@ -140,13 +139,13 @@ pub fn check<G: AutodiffBackend, C: AutodiffBackend>(
 pub fn check_use<G: Backend, C: Backend>(
     model: &Model<G>,
     config: &ModelConfig,
-    shape: ImageShape,
+    shape: Shape,
     sizes: &[usize],
     device: &G::Device,
 ) -> Result<f64, SelfCheckError> {
     let cpu_device = C::Device::default();
     let cpu = copy::<G, C>(model, config, shape, &cpu_device).map_err(SelfCheckError::Model)?;
-    let features = shape.iter().product();
+    let features = shape.features();
     let mut largest: f64 = 0.0;
     let sizes: BTreeSet<usize> = sizes.iter().copied().filter(|&size| size > 0).collect();
     for size in sizes {
@@ -178,7 +177,7 @@ fn used<B: Backend>(model: &Model<B>, codes: Tensor<B, 2>, decoded: Tensor<B, 2>
 fn copy<G: Backend, C: Backend>(
     model: &Model<G>,
     config: &ModelConfig,
-    shape: ImageShape,
+    shape: Shape,
     device: &C::Device,
 ) -> Result<Model<C>, String> {
     let weights = state_dict(model).map_err(|error| error.to_string())?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hourglass_data::{ImageOptions, ImageShape, OnError};
+use hourglass_data::{ImageOptions, OnError, Shape};
 
 /// The backends by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,7 +76,7 @@ impl From<OnErrorName> for OnError {
 
 impl ImageArguments {
     /// Images brought to `shape`, or of their own.
-    pub(crate) fn options(self, shape: Option<ImageShape>) -> ImageOptions {
+    pub(crate) fn options(self, shape: Option<Shape>) -> ImageOptions {
         ImageOptions {
             shape,
             strict: self.strict,
@@ -86,16 +86,11 @@ impl ImageArguments {
 }
 
 /// A shape as `3x32x32`, or `28x28` of grey images.
-pub(crate) fn parse_shape(text: &str) -> Result<ImageShape, String> {
+pub(crate) fn parse_shape(text: &str) -> Result<Shape, String> {
     let sides: Option<Vec<usize>> = text.split('x').map(|side| side.parse().ok()).collect();
-    let [channels, height, width] = match sides.as_deref() {
-        Some(&[channels, height, width]) => [channels, height, width],
-        Some(&[height, width]) => [1, height, width],
-        _ => return Err("expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32".into()),
-    };
-    Ok(ImageShape {
-        channels,
-        height,
-        width,
-    })
+    match sides.as_deref() {
+        Some(&[channels, height, width]) => Ok(Shape::new(channels, height, width)),
+        Some(&[height, width]) => Ok(Shape::new(1, height, width)),
+        _ => Err("expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32".into()),
+    }
 }

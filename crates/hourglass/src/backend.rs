@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use burn::backend::Autodiff;
 use burn::tensor::backend::{AutodiffBackend, BackendTypes};
 use hourglass_data::Subset;
-use hourglass_models::{ImageShape, Model, ModelConfig};
+use hourglass_models::{Model, ModelConfig, Shape};
 use hourglass_train::Recipe;
 use hourglass_train::self_check::{SelfCheckError, Sizes};
 
@@ -50,7 +50,7 @@ type TrainingCheck<B> = fn(
 type UseCheck<B> = fn(
     &Model<B>,
     &ModelConfig,
-    ImageShape,
+    Shape,
     &[usize],
     &<B as BackendTypes>::Device,
 ) -> Result<f64, SelfCheckError>;

@@ -9,7 +9,7 @@ use hourglass_store::{DataIdentity, Description, RunDirectory, SavedModel};
 
 use crate::arguments::ImageArguments;
 use crate::finished::recipe_of;
-use crate::images::{image_shape, open, split_to_measure, training_images};
+use crate::images::{open, split_to_measure, training_images};
 
 /// What the model is measured on.
 pub(crate) struct Images {
@@ -50,7 +50,7 @@ pub(crate) fn images(
         let (splits, training, validation) = own?;
         (splits, training.clone(), Ok(training), Some(validation))
     } else {
-        let options = how.options(Some(image_shape(description)));
+        let options = how.options(Some(description.shape));
         let splits = open(name, locations, &options)?;
         let labelled = Subset::all(splits.train());
         (splits, labelled, own.map(|(_, training, _)| training), None)
@@ -92,7 +92,7 @@ pub(crate) fn own_images(
 ) -> Result<(Splits, Subset, Subset)> {
     let DataIdentity { name, sha256, .. } = &description.data;
     let recipe = recipe_of(saved)?;
-    let given = how.options(Some(image_shape(description)));
+    let given = how.options(Some(description.shape));
     // As for the training, where nothing else is asked for: then what was decoded for it is there.
     let options = match &recipe {
         Some(recipe) if how == ImageArguments::default() => recipe.data.image_options(),

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use hourglass_data::{
-    DataError, ImageOptions, ImageReport, ImageShape, Locations, Split, Splits, Subset,
-};
+use hourglass_data::{DataError, ImageOptions, ImageReport, Locations, Split, Splits, Subset};
 use hourglass_store::Description;
 use hourglass_train::Recipe;
 
@@ -56,11 +54,7 @@ pub(crate) fn model_images(
     how: ImageArguments,
 ) -> Result<Subset> {
     let name = data.unwrap_or(&description.data.name);
-    let splits = open(
-        name,
-        locations,
-        &how.options(Some(image_shape(description))),
-    );
+    let splits = open(name, locations, &how.options(Some(description.shape)));
     let splits = match data {
         Some(_) => splits?,
         None => splits.context(
@@ -110,16 +104,6 @@ pub(crate) fn one_image(
         );
     };
     Ok(images.dataset().pixels(index as usize).collect())
-}
-
-/// The shape of a model's images.
-pub(crate) fn image_shape(description: &Description) -> ImageShape {
-    let [channels, height, width] = description.shape;
-    ImageShape {
-        channels,
-        height,
-        width,
-    }
 }
 
 /// Opens a data set, showing how far it is and then what was left out.

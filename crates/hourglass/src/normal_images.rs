@@ -7,7 +7,7 @@ use hourglass_tasks::detect::Threshold;
 use serde_json::{Value, json};
 
 use crate::evaluated::own_images;
-use crate::images::{SourceArguments, image_shape, open};
+use crate::images::{SourceArguments, open};
 
 /// The share of images named by `--reference` that a score is not fitted to, where it is fitted to some.
 const HELD_OUT: f64 = 0.1;
@@ -44,7 +44,7 @@ impl NormalImages {
         source: &SourceArguments,
         description: &Description,
     ) -> Result<Self> {
-        let options = source.how.options(Some(image_shape(description)));
+        let options = source.how.options(Some(description.shape));
         let splits = open(name, &source.locations.locations(), &options)?;
         let all = Subset::all(splits.train());
         // The model may have been trained on these very images.

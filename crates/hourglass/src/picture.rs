@@ -1,5 +1,6 @@
 //! Pictures of many images: a grid as a PNG, or a GIF that moves.
 
+use hourglass_models::Shape;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -56,24 +57,24 @@ impl PictureArguments {
         let scale = self.scale(shape);
         let bytes = if is_animation(path) {
             let frames: Result<Vec<_>, _> = frames
-                .map(|(images, columns)| image_grid(&[images], shape, columns, scale))
+                .map(|(images, columns)| image_grid(&[images], shape.to_array(), columns, scale))
                 .collect();
             animation(&frames?, self.delay)?
         } else {
-            image_grid(rows, shape, columns, scale)?
+            image_grid(rows, shape.to_array(), columns, scale)?
         };
         write_atomically(path, &bytes)?;
         say!("{}", path.display())?;
         Ok(())
     }
 
-    fn scale(&self, shape: [usize; 3]) -> usize {
+    fn scale(&self, shape: Shape) -> usize {
         scale_for(self.scale, shape)
     }
 }
 
 /// The scale asked for, or one that makes images of this shape visible.
-pub(crate) fn scale_for(asked: Option<NonZeroUsize>, [_, height, width]: [usize; 3]) -> usize {
+pub(crate) fn scale_for(asked: Option<NonZeroUsize>, Shape { height, width, .. }: Shape) -> usize {
     let visible = VISIBLE.div_ceil(height.max(width).max(1));
     asked.map_or(visible, NonZeroUsize::get)
 }

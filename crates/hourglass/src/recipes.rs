@@ -87,13 +87,14 @@ mod tests {
     use hourglass_store::SavedModel;
 
     use super::*;
+    use hourglass_models::Shape;
 
     #[test]
     fn every_recipe_is_valid_names_no_data_and_has_its_length_in_steps() {
         for name in names() {
             let recipe = load(name, &[]).unwrap_or_else(|error| panic!("{name}: {error:#}"));
             recipe
-                .validate([1, 28, 28])
+                .validate(Shape::new(1, 28, 28))
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(recipe.data.name, "mnist-mini", "{name}");
             assert!(recipe.training.steps.is_some(), "{name}");

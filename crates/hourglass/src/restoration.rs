@@ -1,5 +1,6 @@
 //! What `reconstruct`, `denoise` and `inpaint` share: images in, images and a grid out.
 
+use hourglass_models::Shape;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -113,10 +114,11 @@ impl Prepared<'_> {
             how,
             truth: told.truth,
         })?;
-        let scale = scale_for(arguments.scale, self.description.shape);
+        let shape = self.description.shape;
+        let scale = scale_for(arguments.scale, shape);
         let shown = arguments.grid.get().min(outcome.images);
         let columns = COLUMNS.min(shown);
-        let grid = image_grid(&outcome.grid, self.description.shape, columns, scale)?;
+        let grid = image_grid(&outcome.grid, shape.to_array(), columns, scale)?;
         fs::create_dir_all(&arguments.out)?;
         write_atomically(&arguments.out.join("grid.png"), &grid)?;
         if arguments.json {
@@ -275,7 +277,7 @@ impl Files {
         &mut self,
         name: impl FnOnce() -> PathBuf,
         values: &[f32],
-        shape: [usize; 3],
+        shape: Shape,
     ) -> io::Result<()> {
         let Some(directory) = &self.directory else {
             return Ok(());

@@ -4,6 +4,7 @@
 
 mod support;
 
+use hourglass_models::Shape;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -171,7 +172,9 @@ fn compare<G: AutodiffBackend, C: AutodiffBackend>(
     images: &Subset,
     device: &G::Device,
 ) -> Result<f64, SelfCheckError> {
-    let model = on_g.init::<G>([1, 4, 4], 1, device).expect("a model");
+    let model = on_g
+        .init::<G>(Shape::new(1, 4, 4), 1, device)
+        .expect("a model");
     let sizes = Sizes {
         with_gradients: SIZES.to_vec(),
         ..Sizes::default()
@@ -191,7 +194,7 @@ fn compare_use<G: Backend, C: Backend>(
     on_c: &ModelConfig,
     device: &G::Device,
 ) -> Result<f64, SelfCheckError> {
-    self_check::check_use::<G, C>(model, on_c, [1, 4, 4], SIZES, device)
+    self_check::check_use::<G, C>(model, on_c, Shape::new(1, 4, 4), SIZES, device)
 }
 
 #[test]
@@ -260,7 +263,7 @@ fn assert_finds_differences<G: AutodiffBackend, C: AutodiffBackend>(device: &G::
         (&right, &contractive(0.5, "tanh", 4), "what is encoded"),
         (&bernoulli, &gaussian, "what is decoded"),
     ] {
-        let model = right.init::<G::InnerBackend>([1, 4, 4], 1, device);
+        let model = right.init::<G::InnerBackend>(Shape::new(1, 4, 4), 1, device);
         let found = compare_use::<_, C::InnerBackend>(&model.expect("a model"), wrong, device);
         let message = found.expect_err("a difference").to_string();
         assert!(message.contains(quantity), "{message}");

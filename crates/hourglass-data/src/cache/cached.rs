@@ -37,7 +37,7 @@ impl Cached {
         let about_path = path.join(ABOUT);
         let about: About = serde_json::from_slice(&read(&about_path)?)
             .map_err(|error| damaged(&about_path, error))?;
-        let features = about.shape().features();
+        let features = about.shape.features();
         let open_split = |split| open_split(path, split, features);
         Ok(Self {
             train: open_split(Split::Train)?,
@@ -72,7 +72,7 @@ impl Cached {
             cache: Some(self.path),
             ..report
         };
-        let shape = self.about.shape();
+        let shape = self.about.shape;
         let dataset = |stored: Stored| {
             Dataset::new(name, shape, stored.pixels, stored.labels).with_details(
                 stored.sha256,

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hourglass_samples::Shape;
+
 use crate::hashing::{Hashing, hex_sha256};
 use crate::options::ImageOptions;
 
@@ -27,6 +29,7 @@ impl Key {
     ) -> Self {
         // Not what to do about faults: that changes nothing about the images that have none.
         let ImageOptions { shape, strict, .. } = options;
+        let shape = shape.map(Shape::to_array);
         let place = format!("{place:?} {shape:?} {strict}");
         let mut hashing = Hashing::new(io::sink());
         for line in content {

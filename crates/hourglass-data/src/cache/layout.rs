@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Split;
 use crate::options::Skipped;
-use crate::shape::ImageShape;
+use hourglass_samples::Shape;
 
 /// The file that says what the others are.
 pub(super) const ABOUT: &str = "about.json";
@@ -14,20 +14,8 @@ pub(super) const ABOUT: &str = "about.json";
 /// What a cache says about itself.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct About {
-    /// `[channels, height, width]`
-    pub(super) shape: [usize; 3],
+    pub(super) shape: Shape,
     pub(super) skipped: Vec<Skipped>,
-}
-
-impl About {
-    pub(super) fn shape(&self) -> ImageShape {
-        let [channels, height, width] = self.shape;
-        ImageShape {
-            channels,
-            height,
-            width,
-        }
-    }
 }
 
 /// The file that holds a part of a split: `pixels`, `labels` or `ids`.

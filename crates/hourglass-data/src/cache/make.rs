@@ -11,7 +11,7 @@ use super::write::{Part, SplitWriter};
 use crate::dataset::Split;
 use crate::error::DataError;
 use crate::options::{OnError, Skipped};
-use crate::shape::ImageShape;
+use hourglass_samples::Shape;
 
 /// Memory for the images that wait to be written.
 const WAITING_BYTES: usize = 32 << 20;
@@ -23,13 +23,13 @@ pub(crate) struct CacheJob<'a> {
     /// The folder or file of the images, for errors.
     pub(crate) root: &'a Path,
     /// The shape that the images have.
-    pub(crate) shape: ImageShape,
+    pub(crate) shape: Shape,
     pub(crate) splits: Vec<(Split, &'a dyn Images)>,
     pub(crate) on_error: OnError,
 }
 
 /// The indices below `count` in pieces of which each fits into memory and keeps every thread busy.
-fn chunks(count: usize, shape: ImageShape) -> impl Iterator<Item = Range<usize>> {
+fn chunks(count: usize, shape: Shape) -> impl Iterator<Item = Range<usize>> {
     let images = (WAITING_BYTES / shape.features())
         .min(WAITING_IMAGES)
         .max(rayon::current_num_threads());
@@ -57,7 +57,7 @@ impl CacheJob<'_> {
         };
         advance(0);
         let mut about = About {
-            shape: self.shape.to_array(),
+            shape: self.shape,
             skipped: Vec::new(),
         };
         for (split, images) in &self.splits {

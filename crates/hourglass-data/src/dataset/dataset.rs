@@ -6,13 +6,13 @@ use super::ids::Ids;
 use super::mapped::Bytes;
 use crate::error::DataError;
 use crate::hashing::hex_sha256;
-use crate::shape::ImageShape;
+use hourglass_samples::Shape;
 
 /// Images of one shape, mapped from a file or in memory.
 #[derive(Debug)]
 pub struct Dataset {
     name: String,
-    shape: ImageShape,
+    shape: Shape,
     images: Bytes,
     labels: Option<Bytes>,
     label_names: Option<Vec<String>>,
@@ -24,7 +24,7 @@ impl Dataset {
     /// Takes images (and labels) that are in memory: image after image, channel by channel, row by row.
     pub fn from_memory(
         name: &str,
-        shape: ImageShape,
+        shape: Shape,
         images: Vec<u8>,
         labels: Option<Vec<u8>>,
     ) -> Result<Self, DataError> {
@@ -56,7 +56,7 @@ impl Dataset {
     }
 
     /// The caller has checked that the lengths agree.
-    pub(crate) fn new(name: &str, shape: ImageShape, images: Bytes, labels: Option<Bytes>) -> Self {
+    pub(crate) fn new(name: &str, shape: Shape, images: Bytes, labels: Option<Bytes>) -> Self {
         Self {
             name: name.into(),
             shape,
@@ -89,7 +89,7 @@ impl Dataset {
     }
 
     /// Shape of each image.
-    pub fn shape(&self) -> ImageShape {
+    pub fn shape(&self) -> Shape {
         self.shape
     }
 

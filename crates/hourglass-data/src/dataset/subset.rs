@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use hourglass_samples::Shape;
+
 use super::dataset::Dataset;
 use super::order::{permutation, split_validation};
 use crate::error::DataError;
@@ -92,6 +94,11 @@ impl Subset {
         &self.indices
     }
 
+    /// The shape of each image.
+    pub fn shape(&self) -> Shape {
+        self.dataset.shape()
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -106,15 +113,10 @@ impl Subset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::ImageShape;
 
     #[test]
     fn labels_choose_images_and_unknown_ones_are_refused() {
-        let shape = ImageShape {
-            channels: 1,
-            height: 1,
-            width: 1,
-        };
+        let shape = Shape::new(1, 1, 1);
         let dataset = |labels| Dataset::from_memory("six", shape, vec![0; 6], labels);
         let all = Subset::all(&Arc::new(dataset(Some(vec![3, 1, 3, 0, 1, 7])).unwrap()));
         assert_eq!(all.of_labels(&["3"]).unwrap().indices(), [0, 2]);

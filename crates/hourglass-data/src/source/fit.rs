@@ -14,7 +14,7 @@ use image::{
 };
 
 use crate::cache::Unusable;
-use crate::shape::ImageShape;
+use hourglass_samples::Shape;
 
 /// An image that is not of the shape that all must have already.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ use crate::shape::ImageShape;
     expected.width, expected.height, colour_name(expected.channels), type_name(*found)
 )]
 pub(crate) struct Mismatch {
-    expected: ImageShape,
+    expected: Shape,
     width: u32,
     height: u32,
     found: ColorType,
@@ -50,11 +50,7 @@ fn type_name(found: ColorType) -> String {
 }
 
 /// The pixels of `image` in `shape`, plane by plane. `strict`: refuses an image that would have to be changed.
-pub(crate) fn fit(
-    image: DynamicImage,
-    shape: ImageShape,
-    strict: bool,
-) -> Result<Vec<u8>, Mismatch> {
+pub(crate) fn fit(image: DynamicImage, shape: Shape, strict: bool) -> Result<Vec<u8>, Mismatch> {
     let (width, height) = (image.width(), image.height());
     if strict && shape_as_stored(&image) != Some(shape) {
         return Err(Mismatch {
@@ -72,7 +68,7 @@ pub(crate) fn fit(
 }
 
 /// The shape that holds `image` as it is: None where its samples are not of 8 bits, or it has alpha.
-fn shape_as_stored(image: &DynamicImage) -> Option<ImageShape> {
+fn shape_as_stored(image: &DynamicImage) -> Option<Shape> {
     matches!(
         image,
         DynamicImage::ImageLuma8(_) | DynamicImage::ImageRgb8(_)
@@ -81,16 +77,13 @@ fn shape_as_stored(image: &DynamicImage) -> Option<ImageShape> {
 }
 
 /// The shape of `image`, alpha apart.
-pub(crate) fn shape_of(image: &DynamicImage) -> ImageShape {
-    ImageShape {
-        channels: if image.color().has_color() { 3 } else { 1 },
-        height: image.height() as usize,
-        width: image.width() as usize,
-    }
+pub(crate) fn shape_of(image: &DynamicImage) -> Shape {
+    let channels = if image.color().has_color() { 3 } else { 1 };
+    Shape::new(channels, image.height() as usize, image.width() as usize)
 }
 
 /// An image of the bytes of `shape`, plane by plane.
-pub(crate) fn from_planes(pixels: &[u8], shape: ImageShape) -> DynamicImage {
+pub(crate) fn from_planes(pixels: &[u8], shape: Shape) -> DynamicImage {
     let plane = shape.height * shape.width;
     let interleaved = (0..plane)
         .flat_map(|pixel| pixels[pixel..].iter().step_by(plane).copied())
@@ -99,7 +92,7 @@ pub(crate) fn from_planes(pixels: &[u8], shape: ImageShape) -> DynamicImage {
 }
 
 /// An image of the bytes of `shape`, pixel by pixel.
-pub(crate) fn from_interleaved(pixels: Vec<u8>, shape: ImageShape) -> DynamicImage {
+pub(crate) fn from_interleaved(pixels: Vec<u8>, shape: Shape) -> DynamicImage {
     let (width, height) = (shape.width as u32, shape.height as u32);
     let image = match shape.channels {
         1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::from),
@@ -138,7 +131,7 @@ fn opaque(image: DynamicImage) -> DynamicImage {
 
 fn scaled<P: Pixel<Subpixel = u8> + 'static>(
     image: ImageBuffer<P, Vec<u8>>,
-    shape: ImageShape,
+    shape: Shape,
 ) -> ImageBuffer<P, Vec<u8>> {
     let (width, height) = (shape.width as u32, shape.height as u32);
     if image.dimensions() == (width, height) {
@@ -194,7 +187,7 @@ mod tests {
         #[test]
         fn planes_come_back(pixels in proptest::collection::vec(any::<u8>(), 36)) {
             for channels in [1, 3] {
-                let shape = ImageShape { channels, height: 4, width: 3 };
+                let shape = Shape { channels, height: 4, width: 3 };
                 let pixels = &pixels[..shape.features()];
                 let image = from_planes(pixels, shape);
                 prop_assert_eq!(fit(image, shape, true).unwrap(), pixels);

@@ -8,10 +8,10 @@ use crate::cache::{self, CacheJob, Images, Key, Progress, Unusable};
 use crate::dataset::{Dataset, Split, Splits};
 use crate::error::DataError;
 use crate::options::{ImageReport, OnError};
-use crate::shape::ImageShape;
+use hourglass_samples::Shape;
 
 /// The shape that images of the shape `found` are brought to.
-pub(crate) fn wanted(found: ImageShape, request: &Request<'_>) -> Result<ImageShape, DataError> {
+pub(crate) fn wanted(found: Shape, request: &Request<'_>) -> Result<Shape, DataError> {
     match request.options.shape {
         Some(expected) if expected != found && request.options.strict => {
             Err(DataError::OtherShape {
@@ -72,7 +72,7 @@ pub(crate) fn open(
 
 struct Resized<'a> {
     dataset: &'a Dataset,
-    shape: ImageShape,
+    shape: Shape,
 }
 
 impl Images for Resized<'_> {

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::{Place, firsts, grey, ids, shape};
+use hourglass_data::Shape;
+
+use crate::{Place, firsts, grey, ids};
 
 #[test]
 fn every_image_at_any_depth_in_the_order_of_paths() {
@@ -31,7 +33,7 @@ fn every_image_at_any_depth_in_the_order_of_paths() {
         ]
     );
     assert_eq!(firsts(train), [2, 3, 1, 0, 4]);
-    assert_eq!(train.shape(), shape(1, 2, 3));
+    assert_eq!(train.shape(), Shape::new(1, 2, 3));
     assert_eq!(train.image(0), [2; 6]);
     assert_eq!((train.id(5), train.id(usize::MAX)), (None, None));
     assert!(!splits.has_test());
@@ -142,7 +144,7 @@ fn the_first_training_image_gives_the_shape() {
     let place = Place::with_images(&["train/1.png"]);
     place.image("test/0.png", &grey(4, 4, 9));
     let splits = place.open();
-    assert_eq!(splits.train().shape(), shape(1, 2, 3));
+    assert_eq!(splits.train().shape(), Shape::new(1, 2, 3));
     assert_eq!(splits.test().unwrap().image(0), [9; 6]);
 }
 
@@ -174,7 +176,7 @@ fn one_image_is_a_dataset() {
         .unwrap();
     let train = splits.train();
     assert_eq!(ids(train), ["picture.png"]);
-    assert_eq!((train.shape(), train.labels()), (shape(1, 2, 3), None));
+    assert_eq!((train.shape(), train.labels()), (Shape::new(1, 2, 3), None));
     assert_eq!(train.image(0), [0; 6]);
 }
 

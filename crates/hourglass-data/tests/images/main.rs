@@ -9,7 +9,7 @@ mod resized;
 
 use std::path::{Path, PathBuf};
 
-use hourglass_data::{DataError, ImageOptions, ImageShape, Locations, OnError, Splits, open_with};
+use hourglass_data::{DataError, ImageOptions, Locations, OnError, Shape, Splits, open_with};
 use image::{DynamicImage, GrayImage, Luma};
 use tempfile::TempDir;
 
@@ -107,17 +107,9 @@ fn skip() -> ImageOptions {
     }
 }
 
-fn shape(channels: usize, height: usize, width: usize) -> ImageShape {
-    ImageShape {
-        channels,
-        height,
-        width,
-    }
-}
-
 fn wanting(channels: usize, height: usize, width: usize) -> ImageOptions {
     ImageOptions {
-        shape: Some(shape(channels, height, width)),
+        shape: Some(Shape::new(channels, height, width)),
         ..ImageOptions::default()
     }
 }

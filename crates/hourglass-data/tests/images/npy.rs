@@ -1,9 +1,9 @@
 //! `.npy` files: those that NumPy wrote, and those that are damaged.
 
-use hourglass_data::ImageOptions;
+use hourglass_data::{ImageOptions, Shape};
 use proptest::prelude::*;
 
-use crate::{Place, shape, strict, wanting};
+use crate::{Place, strict, wanting};
 
 /// An array as `numpy.save` lays it out.
 fn npy(kind: &str, axes: &str, numbers: &[u8]) -> Vec<u8> {
@@ -51,8 +51,8 @@ fn written_by_numpy(name: &str) -> hourglass_data::Splits {
 #[test]
 fn bytes_are_mapped_where_they_lie_right() {
     for (name, shape) in [
-        ("u1-nhw.npy", shape(1, 2, 5)),
-        ("u1-nchw.npy", shape(3, 2, 5)),
+        ("u1-nhw.npy", Shape::new(1, 2, 5)),
+        ("u1-nchw.npy", Shape::new(3, 2, 5)),
     ] {
         let splits = written_by_numpy(name);
         let train = splits.train();
@@ -67,7 +67,7 @@ fn bytes_are_mapped_where_they_lie_right() {
 #[test]
 fn channels_behind_are_brought_before() {
     let splits = written_by_numpy("u1-nhwc.npy");
-    assert_eq!(splits.train().shape(), shape(3, 2, 5));
+    assert_eq!(splits.train().shape(), Shape::new(3, 2, 5));
     let expected: Vec<u8> = (0..3)
         .flat_map(|channel| (0..10).map(move |pixel| 3 * pixel + channel))
         .collect();

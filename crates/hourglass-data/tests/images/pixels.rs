@@ -5,7 +5,9 @@ use image::{
     Rgba, RgbaImage,
 };
 
-use crate::{Place, grey, shape, strict, wanting};
+use hourglass_data::Shape;
+
+use crate::{Place, grey, strict, wanting};
 
 /// A grey image of these rows.
 fn rows<const WIDTH: usize>(rows: &[[u8; WIDTH]]) -> DynamicImage {
@@ -30,7 +32,7 @@ fn colours_lie_plane_by_plane() {
     let place = Place::new();
     place.image("i.png", &image);
     let splits = place.open();
-    assert_eq!(splits.train().shape(), shape(3, 1, 2));
+    assert_eq!(splits.train().shape(), Shape::new(3, 1, 2));
     assert_eq!(splits.train().image(0), [1, 4, 2, 5, 3, 6]);
 }
 
@@ -108,12 +110,12 @@ fn without_a_wish_the_first_image_gives_the_size_and_all_the_colours() {
     place.image("1.png", &rows(&[[1, 2], [3, 4]]));
     place.image("2.png", &grey(4, 4, 9));
     let splits = place.open();
-    assert_eq!(splits.train().shape(), shape(1, 2, 2));
+    assert_eq!(splits.train().shape(), Shape::new(1, 2, 2));
     assert_eq!(splits.train().image(1), [9; 4]);
 
     place.image("3.png", &RgbImage::from_pixel(2, 2, Rgb([5, 6, 7])).into());
     let splits = place.open();
-    assert_eq!(splits.train().shape(), shape(3, 2, 2));
+    assert_eq!(splits.train().shape(), Shape::new(3, 2, 2));
     assert_eq!(splits.train().image(0), [1, 2, 3, 4].repeat(3));
     assert_eq!(
         splits.train().image(2),
@@ -183,7 +185,7 @@ fn jpeg_is_decoded_and_turned_as_exif_says() {
     let place = Place::new();
     place.write("1.jpg", &plain);
     let splits = place.open();
-    assert_eq!(splits.train().shape(), shape(1, 8, 16));
+    assert_eq!(splits.train().shape(), Shape::new(1, 8, 16));
     assert_eq!(
         (splits.train().image(0)[0], splits.train().image(0)[15]),
         (0, 255)
@@ -192,7 +194,7 @@ fn jpeg_is_decoded_and_turned_as_exif_says() {
     let place = Place::new();
     place.write("1.JPEG", &turned);
     let splits = place.open();
-    assert_eq!(splits.train().shape(), shape(1, 16, 8));
+    assert_eq!(splits.train().shape(), Shape::new(1, 16, 8));
     let turned = splits.train().image(0);
     assert_eq!((turned[0], turned[7], turned[15 * 8]), (0, 0, 255));
 }

@@ -2,9 +2,9 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hourglass_data::{ImageOptions, open_with};
+use hourglass_data::{ImageOptions, Shape, open_with};
 
-use crate::{Place, shape, strict, wanting};
+use crate::{Place, strict, wanting};
 
 /// An IDX file of two images of 2x4.
 fn idx() -> Vec<u8> {
@@ -22,7 +22,7 @@ fn an_idx_file_alone_is_a_dataset() {
     let splits = place.open_as("some.idx", &ImageOptions::default()).unwrap();
     assert_eq!(
         (splits.train().len(), splits.train().shape()),
-        (2, shape(1, 2, 4))
+        (2, Shape::new(1, 2, 4))
     );
     assert_eq!(
         (splits.train().id(0), splits.train().label(0)),
@@ -105,7 +105,7 @@ fn the_catalog_is_resized_too() {
         &mut |_, _| {},
     )
     .unwrap();
-    assert_eq!(splits.train().shape(), shape(1, 14, 14));
+    assert_eq!(splits.train().shape(), Shape::new(1, 14, 14));
     assert_eq!(
         (splits.train().len(), splits.test().unwrap().len()),
         (5000, 1000)

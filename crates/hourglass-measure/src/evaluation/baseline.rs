@@ -220,7 +220,7 @@ pub(super) fn cache_key(subsets: &[&Subset]) -> String {
     for subset in subsets {
         let batch = measuring_batch(subset.dataset().features());
         hash.update((batch.get() as u32).to_le_bytes());
-        hash.update(format!("{:?} {}", subset.dataset().shape(), subset.len()));
+        hash.update(format!("{} {}", subset.shape(), subset.len()));
         hash.update(subset.dataset().sha256());
         for index in subset.indices() {
             hash.update(index.to_le_bytes());
@@ -237,16 +237,12 @@ pub(super) fn cache_key(subsets: &[&Subset]) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use hourglass_data::{Dataset, ImageShape};
+    use hourglass_data::{Dataset, Shape};
 
     use super::*;
 
     fn subset(pixel: u8, label: u8, height: usize) -> Subset {
-        let shape = ImageShape {
-            channels: 1,
-            height,
-            width: 4 / height,
-        };
+        let shape = Shape::new(1, height, 4 / height);
         let labels = vec![label, 0, 0];
         let images = [[pixel; 4], [1; 4], [2; 4]].concat();
         let dataset = Dataset::from_memory("images", shape, images, Some(labels));

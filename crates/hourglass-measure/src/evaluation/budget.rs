@@ -28,17 +28,13 @@ pub(super) fn jacobians(code: usize, features: usize) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use hourglass_data::{Dataset, ImageShape};
+    use hourglass_data::{Dataset, Shape};
 
     use super::*;
 
     #[test]
     fn large_images_and_wide_codes_are_fewer() {
-        let shape = ImageShape {
-            channels: 1,
-            height: 512,
-            width: 512,
-        };
+        let shape = Shape::new(1, 512, 512);
         let images = vec![0; 20 * shape.features()];
         let dataset = Dataset::from_memory("large", shape, images, None).expect("images");
         let split = Subset::all(&Arc::new(dataset));

@@ -14,6 +14,7 @@
 //! Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
 //! Transactions on Image Processing 13 (2004), section III; the variances are divided by the weights' sum, as there (eq. 15).
 
+use hourglass_models::Shape;
 use serde::Serialize;
 
 use super::{Estimate, MeasureError};
@@ -79,9 +80,13 @@ pub struct Ssim {
 }
 
 impl Ssim {
-    /// Prepares for images of a shape, `[channels, height, width]`; the error is the reason why there is no SSIM for them.
-    pub fn new(shape: [usize; 3]) -> Result<Self, MeasureError> {
-        let [channels, height, width] = shape;
+    /// Prepares for images of a shape; the error is the reason why there is no SSIM for them.
+    pub fn new(shape: Shape) -> Result<Self, MeasureError> {
+        let Shape {
+            channels,
+            height,
+            width,
+        } = shape;
         if channels == 0 {
             return Err(MeasureError::Empty {
                 what: "SSIM's channels",
@@ -260,8 +265,8 @@ mod tests {
     fn ssim_is_that_of_a_direct_convolution() {
         let golden = golden("image_quality");
         for case in golden["ssim"].as_array().unwrap() {
-            let shape: Vec<usize> = list(&case["shape"]);
-            let mut ssim = Ssim::new([shape[0], shape[1], shape[2]]).unwrap();
+            let shape: Shape = serde_json::from_value(case["shape"].clone()).unwrap();
+            let mut ssim = Ssim::new(shape).unwrap();
             let pixels = |name: &str| -> Vec<f32> {
                 let multiples = list::<f32>(&case[name]).into_iter();
                 multiples.map(|multiple| multiple / 256.0).collect()
@@ -277,7 +282,7 @@ mod tests {
 
     #[test]
     fn ssim_is_one_for_equal_images_and_does_not_care_which_comes_first() {
-        let mut ssim = Ssim::new([2, 12, 15]).unwrap();
+        let mut ssim = Ssim::new(Shape::new(2, 12, 15)).unwrap();
         let pair = images(2 * 2 * 12 * 15);
         let (first, second) = pair.split_at(2 * 12 * 15);
         assert!((ssim.values(first, first).unwrap()[0] - 1.0).abs() < 1e-12);
@@ -288,11 +293,13 @@ mod tests {
     #[test]
     fn images_without_ssim_are_refused() {
         assert_eq!(
-            Ssim::new([1, 10, 28]).err().unwrap().to_string(),
+            Ssim::new(Shape::new(1, 10, 28)).err().unwrap().to_string(),
             "SSIM: expected images of at least 11x11 pixels, as large as its window, found 10x28"
         );
-        assert!(Ssim::new([1, 28, 10]).is_err() && Ssim::new([0, 28, 28]).is_err());
-        let mut ssim = Ssim::new([1, 11, 11]).unwrap();
+        assert!(
+            Ssim::new(Shape::new(1, 28, 10)).is_err() && Ssim::new(Shape::new(0, 28, 28)).is_err()
+        );
+        let mut ssim = Ssim::new(Shape::new(1, 11, 11)).unwrap();
         assert!(ssim.values(&[0.0; 121], &[0.0; 242]).is_err());
         assert!(ssim.values(&[0.0; 120], &[0.0; 120]).is_err());
         assert!(ssim.values(&[f32::NAN; 121], &[0.0; 121]).is_err());

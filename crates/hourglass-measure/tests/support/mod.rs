@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::backend::NdArray;
 use burn::tensor::TensorData;
-use hourglass_data::{Dataset, ImageShape, Subset};
+use hourglass_data::{Dataset, Shape, Subset};
 use hourglass_models::{Model, ModelConfig, load_state_dict};
 
 pub type B = NdArray<f64>;
@@ -22,11 +22,7 @@ pub fn split(images: usize) -> Subset {
 /// Images of 2 x 2 pixels: `pixel` gives the byte of each, counted over all.
 pub fn subset(images: usize, pixel: impl Fn(usize) -> u8, labels: Option<Vec<u8>>) -> Subset {
     let pixels = (0..images * FEATURES).map(pixel).collect();
-    let shape = ImageShape {
-        channels: 1,
-        height: 2,
-        width: 2,
-    };
+    let shape = Shape::new(1, 2, 2);
     let dataset = Dataset::from_memory("test", shape, pixels, labels).expect("images");
     Subset::all(&Arc::new(dataset))
 }
@@ -54,7 +50,7 @@ pub fn model<const OUTPUTS: usize>(
         format!(r#"{{"family": "{family}", "network": {network}, "objective": {objective}}}"#);
     let config: ModelConfig = serde_json::from_str(&config).expect("a config");
     let model = config
-        .init::<B>([1, 2, 2], 0, &Default::default())
+        .init::<B>(Shape::new(1, 2, 2), 0, &Default::default())
         .expect("a valid config");
     let weights = [
         ("encoder.0.weight", TensorData::from(encoder.0)),

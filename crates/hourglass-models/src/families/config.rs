@@ -3,9 +3,10 @@
 use burn::tensor::backend::Backend;
 
 use crate::autoencoder::Autoencoder;
-use crate::config::{ConfigError, ImageShape};
+use crate::config::ConfigError;
 use crate::losses::Likelihood;
 use crate::networks::NetworkConfig;
+use hourglass_samples::Shape;
 
 /// The settings of one family: its network and its objective.
 pub trait FamilyConfig {
@@ -46,5 +47,5 @@ pub trait FamilyConfig {
     fn validate_objective(&self) -> Result<(), ConfigError>;
 
     /// Builds the model with weights drawn from `seed`, the same on every backend. The settings must be valid.
-    fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Self::Model<B>;
+    fn init<B: Backend>(&self, shape: Shape, seed: u64, device: &B::Device) -> Self::Model<B>;
 }

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, ImageShape, MOST_SAMPLES, require};
+use crate::config::{ConfigError, MOST_SAMPLES, require};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig, jacobian};
 use crate::step::{StepContext, Stream};
+use hourglass_samples::Shape;
 
 /// Images whose Jacobians are measured at a time: a Jacobian has code times features values.
 const NORM_IMAGES: usize = 50;
@@ -130,7 +131,7 @@ impl FamilyConfig for ContractiveConfig {
         Ok(())
     }
 
-    fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Contractive<B> {
+    fn init<B: Backend>(&self, shape: Shape, seed: u64, device: &B::Device) -> Contractive<B> {
         Contractive {
             network: self
                 .network

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, ImageShape, require};
+use crate::config::{ConfigError, require};
 use crate::corruption::Corruption;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::step::StepContext;
+use hourglass_samples::Shape;
 
 /// Settings of a denoising autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,7 +88,7 @@ impl FamilyConfig for DenoisingConfig {
         )
     }
 
-    fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Denoising<B> {
+    fn init<B: Backend>(&self, shape: Shape, seed: u64, device: &B::Device) -> Denoising<B> {
         Denoising {
             network: self
                 .network

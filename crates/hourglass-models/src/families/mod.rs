@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 pub use config::FamilyConfig;
 
 use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
-use crate::config::{ConfigError, ImageShape};
+use crate::config::ConfigError;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::Posterior;
 use crate::step::StepContext;
+use hourglass_samples::Shape;
 
 /// Makes, from a list of families, the settings and the model that can be any one of them.
 macro_rules! families {
@@ -92,7 +93,7 @@ macro_rules! families {
             ///
             /// # Errors
             /// Names the first setting that cannot be used, with what was expected and found.
-            pub fn validate(&self, shape: ImageShape) -> Result<(), ConfigError> {
+            pub fn validate(&self, shape: Shape) -> Result<(), ConfigError> {
                 match self {
                     $(Self::$model(config) => {
                         config.network().validate(shape, config.encoder_outputs())?;
@@ -108,7 +109,7 @@ macro_rules! families {
             /// See [`ModelConfig::validate`].
             pub fn init<B: Backend>(
                 &self,
-                shape: ImageShape,
+                shape: Shape,
                 seed: u64,
                 device: &B::Device,
             ) -> Result<Model<B>, ConfigError> {

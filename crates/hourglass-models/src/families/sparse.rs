@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss, Selection, Sparsity};
-use crate::config::{ConfigError, ImageShape, require};
+use crate::config::{ConfigError, require};
 use crate::losses::Likelihood;
 use crate::networks::{Activation, Network, NetworkConfig};
 use crate::step::{Mode, StepContext};
+use hourglass_samples::Shape;
 
 /// Mean activations are kept this far from 0 and 1, where the penalty is infinite.
 const ACTIVATION_MARGIN: f64 = 1e-6;
@@ -208,7 +209,7 @@ impl FamilyConfig for SparseConfig {
         }
     }
 
-    fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Sparse<B> {
+    fn init<B: Backend>(&self, shape: Shape, seed: u64, device: &B::Device) -> Sparse<B> {
         Sparse {
             network: self
                 .network

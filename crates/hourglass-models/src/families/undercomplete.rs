@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss};
-use crate::config::{ConfigError, ImageShape};
+use crate::config::ConfigError;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::step::StepContext;
+use hourglass_samples::Shape;
 
 /// Settings of an undercomplete autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,12 +65,7 @@ impl FamilyConfig for UndercompleteConfig {
         Ok(())
     }
 
-    fn init<B: Backend>(
-        &self,
-        shape: ImageShape,
-        seed: u64,
-        device: &B::Device,
-    ) -> Undercomplete<B> {
+    fn init<B: Backend>(&self, shape: Shape, seed: u64, device: &B::Device) -> Undercomplete<B> {
         Undercomplete {
             network: self
                 .network

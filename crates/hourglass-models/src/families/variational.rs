@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
 use crate::autoencoder::{Autoencoder, Loss, Selection};
-use crate::config::{ConfigError, ImageShape, MOST_SAMPLES, require};
+use crate::config::{ConfigError, MOST_SAMPLES, require};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::{Posterior, log_mean_exp, repeat_rows};
 use crate::step::{StepContext, Stream};
+use hourglass_samples::Shape;
 
 /// Settings of a variational autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,7 +171,7 @@ impl FamilyConfig for VariationalConfig {
         )
     }
 
-    fn init<B: Backend>(&self, shape: ImageShape, seed: u64, device: &B::Device) -> Variational<B> {
+    fn init<B: Backend>(&self, shape: Shape, seed: u64, device: &B::Device) -> Variational<B> {
         Variational {
             network: self
                 .network

@@ -8,7 +8,8 @@ use super::kind::NetworkKind;
 use super::layer::{Convolution, Layer, Reshape, push_activation};
 use super::network::Network;
 use super::weights::Weights;
-use crate::config::{ConfigError, ImageShape, require};
+use crate::config::{ConfigError, require};
+use hourglass_samples::Shape;
 
 /// Kernels are 4 x 4 with stride 2 and padding 1: height and width are halved, and doubled back, exactly.
 const KERNEL: usize = 4;
@@ -65,7 +66,7 @@ impl NetworkKind for ConvConfig {
     /// Of a convolution, the inputs are the values that an output depends on.
     fn weight_shapes(
         &self,
-        shape: ImageShape,
+        shape: Shape,
         encoder_outputs: usize,
     ) -> Result<Vec<[usize; 2]>, ConfigError> {
         require(
@@ -87,7 +88,7 @@ impl NetworkKind for ConvConfig {
 
     fn init<B: Backend>(
         &self,
-        shape: ImageShape,
+        shape: Shape,
         encoder_outputs: usize,
         weights: &mut Weights<'_, B>,
     ) -> Network<B> {
@@ -133,8 +134,12 @@ impl NetworkKind for ConvConfig {
 
 impl ConvConfig {
     /// Height and width must be halved without a rest by every convolution.
-    fn check_halvings(&self, shape: ImageShape) -> Result<(), ConfigError> {
-        let [channels, height, width] = shape;
+    fn check_halvings(&self, shape: Shape) -> Result<(), ConfigError> {
+        let Shape {
+            channels,
+            height,
+            width,
+        } = shape;
         let convolutions = self.channels.len();
         let halvings = u32::try_from(convolutions).unwrap_or(u32::MAX);
         let nearest = 2_usize.checked_pow(halvings).and_then(|divisor| {
@@ -162,8 +167,8 @@ impl ConvConfig {
     }
 
     /// The shapes of the image and of the maps after each convolution.
-    fn maps(&self, shape: ImageShape) -> Vec<ImageShape> {
-        let mut maps = vec![shape];
+    fn maps(&self, shape: Shape) -> Vec<[usize; 3]> {
+        let mut maps = vec![shape.to_array()];
         for &channels in &self.channels {
             let [_, height, width] = maps[maps.len() - 1];
             maps.push([channels, height / 2, width / 2]);
@@ -195,16 +200,17 @@ mod tests {
                 .map(|error| error.to_string())
         };
         for (convolutions, shape, expected) in [
-            (2, [3, 126, 65], "--shape 3x128x64;"),
-            (4, [1, 28, 28], "--shape 1x32x32;"),
-            (6, [1, 28, 33], "--shape 1x64x64;"),
+            (2, Shape::new(3, 126, 65), "--shape 3x128x64;"),
+            (4, Shape::new(1, 28, 28), "--shape 1x32x32;"),
+            (6, Shape::new(1, 28, 33), "--shape 1x64x64;"),
         ] {
             let found = error(convolutions, shape).expect("an error");
             assert!(found.contains(expected), "{found}");
         }
-        assert_eq!(error(2, [3, 128, 64]), None);
+        assert_eq!(error(2, Shape::new(3, 128, 64)), None);
         assert!(
-            error(64, [1, 28, 28]).is_some_and(|error| error.ends_with("take fewer convolutions"))
+            error(64, Shape::new(1, 28, 28))
+                .is_some_and(|error| error.ends_with("take fewer convolutions"))
         );
     }
 }

@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::{MlpConfig, NetworkConfig, StepContext, Stream};
     use burn::backend::NdArray;
+    use hourglass_samples::Shape;
 
     type B = NdArray<f64>;
 
@@ -172,7 +173,9 @@ mod tests {
             code_activation: Activation::Sigmoid,
             ..MlpConfig::default()
         });
-        config.init([1, 3, 4], 5, 1, &Default::default()).encoder
+        config
+            .init(Shape::new(1, 3, 4), 5, 1, &Default::default())
+            .encoder
     }
 
     fn images() -> Tensor<B, 2> {

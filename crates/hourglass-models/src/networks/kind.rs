@@ -5,7 +5,8 @@ use burn::tensor::backend::Backend;
 use super::activation::Activation;
 use super::network::Network;
 use super::weights::Weights;
-use crate::config::{ConfigError, ImageShape};
+use crate::config::ConfigError;
+use hourglass_samples::Shape;
 
 /// The settings of a network of one kind.
 pub(super) trait NetworkKind {
@@ -33,14 +34,14 @@ pub(super) trait NetworkKind {
     /// Names the first setting that can't be used for images of this shape.
     fn weight_shapes(
         &self,
-        shape: ImageShape,
+        shape: Shape,
         encoder_outputs: usize,
     ) -> Result<Vec<[usize; 2]>, ConfigError>;
 
     /// Builds the network; the settings must be valid.
     fn init<B: Backend>(
         &self,
-        shape: ImageShape,
+        shape: Shape,
         encoder_outputs: usize,
         weights: &mut Weights<'_, B>,
     ) -> Network<B>;

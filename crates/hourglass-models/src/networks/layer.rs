@@ -7,7 +7,6 @@ use burn::tensor::backend::Backend;
 use hourglass_kernels::{doubling_convolution, halving_convolution, linear, tied_linear};
 
 use super::activation::Activation;
-use crate::config::ImageShape;
 
 /// A layer of an encoder or a decoder.
 #[derive(Module, Debug)]
@@ -56,7 +55,7 @@ pub struct Convolution<B: Backend> {
     pub bias: Param<Tensor<B, 1>>,
     /// The shape of the input, `[channels, height, width]`.
     #[module(skip)]
-    pub input: ImageShape,
+    pub input: [usize; 3],
 }
 
 impl<B: Backend> Convolution<B> {

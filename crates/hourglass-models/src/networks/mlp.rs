@@ -8,7 +8,8 @@ use super::kind::NetworkKind;
 use super::layer::{Layer, TiedLinear, linear_positions, push_activation};
 use super::network::Network;
 use super::weights::Weights;
-use crate::config::{ConfigError, ImageShape, require};
+use crate::config::{ConfigError, require};
+use hourglass_samples::Shape;
 
 /// Settings of a fully connected network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ impl NetworkKind for MlpConfig {
 
     fn weight_shapes(
         &self,
-        shape: ImageShape,
+        shape: Shape,
         encoder_outputs: usize,
     ) -> Result<Vec<[usize; 2]>, ConfigError> {
         require(
@@ -90,7 +91,7 @@ impl NetworkKind for MlpConfig {
 
     fn init<B: Backend>(
         &self,
-        shape: ImageShape,
+        shape: Shape,
         encoder_outputs: usize,
         weights: &mut Weights<'_, B>,
     ) -> Network<B> {
@@ -122,8 +123,8 @@ impl NetworkKind for MlpConfig {
 
 impl MlpConfig {
     /// The widths from the images to the encoder's outputs.
-    pub(crate) fn layer_widths(&self, shape: ImageShape, outputs: usize) -> Vec<usize> {
-        let features = shape.iter().product();
+    pub(crate) fn layer_widths(&self, shape: Shape, outputs: usize) -> Vec<usize> {
+        let features = shape.features();
         let inner = self.hidden.iter().copied();
         std::iter::once(features)
             .chain(inner)

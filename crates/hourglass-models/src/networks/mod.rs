@@ -17,7 +17,8 @@ pub use network::Network;
 pub(crate) use layer::linear_weight;
 pub(crate) use weights::initial_linear;
 
-use crate::config::{ConfigError, ImageShape, require};
+use crate::config::{ConfigError, require};
+use hourglass_samples::Shape;
 use kind::NetworkKind;
 use weights::Weights;
 
@@ -78,7 +79,7 @@ macro_rules! networks {
             /// The weights of the encoder's layers as matrices.
             fn weight_shapes(
                 &self,
-                shape: ImageShape,
+                shape: Shape,
                 encoder_outputs: usize,
             ) -> Result<Vec<[usize; 2]>, ConfigError> {
                 match self { $(Self::$kind(config) => config.weight_shapes(shape, encoder_outputs),)+ }
@@ -87,7 +88,7 @@ macro_rules! networks {
             /// Builds the network; the settings must be valid.
             pub(crate) fn init<B: Backend>(
                 &self,
-                shape: ImageShape,
+                shape: Shape,
                 encoder_outputs: usize,
                 seed: u64,
                 device: &B::Device,
@@ -105,11 +106,7 @@ networks! {
 }
 
 impl NetworkConfig {
-    pub(crate) fn validate(
-        &self,
-        shape: ImageShape,
-        encoder_outputs: usize,
-    ) -> Result<(), ConfigError> {
+    pub(crate) fn validate(&self, shape: Shape, encoder_outputs: usize) -> Result<(), ConfigError> {
         require(
             self.code() > 0,
             "network.code",
@@ -131,7 +128,7 @@ impl NetworkConfig {
 
     /// A lower bound of the values in a network's file: the weights of the encoder. Nothing where the settings can't be
     /// used.
-    pub fn least_values(&self, shape: ImageShape) -> Option<usize> {
+    pub fn least_values(&self, shape: Shape) -> Option<usize> {
         count(&self.weight_shapes(shape, self.code()).ok()?)
     }
 }

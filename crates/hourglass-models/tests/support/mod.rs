@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use hourglass_models::Shape;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -21,7 +22,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub struct Description {
     pub config: ModelConfig,
-    pub shape: [usize; 3],
+    pub shape: Shape,
     pub step: u64,
     pub total_steps: u64,
 }

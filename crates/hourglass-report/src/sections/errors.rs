@@ -1,8 +1,7 @@
 //! Errors by class, classes taken for others, errors from corrupted images.
 
 use hourglass_measure::measures::Confusion;
-use hourglass_measure::{Class, Measured, Robustness};
-use hourglass_models::Corruption;
+use hourglass_measure::{Class, Measured};
 use maud::{Markup, html};
 
 use super::parts::{label_name, left_out, wide};
@@ -190,11 +189,6 @@ pub(super) fn robustness(model: &ModelReport) -> Option<Markup> {
         Measured::Value(rows) => rows,
         Measured::LeftOut { left_out: reason } => return Some(left_out(reason)),
     };
-    let name = |row: &Robustness| match row.corruption {
-        Corruption::Masking => "masking",
-        Corruption::Gaussian => "Gaussian noise",
-        Corruption::SaltAndPepper => "salt and pepper",
-    };
     let has_pca = rows.iter().any(|row| row.pca_squared_error.is_some());
     Some(html! {
         p.lead { "Squared errors against the clean images." }
@@ -212,7 +206,7 @@ pub(super) fn robustness(model: &ModelReport) -> Option<Markup> {
                 tbody {
                     @for row in rows {
                         tr {
-                            th scope="row" { (name(row)) }
+                            th scope="row" { (row.corruption.in_words()) }
                             td { (row.level) }
                             td { (format!("{:.2}", row.corrupted_squared_error)) }
                             td { (with_error(&row.squared_error)) }

@@ -1,7 +1,7 @@
 //! Images and what the model makes of them.
 
 use hourglass_measure::{Measured, Reconstructed};
-use hourglass_models::ImageShape;
+use hourglass_samples::Shape;
 use maud::{Markup, html};
 
 use super::parts::{either, label_name, left_out};
@@ -54,7 +54,7 @@ fn order(images: &[Reconstructed]) -> &'static str {
 fn plate(
     model: &ModelReport,
     images: &[Reconstructed],
-    shape: ImageShape,
+    shape: Shape,
 ) -> Result<Markup, ReportError> {
     let names = match &model.measurement {
         Measured::Value(measurement) => measurement.label_names.as_deref(),

@@ -32,7 +32,7 @@ fn unit_images(
             let cells = shown
                 .map(|image| signed(&image.values, images.shape, &format!("Unit {}", image.unit)));
             let cells: Vec<Markup> = cells.collect::<Result<_, ReportError>>()?;
-            let is_grey = images.shape[0] == 1;
+            let is_grey = images.shape.channels == 1;
             let colors = match is_grey {
                 true => "Red is more, blue less.",
                 false => "Grey is no change, a colour more of it.",

@@ -1,5 +1,6 @@
 //! The bytes of a file of compressed codes.
 
+use hourglass_models::Shape;
 use std::io::{self, Read, Write};
 
 use hourglass_store::hex;
@@ -32,7 +33,7 @@ impl Prelude {
     pub(super) fn new(
         bits: u8,
         table_bits: u8,
-        shape: [usize; 3],
+        shape: Shape,
         spill: &CodeSpill,
         model_sha256: &str,
     ) -> Result<Self, CompressError> {
@@ -40,7 +41,7 @@ impl Prelude {
             bits,
             table_bits,
             // Networks have at most 2^30 parameters, so sides and codes are far below 2^32.
-            shape: shape.map(|side| side as u32),
+            shape: shape.to_array().map(|side| side as u32),
             code: spill.code() as u32,
             images: spill.images(),
             model: parse_sha256(model_sha256)?,
@@ -61,7 +62,7 @@ impl Prelude {
     fn parse(
         bytes: &[u8; PRELUDE_BYTES],
         code: usize,
-        shape: [usize; 3],
+        shape: Shape,
         model_sha256: &str,
     ) -> Result<Self, CompressError> {
         if bytes[..4] != MAGIC {
@@ -91,11 +92,12 @@ impl Prelude {
                 found: hex(&prelude.model),
             });
         }
-        let fits = prelude.code as usize == code && prelude.shape == shape.map(|side| side as u32);
+        let fits = prelude.code as usize == code
+            && prelude.shape == shape.to_array().map(|side| side as u32);
         let bits = (1..=MOST_BITS).contains(&prelude.bits)
             && prelude.table_bits <= prelude.bits.min(MOST_TABLE_BITS);
         if !(fits && bits && prelude.images > 0) {
-            let expected = format!("images of {shape:?} with codes of {code} numbers");
+            let expected = format!("images of {shape} with codes of {code} numbers");
             return Err(CompressError::damaged(expected, format!("{prelude:?}")));
         }
         Ok(prelude)
@@ -223,7 +225,7 @@ impl<R: Read> CompressedCodes<R> {
     pub(super) fn open(
         from: R,
         code: usize,
-        shape: [usize; 3],
+        shape: Shape,
         model_sha256: &str,
     ) -> Result<Self, CompressError> {
         let crc = crc32fast::Hasher::new();

@@ -27,6 +27,7 @@ mod format;
 mod quantise;
 mod spill;
 
+use hourglass_models::Shape;
 use std::io::{Read, Write};
 
 pub use error::CompressError;
@@ -46,7 +47,7 @@ pub fn compress(
     spill: &mut CodeSpill,
     bits: u8,
     steps: Steps,
-    shape: [usize; 3],
+    shape: Shape,
     model_sha256: &str,
     to: &mut impl Write,
 ) -> Result<u64, CompressError> {
@@ -78,7 +79,7 @@ pub fn compress(
 pub fn open<R: Read>(
     from: R,
     code: usize,
-    shape: [usize; 3],
+    shape: Shape,
     model_sha256: &str,
 ) -> Result<CompressedCodes<R>, CompressError> {
     CompressedCodes::open(from, code, shape, model_sha256)

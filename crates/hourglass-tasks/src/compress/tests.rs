@@ -1,8 +1,9 @@
+use hourglass_models::Shape;
 use proptest::prelude::*;
 
 use super::*;
 
-const SHAPE: [usize; 3] = [1, 28, 28];
+const SHAPE: Shape = Shape::new(1, 28, 28);
 
 fn model() -> String {
     "0123456789abcdef".repeat(4)
@@ -148,7 +149,7 @@ fn other_files_and_models_are_refused_with_the_reason() {
     let other = "f".repeat(64);
     assert!(error(&bytes, 2, SHAPE, &other).contains("expected a file made by this model"));
     assert!(error(&bytes, 3, SHAPE, &model()).contains("damaged"));
-    assert!(error(&bytes, 2, [1, 8, 8], &model()).contains("damaged"));
+    assert!(error(&bytes, 2, Shape::new(1, 8, 8), &model()).contains("damaged"));
     assert!(error(b"\x89PNG....", 2, SHAPE, &model()).contains("`hourglass compress`"));
     assert!(error(b"", 2, SHAPE, &model()).contains("`hourglass compress`"));
     let mut later = bytes.clone();

@@ -12,7 +12,7 @@ mod units;
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use hourglass_measure::{InputBatch, Measured, Progress, Reconstructed, attempt, input_batches};
-use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 
 use crate::stream::batch_sizes;
 
@@ -32,16 +32,16 @@ const RECONSTRUCTIONS: usize = 32;
 const SAMPLES: usize = 48;
 
 /// Every number of images of a shape that a portrait shows a model at a time, beside those of a split's batches.
-pub fn portrait_sizes(shape: ImageShape) -> Vec<usize> {
+pub fn portrait_sizes(shape: Shape) -> Vec<usize> {
     let [shown, rest] = batch_sizes(RECONSTRUCTIONS, shape);
-    vec![shown, rest, decoded_at_once(shape.iter().product())]
+    vec![shown, rest, decoded_at_once(shape.features())]
 }
 
 /// What can be seen of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Portrait {
-    /// The shape of the images, `[channels, height, width]`.
-    pub shape: ImageShape,
+    /// The shape of the images.
+    pub shape: Shape,
     /// The first images of the split.
     pub reconstructions: Measured<Vec<Reconstructed>>,
     /// The weights of the encoder's first layer: what each of its units responds to.
@@ -60,7 +60,7 @@ pub struct Portrait {
 /// `progress`, is left out.
 pub fn portrait<B: Backend>(
     model: &Model<B>,
-    shape: ImageShape,
+    shape: Shape,
     split: Result<&Subset, &str>,
     device: &B::Device,
     progress: Progress<'_>,
@@ -129,11 +129,11 @@ fn reconstructions_of<B: Backend>(
 
 fn samples<B: Backend>(
     model: &Model<B>,
-    shape: ImageShape,
+    shape: Shape,
     device: &B::Device,
     tick: Tick<'_>,
 ) -> Result<Vec<Vec<f32>>, String> {
-    let features = shape.iter().product();
+    let features = shape.features();
     let codes = model.sample_prior(SAMPLES, &StepContext::evaluate(0, 0), device);
     let codes = codes.ok_or("the family has no prior to draw codes from")?;
     let [count, code] = codes.dims();

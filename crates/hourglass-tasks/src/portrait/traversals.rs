@@ -1,7 +1,7 @@
 //! Images on the way as one unit of a code moves, the others held: for the units that change the picture most.
 
 use burn::tensor::backend::Backend;
-use hourglass_models::{Autoencoder, ImageShape, Model, StepContext};
+use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 
 use super::codes::Codes;
 use super::decoding::decode_each;
@@ -38,7 +38,7 @@ pub struct Traversal {
 /// Without codes of images, only families with a prior have a place to begin.
 pub(super) fn of<B: Backend>(
     model: &Model<B>,
-    shape: ImageShape,
+    shape: Shape,
     codes: Result<&Codes, &str>,
     device: &B::Device,
     tick: &mut dyn FnMut(usize),
@@ -55,7 +55,7 @@ pub(super) fn of<B: Backend>(
             (vec![0.0; width], vec![[-PRIOR_REACH, PRIOR_REACH]; width])
         }
     };
-    let features = shape.iter().product();
+    let features = shape.features();
     let units = most_visible(model, features, &base, &ranges, device, tick);
     let at = |unit: usize, value: f32| {
         let mut code = base.clone();

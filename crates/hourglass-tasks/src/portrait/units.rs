@@ -1,7 +1,7 @@
 //! Units as images: what the encoder's first layer responds to, and what the units of the code add to the picture.
 
 use burn::tensor::backend::Backend;
-use hourglass_models::{Autoencoder, ImageShape, Model, state_dict};
+use hourglass_models::{Autoencoder, Model, Shape, state_dict};
 
 use super::codes::Codes;
 use super::decoding::decode_each;
@@ -12,8 +12,8 @@ const SHOWN: usize = 48;
 /// The images of some units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitImages {
-    /// The shape of the images, `[channels, height, width]`.
-    pub shape: ImageShape,
+    /// The shape of the images.
+    pub shape: Shape,
     /// All units that there are.
     pub units: usize,
     /// Those with the largest images, the largest first.
@@ -30,10 +30,7 @@ pub struct UnitImage {
 }
 
 /// The weights of the encoder's first layer.
-pub(super) fn filters<B: Backend>(
-    model: &Model<B>,
-    shape: ImageShape,
-) -> Result<UnitImages, String> {
+pub(super) fn filters<B: Backend>(model: &Model<B>, shape: Shape) -> Result<UnitImages, String> {
     let weights = state_dict(model).map_err(|error| error.to_string())?;
     let (_, weight) = weights
         .into_iter()
@@ -41,13 +38,13 @@ pub(super) fn filters<B: Backend>(
         .ok_or("the network has no weights")?;
     let dims = weight.shape.to_vec();
     let shape = match dims[..] {
-        [_, features] if features == shape.iter().product::<usize>() => shape,
-        [_, channels @ (1 | 3), height, width] => [channels, height, width],
+        [_, features] if features == shape.features() => shape,
+        [_, channels @ (1 | 3), height, width] => Shape::new(channels, height, width),
         _ => return Err(format!("weights of shape {dims:?} make no images")),
     };
     let mut largest = Largest::new(shape);
     let values: Vec<f32> = weight.iter::<f32>().collect();
-    let features = shape.iter().product();
+    let features = shape.features();
     for (unit, values) in values.chunks_exact(features).enumerate() {
         largest.add(unit, values.to_vec());
     }
@@ -58,7 +55,7 @@ pub(super) fn filters<B: Backend>(
 /// mean code; by 1 from 0 where there are no images to tell these. Of a decoder of one layer, its weights but for a factor.
 pub(super) fn atoms<B: Backend>(
     model: &Model<B>,
-    shape: ImageShape,
+    shape: Shape,
     codes: Option<&Codes>,
     device: &B::Device,
     tick: &mut dyn FnMut(usize),
@@ -70,7 +67,7 @@ pub(super) fn atoms<B: Backend>(
             (vec![0.0; width], vec![1.0; width])
         }
     };
-    let features = shape.iter().product();
+    let features = shape.features();
     let mut from = Vec::new();
     let base_only = std::iter::once(base.clone());
     decode_each(model, base_only, features, false, device, |_, row| {
@@ -91,26 +88,22 @@ pub(super) fn atoms<B: Backend>(
 }
 
 /// The code's size.
-pub(super) fn code_width<B: Backend>(
-    model: &Model<B>,
-    shape: ImageShape,
-    device: &B::Device,
-) -> usize {
-    let image = burn::tensor::Tensor::zeros([1, shape.iter().product()], device);
+pub(super) fn code_width<B: Backend>(model: &Model<B>, shape: Shape, device: &B::Device) -> usize {
+    let image = burn::tensor::Tensor::zeros([1, shape.features()], device);
     let [_, width] = model.encode(image).dims();
     width
 }
 
 /// The largest images of those so far.
 struct Largest {
-    shape: ImageShape,
+    shape: Shape,
     units: usize,
     /// With the squares of their lengths.
     kept: Vec<(f64, UnitImage)>,
 }
 
 impl Largest {
-    fn new(shape: ImageShape) -> Self {
+    fn new(shape: Shape) -> Self {
         Self {
             shape,
             units: 0,
@@ -145,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_largest_are_kept_in_order() {
-        let mut largest = Largest::new([1, 1, 2]);
+        let mut largest = Largest::new(Shape::new(1, 1, 2));
         for unit in 0..SHOWN + 10 {
             largest.add(unit, vec![unit as f32, 0.0]);
         }

@@ -1,7 +1,6 @@
 //! `[data]`: what a model is trained on.
 
-use hourglass_data::{ImageOptions, OnError};
-use hourglass_models::ImageShape;
+use hourglass_data::{ImageOptions, OnError, Shape};
 use serde::{Deserialize, Serialize};
 
 /// What a model is trained on.
@@ -20,7 +19,7 @@ pub struct DataConfig {
     pub validation: f64,
     /// `[channels, height, width]` that the images are brought to; their own where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shape: Option<ImageShape>,
+    pub shape: Option<Shape>,
     /// Whether images that would have to be changed are refused.
     pub strict: bool,
     /// What to do about an image file that can't be used.
@@ -30,15 +29,8 @@ pub struct DataConfig {
 impl DataConfig {
     /// How the images are opened.
     pub fn image_options(&self) -> ImageOptions {
-        let shape = self
-            .shape
-            .map(|[channels, height, width]| hourglass_data::ImageShape {
-                channels,
-                height,
-                width,
-            });
         ImageOptions {
-            shape,
+            shape: self.shape,
             strict: self.strict,
             on_error: self.on_error,
         }

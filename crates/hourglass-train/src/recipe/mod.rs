@@ -10,7 +10,7 @@ mod training;
 use std::path::Path;
 
 use error::{Placed, check};
-use hourglass_models::{ImageShape, LayerMethod, ModelConfig};
+use hourglass_models::{LayerMethod, ModelConfig, Shape};
 use serde::{Deserialize, Serialize};
 use settings::{Origins, Settings};
 use toml::{Table, Value};
@@ -134,7 +134,7 @@ impl Recipe {
     ///
     /// # Errors
     /// Names the first setting that can't be used, and where it was made.
-    pub fn validate(&self, shape: ImageShape) -> Result<(), RecipeError> {
+    pub fn validate(&self, shape: Shape) -> Result<(), RecipeError> {
         self.check(shape).map_err(|mut error| {
             if let RecipeError::Setting { key, origin, .. } = &mut error {
                 *origin = self.origins.of(key).cloned();
@@ -143,7 +143,7 @@ impl Recipe {
         })
     }
 
-    fn check(&self, shape: ImageShape) -> Result<(), RecipeError> {
+    fn check(&self, shape: Shape) -> Result<(), RecipeError> {
         self.model.validate(shape)?;
         if let Some(pretraining) = &self.pretraining {
             pretraining.layers.layers(&self.model, shape)?;
@@ -320,7 +320,10 @@ mod tests {
             ("data.labels=[]", "data.labels"),
         ] {
             let recipe = parse(&[given]).expect("a recipe");
-            let error = recipe.validate([1, 28, 28]).expect_err(given).to_string();
+            let error = recipe
+                .validate(Shape::new(1, 28, 28))
+                .expect_err(given)
+                .to_string();
             assert!(error.starts_with(&format!("`{key}`")), "{given}: {error}");
         }
     }
@@ -338,7 +341,7 @@ mod tests {
             "training.seed=4",
         ]);
         let recipe = recipe.expect("a recipe");
-        recipe.validate([1, 28, 28]).expect("valid");
+        recipe.validate(Shape::new(1, 28, 28)).expect("valid");
         assert_eq!(recipe.run.seed, 4);
         let again = Recipe::parse(&recipe.to_toml(), Path::new("x"), &[]).expect("a recipe");
         assert_eq!(recipe, again);

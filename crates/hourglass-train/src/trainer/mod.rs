@@ -15,7 +15,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
 use hourglass_data::{Batch, Batches, Cursor, Dataset, Subset, catalog};
 use hourglass_measure::{NotFinite, Terms, mean_terms, stacked};
-use hourglass_models::{Classifier, ImageShape, Model, StepContext};
+use hourglass_models::{Classifier, Model, Shape, StepContext};
 use hourglass_store::{DataIdentity, MetricsFile, MetricsLine, RunDirectory, SavedModel};
 use serde_json::json;
 
@@ -108,11 +108,6 @@ impl<B: Backend> Outcome<B> {
     }
 }
 
-/// The shape of a subset's images.
-pub fn shape_of(subset: &Subset) -> ImageShape {
-    subset.dataset().shape().to_array()
-}
-
 /// What a finished model says of its training images, which `--data NAME` gave.
 pub fn data_identity(name: &str, training: &Dataset) -> DataIdentity {
     DataIdentity {
@@ -139,7 +134,7 @@ pub fn check_phases<B: Backend>(
             data: dataset.name().to_owned(),
         });
     }
-    let (shape, device) = (shape_of(training), B::Device::default());
+    let (shape, device) = (training.shape(), B::Device::default());
     for plan in plans(recipe, shape)? {
         let Some(stopping) = &plan.config.early_stopping else {
             continue;
@@ -215,7 +210,7 @@ pub fn train<B: AutodiffBackend>(
     interrupter: &Interrupter,
 ) -> Result<Outcome<B::InnerBackend>, TrainError> {
     check_phases::<B::InnerBackend>(job.recipe, job.training, job.validation)?;
-    let shape = shape_of(job.training);
+    let shape = job.training.shape();
     let plans = plans(job.recipe, shape)?;
     let mut checkpoint = read_checkpoint(job)?;
     let mut model = match checkpoint {
@@ -271,7 +266,7 @@ pub fn train<B: AutodiffBackend>(
 /// When there are no such weights, or they are not of the recipe's network.
 pub fn initial_model<B: Backend>(
     recipe: &Recipe,
-    shape: ImageShape,
+    shape: Shape,
     device: &B::Device,
 ) -> Result<Model<B>, TrainError> {
     Ok(match &recipe.run.from {
@@ -282,8 +277,8 @@ pub fn initial_model<B: Backend>(
             if found != expected || description.shape != shape {
                 return Err(TrainError::OtherNetwork {
                     path: name.clone(),
-                    expected: format!("{} of images of {shape:?}", json!(expected)),
-                    found: format!("{} of images of {:?}", json!(found), description.shape),
+                    expected: format!("{} of images of {shape}", json!(expected)),
+                    found: format!("{} of images of {}", json!(found), description.shape),
                 });
             }
             saved.load_as(&recipe.model, shape, device)?

@@ -2,6 +2,7 @@
 
 mod torch;
 
+use hourglass_models::Shape;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
@@ -38,7 +39,11 @@ impl<B: Backend> Card<'_, B> {
     pub(crate) fn to_markdown(&self) -> String {
         let mut text = self.front_matter();
         let family = self.description.model.family();
-        let [channels, height, width] = self.description.shape;
+        let Shape {
+            channels,
+            height,
+            width,
+        } = self.description.shape;
         let Description { data, units, .. } = self.description;
         let _ = write!(
             text,
@@ -125,7 +130,7 @@ impl<B: Backend> Card<'_, B> {
                 ),
                 None => String::new(),
             },
-            features = self.description.shape.iter().product::<usize>(),
+            features = self.description.shape.features(),
             torch = torch::code(self.model, self.description.model.code()),
         )
     }

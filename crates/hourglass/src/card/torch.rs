@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use burn::tensor::backend::Backend;
-use hourglass_models::{Activation, Autoencoder, ImageShape, Layer, Likelihood, Model, Selection};
+use hourglass_models::{Activation, Autoencoder, Layer, Likelihood, Model, Selection};
 
 /// Python that builds the model, loads `model.safetensors` and encodes and decodes `images`, `[batch, features]` in [0, 1].
 /// The code has `units` numbers.
@@ -77,7 +77,7 @@ fn module<B: Backend>(encoder: &[Layer<B>], layers: &[Layer<B>], position: usize
     }
 }
 
-fn unflatten([channels, height, width]: ImageShape) -> String {
+fn unflatten([channels, height, width]: [usize; 3]) -> String {
     format!("Unflatten(1, ({channels}, {height}, {width}))")
 }
 

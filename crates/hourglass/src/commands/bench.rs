@@ -7,18 +7,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::{ImageShape, Subset};
+use hourglass_data::{Shape, Subset};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
 use hourglass_train::self_check::Sizes;
 use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_training};
-use hourglass_train::{Recipe, TrainingConfig, shape_of};
+use hourglass_train::{Recipe, TrainingConfig};
 use serde_json::json;
 
 use crate::arguments::{BackendName, DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{check_model, recipe_of};
-use crate::images::{image_shape, open};
+use crate::images::open;
 use crate::recipes;
 
 /// Measure how fast a model trains and encodes on each backend of this machine
@@ -150,10 +150,10 @@ impl Subject {
     }
 
     /// The shape of its images, where it has been trained on some.
-    fn shape(&self) -> Result<Option<ImageShape>> {
+    fn shape(&self) -> Result<Option<Shape>> {
         match self {
             Self::Recipe(_) => Ok(None),
-            Self::Saved(saved) => Ok(Some(image_shape(&saved.description()?))),
+            Self::Saved(saved) => Ok(Some(saved.description()?.shape)),
         }
     }
 
@@ -163,7 +163,7 @@ impl Subject {
             bail!("--data {data}: expected images, found none");
         }
         match self {
-            Self::Recipe(recipe) => Ok(recipe.validate(shape_of(images))?),
+            Self::Recipe(recipe) => Ok(recipe.validate(images.shape())?),
             Self::Saved(_) => Ok(()),
         }
     }
@@ -188,7 +188,7 @@ impl Task for Measure<'_> {
     ) -> Self::Output {
         let load = || match self.subject {
             Subject::Recipe(recipe) => {
-                let shape = shape_of(self.images);
+                let shape = self.images.shape();
                 Ok(recipe.model.init::<B>(shape, recipe.run.seed, device)?)
             }
             Subject::Saved(saved) => Ok(saved.load::<B>(device)?),

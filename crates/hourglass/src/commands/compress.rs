@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         &mut file,
     )?;
     file.finish()?;
-    let pixels: usize = description.shape.iter().product();
+    let pixels: usize = description.shape.features();
     let an_image = bytes as f64 / images.len() as f64;
     if arguments.json {
         let json = json!({
@@ -120,7 +120,7 @@ impl Task for Encode<'_> {
         device: &B::Device,
         self_check: Option<SelfCheck<B>>,
     ) -> Result<CodeSpill> {
-        let shape = self.images.dataset().shape().to_array();
+        let shape = self.images.shape();
         let sizes = batch_sizes(self.images.len(), shape);
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let mut phases = Stages::new();

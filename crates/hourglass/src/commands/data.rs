@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use hourglass_data::catalog::{self, Content};
-use hourglass_data::{Dataset, FetchEvent, ImageShape, Splits};
+use hourglass_data::{Dataset, FetchEvent, Shape, Splits};
 use serde_json::{Value, json};
 
 use crate::arguments::{ImageArguments, LocationArguments, parse_shape};
@@ -48,7 +48,7 @@ enum DataCommand {
         data: String,
         /// Crop and scale the images to this shape, such as 3x32x32 [default: the shape of the first image]
         #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
-        shape: Option<ImageShape>,
+        shape: Option<Shape>,
         #[command(flatten)]
         images: ImageArguments,
         #[command(flatten)]

@@ -337,7 +337,7 @@ impl Task for Detect<'_> {
             .reference
             .map_or(0, |images| images.threshold_from.len());
         let counts = [self.images.len(), fitted_to.len(), threshold_from];
-        let shape = self.images.dataset().shape().to_array();
+        let shape = self.images.shape();
         let sizes = counts
             .map(|images| self.score().batch_sizes(images, shape))
             .concat();

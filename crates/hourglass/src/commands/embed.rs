@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             false => thumbnails(&images, &points),
         },
         points,
-        shape: description.shape,
+        shape: description.shape.to_array(),
         ..labelled(&images)
     };
     let svg = map(&content)?;
@@ -193,7 +193,7 @@ impl Task for Embed<'_> {
         device: &B::Device,
         self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
-        let shape = self.images.dataset().shape().to_array();
+        let shape = self.images.shape();
         let sizes = batch_sizes(self.images.len(), shape);
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let mut phases = Stages::new();

@@ -111,7 +111,7 @@ impl Task for Encode<'_> {
         self_check: Option<SelfCheck<B>>,
     ) -> Result<()> {
         let total = self.images.len();
-        let shape = self.images.dataset().shape().to_array();
+        let shape = self.images.shape();
         let model = load_for_use(self.saved, &batch_sizes(total, shape), self_check, device)?;
         let mut phases = Stages::new();
         let encoded = encode(&model, self.images, device, &mut self.writer, &mut |done| {

@@ -8,7 +8,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use hourglass_data::{ImageShape, Split, Subset};
+use hourglass_data::{Shape, Split, Subset};
 use hourglass_measure::{
     EstimateDirectory, Measure, Report, Request, Subject, evaluation_sizes, examine,
 };
@@ -20,21 +20,14 @@ use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::evaluated::{baselines, estimates_of, images};
 use crate::finished::check_model;
-use crate::images::{image_shape, open};
+use crate::images::open;
 use crate::interrupt::listen_for_interrupts;
 use crate::progress::Stages;
 use crate::text::{evaluation_text, report_text};
 
 /// What the error should tell from the digits unless another data set is named, and the shape of its images: images of
 /// other shapes are not compared with what would have to be squeezed to them.
-const OUTLIERS: (&str, ImageShape) = (
-    "fashion-mnist",
-    ImageShape {
-        channels: 1,
-        height: 28,
-        width: 28,
-    },
-);
+const OUTLIERS: (&str, Shape) = ("fashion-mnist", Shape::new(1, 28, 28));
 
 /// Measure a model on a split, with PCA beside it
 #[derive(Debug, clap::Args)]
@@ -178,7 +171,7 @@ fn default_outliers(
     split: &Subset,
 ) -> Result<Subset> {
     let (name, expected) = OUTLIERS;
-    let found = image_shape(description);
+    let found = description.shape;
     if found != expected {
         bail!(
             "{name} has images of {expected}, and the model's are of {found}; name a data set by --outliers, whose images \
@@ -198,7 +191,7 @@ fn outlier_images(
     if name == split.dataset().name() || name == description.data.name {
         bail!("{name} is what the model knows; name another data set by --outliers");
     }
-    let options = arguments.images.options(Some(image_shape(description)));
+    let options = arguments.images.options(Some(description.shape));
     let splits = open(name, &arguments.locations.locations(), &options)?;
     Ok(Subset::all(splits.test()?).limit(split.len())?)
 }

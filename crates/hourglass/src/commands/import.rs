@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use hourglass_data::Subset;
 use hourglass_store::{
     CONFIG_FILE, Description, RunDirectory, WEIGHTS_FILE, read_model, save_model,
     stored_description,
 };
-use hourglass_train::{data_identity, shape_of};
+use hourglass_train::data_identity;
 
 use crate::arguments::{ImageArguments, LocationArguments};
 use crate::backend::Cpu;
-use crate::images::{image_shape, open};
+use crate::images::open;
 use crate::recipes;
 use crate::usage::UsageError;
 
@@ -90,7 +89,7 @@ fn describe(arguments: &Arguments) -> Result<Description> {
         description.data = stored.data;
     }
     if let Some(name) = &arguments.data {
-        let options = arguments.images.options(Some(image_shape(&description)));
+        let options = arguments.images.options(Some(description.shape));
         let splits = open(name, &arguments.locations.locations(), &options)?;
         description.data = data_identity(name, splits.train());
     }
@@ -121,6 +120,6 @@ fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
             "the weights are taken to be trained on {name}, the recipe's data; name others by --data"
         );
     }
-    let shape = shape_of(&Subset::all(splits.train()));
+    let shape = splits.train().shape();
     Ok(Description::new(recipe.model, shape, data))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use hourglass_data::{ImageOptions, ImageShape, Split, Subset};
+use hourglass_data::{ImageOptions, Shape, Split, Subset};
 use hourglass_store::Description;
 use hourglass_tasks::{InpaintMethod, Inpainter, Mask};
 use serde_json::json;
@@ -147,11 +147,9 @@ fn mask(arguments: &Arguments, description: &Description) -> Result<Mask> {
             .parse()
             .map_err(|error| UsageError(format!("--{error}")).into());
     }
-    let [_, height, width] = description.shape;
-    let shape = ImageShape {
+    let shape = Shape {
         channels: 1,
-        height,
-        width,
+        ..description.shape
     };
     let options = ImageOptions {
         shape: Some(shape),

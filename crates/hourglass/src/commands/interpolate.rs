@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         steps: arguments.steps as usize,
         path: arguments.path.into(),
     })?;
-    let features: usize = description.shape.iter().product();
+    let features: usize = description.shape.features();
     let [from, to] = ends;
     let row = [from, way.clone(), to].concat();
     let all = arguments.steps as usize + 2;

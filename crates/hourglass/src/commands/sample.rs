@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let square = f64::from(arguments.count).sqrt().ceil() as usize;
     let columns = arguments.columns.map_or(square, NonZeroUsize::get);
-    let features = description.shape.iter().product();
+    let features = description.shape.features();
     let frames = images.chunks(features).map(|image| (image.to_vec(), 1));
     let rows = [images.clone()];
     arguments

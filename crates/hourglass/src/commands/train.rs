@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
-use hourglass_data::{ImageShape, Split, Splits, Subset};
+use hourglass_data::{Shape, Split, Splits, Subset};
 use hourglass_measure::{
     Cache, Finished, Measured, Subject, Summary, attempt, evaluation_sizes, picture_sizes,
 };
@@ -15,7 +15,7 @@ use hourglass_store::{Description, RunDirectory, SavedModel, WEIGHTS_FILE};
 use hourglass_train::self_check::Sizes;
 use hourglass_train::{
     Checkpoint, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
-    shape_of, train,
+    train,
 };
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     data: Option<String>,
     /// Crop and scale the images to this shape, such as 3x32x32 [default: the shape of the first image]
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
-    shape: Option<ImageShape>,
+    shape: Option<Shape>,
     #[command(flatten)]
     images: ImageArguments,
     /// How many times to pass over the images, in place of the recipe's number of steps
@@ -108,10 +108,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let locations = arguments.locations.locations();
     let splits = open(&recipe.data.name, &locations, &recipe.data.image_options())?;
     let (training, validation) = training_images(&splits, &recipe)?;
-    recipe.validate(shape_of(&training))?;
+    recipe.validate(training.shape())?;
     check_phases::<Cpu>(&recipe, &training, &validation)?;
     if existing.is_none() && recipe.run.from.is_some() {
-        initial_model::<Cpu>(&recipe, shape_of(&training), &Default::default())?;
+        initial_model::<Cpu>(&recipe, training.shape(), &Default::default())?;
     }
     let chosen = match &existing {
         Some(run) => resumed_backend(&arguments.device, run)?,
@@ -229,7 +229,7 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
         recipe.data.name.clone_from(data);
     }
     if let Some(shape) = arguments.shape {
-        recipe.data.shape = Some(shape.to_array());
+        recipe.data.shape = Some(shape);
     }
     recipe.data.strict |= arguments.images.strict;
     if let Some(on_error) = arguments.images.on_error {
@@ -342,10 +342,10 @@ impl Task for Run<'_> {
         let sizes = [
             evaluation_sizes(job.validation),
             evaluation_sizes(&measured),
-            picture_sizes(shape_of(job.training)),
+            picture_sizes(job.training.shape()),
         ];
         let config = &job.recipe.model;
-        let (shape, seed) = (shape_of(job.training), job.recipe.run.seed);
+        let (shape, seed) = (job.training.shape(), job.recipe.run.seed);
         let model = || Ok(config.init::<B>(shape, seed, device)?);
         let sizes = Sizes {
             losses: sizes.concat(),
@@ -414,7 +414,7 @@ impl Run<'_> {
             );
         }
         let data = data_identity(&recipe.data.name, training.dataset());
-        let description = Description::new(recipe.model.clone(), shape_of(training), data);
+        let description = Description::new(recipe.model.clone(), training.shape(), data);
         let finished = Finished {
             run,
             facts: self.facts(outcome, &description),

@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let names: Vec<String> = dimensions.iter().map(ToString::to_string).collect();
     note!("dimensions {}", names.join(", "));
-    let features: usize = description.shape.iter().product();
+    let features: usize = description.shape.features();
     let steps = arguments.steps as usize;
     let columns = (dimensions.len() as f64).sqrt().ceil() as usize;
     let frames = to_and_fro(steps).map(|step| {

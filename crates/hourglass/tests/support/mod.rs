@@ -105,7 +105,7 @@ impl Workplace {
 
     /// The program with these arguments, not started yet. Nothing of this machine but its CPU reaches it.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("hourglass"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hourglass"));
         command
             .current_dir(self.directory.path())
             .args(arguments)

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::dataset::Bytes;
 use crate::error::DataError;
-use crate::shape::ImageShape;
+use hourglass_samples::Shape;
 
 /// Magic number of a file of u8 with three dimensions: images.
 const IMAGES_MAGIC: u32 = 0x0000_0803;
@@ -56,7 +56,7 @@ pub struct Header {
     /// How many images or labels follow.
     pub count: usize,
     /// Shape of one image; one pixel for labels.
-    pub shape: ImageShape,
+    pub shape: Shape,
 }
 
 /// What is wrong with an IDX file.
@@ -210,11 +210,7 @@ fn parse_start(bytes: &[u8], kind: Kind) -> Result<(Header, usize), IdxFault> {
         })?;
     let header = Header {
         count: count as usize,
-        shape: ImageShape {
-            channels: 1,
-            height: height as usize,
-            width: width as usize,
-        },
+        shape: Shape::new(1, height as usize, width as usize),
     };
     Ok((header, expected))
 }

@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use super::jpeg;
 use crate::cache::Unusable;
-use crate::shape::MAX_SIDE;
+use crate::limits::MAX_SIDE;
 use crate::source::kind::describe;
 
 /// Bytes of a file, and of its decoded pixels, at most: 89 million pixels of RGB. Each thread may hold as many.

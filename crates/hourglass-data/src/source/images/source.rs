@@ -10,11 +10,11 @@ use crate::cache::{self, CacheJob, Images, Key, Progress, Unusable};
 use crate::dataset::{Split, Splits};
 use crate::error::DataError;
 use crate::options::{ImageOptions, ImageReport, OnError, Skipped};
-use crate::shape::ImageShape;
 use crate::source::fit;
 use crate::source::idx::FILE_NAMES;
 use crate::source::kind::{Request, Source};
 use crate::source::unpack::Length;
+use hourglass_samples::Shape;
 
 /// A folder of image files, or one image file.
 pub(crate) struct ImageFiles;
@@ -159,7 +159,7 @@ fn decode_all(
     directory: &Path,
     root: &Path,
     splits: &[(Split, Vec<ImageFile>)],
-    shape: ImageShape,
+    shape: Shape,
     options: &ImageOptions,
     progress: Progress<'_>,
 ) -> Result<(), DataError> {
@@ -189,7 +189,7 @@ fn decode_all(
 struct Files<'a> {
     root: &'a Path,
     files: &'a [ImageFile],
-    shape: ImageShape,
+    shape: Shape,
     strict: bool,
 }
 

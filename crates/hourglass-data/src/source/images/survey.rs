@@ -8,15 +8,15 @@ use super::decode;
 use super::folder::ImageFile;
 use crate::error::DataError;
 use crate::options::{ImageOptions, OnError};
-use crate::shape::ImageShape;
 use crate::source::fit;
+use hourglass_samples::Shape;
 
 /// The shape of the first image; where that is grey, and any other image has colours, with three channels.
 pub(super) fn survey(
     root: &Path,
     files: &[&ImageFile],
     options: &ImageOptions,
-) -> Result<ImageShape, DataError> {
+) -> Result<Shape, DataError> {
     let decoded = |file: &ImageFile| {
         decode::open(&root.join(&file.relative)).map(|image| fit::shape_of(&image))
     };
@@ -30,7 +30,7 @@ pub(super) fn survey(
                     bytes.is_ok_and(|bytes| decode::has_colour(&bytes).unwrap_or(false))
                 };
                 let channels = if files.par_iter().any(colour) { 3 } else { 1 };
-                return Ok(ImageShape { channels, ..shape });
+                return Ok(Shape { channels, ..shape });
             }
             (Err(fault), OnError::Stop) => {
                 return Err(DataError::Image {

@@ -3,7 +3,9 @@
 use npyz::{NpyHeader, Order};
 
 use super::header::read_npy_header;
-use crate::shape::{ImageShape, MAX_SIDE};
+use hourglass_samples::Shape;
+
+use crate::limits::MAX_SIDE;
 
 /// What is wrong with a `.npy` file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +53,7 @@ pub enum NpyFault {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) count: usize,
-    pub(super) shape: ImageShape,
+    pub(super) shape: Shape,
     pub(super) channels_last: bool,
     pub(super) header_bytes: usize,
     /// Bytes behind the header.
@@ -96,12 +98,9 @@ fn check_type(header: &NpyHeader) -> Result<(), NpyFault> {
 }
 
 /// The shape of each image, and whether the channels are the last axis.
-fn axes(axes: &[u64]) -> Result<(ImageShape, bool), NpyFault> {
-    let shape = |channels, height, width| ImageShape {
-        channels: channels as usize,
-        height: height as usize,
-        width: width as usize,
-    };
+fn axes(axes: &[u64]) -> Result<(Shape, bool), NpyFault> {
+    let shape =
+        |channels, height, width| Shape::new(channels as usize, height as usize, width as usize);
     let channels = |axis: u64| matches!(axis, 1 | 3);
     let side = 1..=u64::from(MAX_SIDE);
     if axes.contains(&0) || axes.iter().skip(1).any(|axis| !side.contains(axis)) {

@@ -12,11 +12,11 @@ use crate::cache::{self, CacheJob, FileState, Images, Key, Progress, Unusable};
 use crate::dataset::{Bytes, Dataset, Split, Splits};
 use crate::error::DataError;
 use crate::options::{ImageReport, OnError};
-use crate::shape::ImageShape;
 use crate::source::fit;
 use crate::source::kind::{Request, Source};
 use crate::source::resized;
 use crate::source::unpack::{Length, START_BYTES};
+use hourglass_samples::Shape;
 
 /// The first bytes of every `.npy` file.
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -112,7 +112,7 @@ impl Array {
 /// The images of an array whose channels are the last axis, brought to a shape.
 struct Converted {
     array: Array,
-    shape: ImageShape,
+    shape: Shape,
 }
 
 impl Images for Converted {

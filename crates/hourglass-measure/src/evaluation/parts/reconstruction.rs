@@ -1,5 +1,6 @@
 //! How near reconstructions are to their images, by class too, with PCA beside each number.
 
+use hourglass_models::Shape;
 use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
@@ -135,7 +136,7 @@ fn measure<B: Backend>(
     baseline: Result<&Baseline, &str>,
     progress: Progress<'_>,
 ) -> Reconstruction {
-    let shape = subject.split.dataset().shape().to_array();
+    let shape = subject.split.shape();
     let mut model = Fidelities::new(shape);
     let mut pca = baseline.map(|_| Fidelities::new(shape));
     let (mut labels, mut done, mut worst) = (Vec::new(), 0, Vec::new());
@@ -227,9 +228,9 @@ struct Fidelities {
 }
 
 impl Fidelities {
-    fn new(shape: [usize; 3]) -> Self {
+    fn new(shape: Shape) -> Self {
         Self {
-            features: shape.iter().product(),
+            features: shape.features(),
             errors: Vec::new(),
             similarities: match Ssim::new(shape) {
                 Ok(ssim) => Ok((ssim, Vec::new())),
