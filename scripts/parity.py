@@ -101,7 +101,7 @@ def loss(program: Program, run: Path, images: Tensor) -> dict | None:
 
 
 def negative_elbo(model: Reference, images: Tensor) -> float:
-    """Of one sample an image, with noise that is the same at every call."""
+    """Of one sample per image, with noise that is the same at every call."""
     model.objective = {**model.objective, "samples": 1}
     generator = torch.Generator().manual_seed(0)
     total = 0.0

@@ -1,4 +1,4 @@
-"""Sets models beside JPEG and WebP: bytes an image and squared error over all test images of MNIST.
+"""Sets models beside JPEG and WebP: bytes per image and squared error over all test images of MNIST.
 
     cargo run --release --workspace --example rate_distortion -- mnist models/undercomplete ... > points.csv
     python scripts/compression/table.py points.csv DIRECTORY_OF_MNIST > table.md
@@ -70,7 +70,7 @@ def psnr(error):
 def main():
     points, directory = sys.argv[1:]
     images = test_images(directory)
-    print("| method | code | steps | bits | bytes an image | squared error | PSNR (dB) | model (bytes) |")
+    print("| method | code | steps | bits | bytes per image | squared error | PSNR (dB) | model (bytes) |")
     print("|---|--:|---|--:|--:|--:|--:|--:|")
     for row in csv.DictReader(open(points)):
         error = float(row["squared_error"])

@@ -1,6 +1,6 @@
 """Runs the Python of every model card in models/ on the first test images, as a reader of the card would.
 
-The mean squared error an image must be the one in metrics.json, within a thousandth. Not compared: denoising, which is measured
+The mean squared error per image must be the one in metrics.json, within a thousandth. Not compared: denoising, which is measured
 on corrupted images.
 """
 

@@ -1,4 +1,4 @@
-//! What can go wrong with data, each with the path, what was expected, what was found and what to do.
+//! The errors of this crate. Their messages name the path, what was expected, what was found and what to do.
 
 use std::error::Error;
 use std::io;
@@ -24,12 +24,12 @@ pub enum DataError {
         reason: io::Error,
     },
 
-    /// A file is not what files of its kind must be.
+    /// A file breaks the rules of its format.
     #[error("{}: {fault}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it: of an IDX file an [`IdxFault`](crate::idx::IdxFault), of a `.npy` file a
+        /// What is wrong with it: for an IDX file an [`IdxFault`](crate::idx::IdxFault), for a `.npy` file an
         /// [`NpyFault`](crate::NpyFault).
         fault: Box<dyn Error + Send + Sync>,
     },
@@ -48,7 +48,7 @@ pub enum DataError {
     UnpackedLength {
         /// The packed file.
         path: PathBuf,
-        /// What its header says, or what no such file goes beyond.
+        /// The length that its header gives, or the most that such a file can have.
         expected: u64,
         /// What was found.
         found: String,
@@ -241,7 +241,7 @@ pub enum DataError {
         known: String,
     },
 
-    /// There is no place for data.
+    /// There is no directory to keep data in.
     #[error(
         "no directory for data: this user has no cache directory\nhint: name one by --data-dir or HOURGLASS_DATA"
     )]
@@ -258,7 +258,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// What is wrong with the file at `path`.
+    /// An error about the format of the file at `path`.
     pub(crate) fn format(
         path: impl Into<PathBuf>,
         fault: impl Into<Box<dyn Error + Send + Sync>>,

@@ -4,16 +4,16 @@
 //! index; [`Batches`] walks a subset in an order that is a pure function of seed and epoch, from any [`Cursor`], preparing a
 //! few batches ahead on a thread of its own. Everything here is host data: no tensors, no Burn.
 //!
-//! What a path may be, and what becomes of it, where [`open_with`] is not told otherwise by its [`ImageOptions`]:
-//! - a directory of IDX files with MNIST's names, or one IDX file of images: mapped as they are;
-//! - a folder of PNG and JPEG images, at any depth, or one image: decoded once and kept in the data directory as long as no
-//!   file changes its path, its size or its time of change. Folders below it are labels, or splits where one is `train`;
-//! - a `.npy` file `[images, height, width]`, or with an axis of 1 or 3 channels first or last, of bytes: mapped as it is, or
-//!   converted once and kept. Floats are refused, since rounding them would lose what they say.
+//! A path can lead to one of these, which are opened as follows unless the [`ImageOptions`] of [`open_with`] say otherwise:
+//! - a directory of IDX files with MNIST's names, or one IDX file of images: mapped into memory as they are;
+//! - a folder of PNG and JPEG images, at any depth, or one image: decoded once and kept in the data directory until the path,
+//!   the size or the modification time of a file changes. Subfolders are labels, or splits where one is called `train`;
+//! - a `.npy` file of bytes, `[images, height, width]`, or with an axis of 1 or 3 channels before or after height and width:
+//!   mapped as it is, or converted once and kept. Floats are refused, since rounding them would lose information.
 //!
-//! Images take the shape of the first of them, or the one wanted: the largest window of its aspect ratio is cut from the
-//! centre and scaled by a triangle filter. Colours become grey by Rec. 709 luma; what is transparent is laid over white; the
-//! EXIF orientation is followed.
+//! The images of a folder take the shape of the first one, unless another shape is asked for: the largest window of that
+//! aspect ratio is cut from the centre and scaled by a triangle filter. For a grey shape, colours become grey by Rec. 709 luma.
+//! Transparent images are laid over white, and the EXIF orientation is followed.
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -29,14 +29,13 @@
 //! # Ok::<(), hourglass_data::DataError>(())
 //! ```
 
-// Each of these uses only those before it: limits; error; hashing, locations, options; dataset; batches, cache; source;
+// Each of these modules uses only those before it: limits; error; locations, options; dataset; batches, cache; source;
 // catalog; open.
 mod batches;
 mod cache;
 pub mod catalog;
 mod dataset;
 mod error;
-mod hashing;
 mod limits;
 mod locations;
 mod open;

@@ -1,4 +1,4 @@
-//! Where data lies on this machine, and where it comes from.
+//! Where data is kept on this machine, and where it is downloaded from.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub struct Locations {
 }
 
 impl Locations {
-    /// These places and no others; without a mirror, the catalog's own are used.
+    /// Takes these locations, whatever the environment says. Without a mirror, those of the catalog are used.
     pub fn new(data_directory: impl Into<PathBuf>, mirror: Option<String>) -> Self {
         Self {
             data_directory: Some(data_directory.into()),
@@ -22,8 +22,8 @@ impl Locations {
     }
 
     /// The data directory is the first of: `data_directory` (the value of `--data-dir`), the environment variable
-    /// `HOURGLASS_DATA`, `hourglass` in the user's cache directory. `HOURGLASS_MIRROR` names the mirror. The only place in
-    /// this crate that reads the environment.
+    /// `HOURGLASS_DATA`, `hourglass` in the user's cache directory. `HOURGLASS_MIRROR` names the mirror. Nothing
+    /// else in this crate reads the environment.
     pub fn from_env(data_directory: Option<PathBuf>) -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
@@ -34,14 +34,14 @@ impl Locations {
         }
     }
 
-    /// The data directory. An error only for a user without a cache directory; what is embedded needs none.
+    /// The data directory. It is an error if the user has no cache directory; embedded datasets need none.
     pub fn data_directory(&self) -> Result<&Path, DataError> {
         self.data_directory
             .as_deref()
             .ok_or(DataError::NoDataDirectory)
     }
 
-    /// The only source to fetch from, where one is set.
+    /// The mirror, which is the only source to download from where one is set.
     pub fn mirror(&self) -> Option<&str> {
         self.mirror.as_deref()
     }

@@ -26,11 +26,11 @@ pub fn open(name_or_path: &str, locations: &Locations) -> Result<Splits, DataErr
 }
 
 /// Opens a dataset of the catalog, or what lies at a path: a directory of IDX files, a folder of PNG and JPEG images, one
-/// image, a `.npy` file or an IDX file of images. A catalog name goes before a path of that name; a directory that holds one
-/// of the IDX files is one of IDX files; a file is what its first bytes say.
+/// image, a `.npy` file or an IDX file of images. A catalog name takes precedence over a path of the same name. A directory
+/// with one of the IDX files in it counts as a directory of IDX files. The kind of a file is told by its first bytes.
 ///
-/// Images that must be decoded or resized are, once, into the data directory; meanwhile `progress` is called with the images
-/// done and all of them.
+/// Images that must be decoded or resized are processed once and then kept in the data directory; meanwhile `progress` is
+/// called with the number of images done and the number of all images.
 pub fn open_with(
     name_or_path: &str,
     locations: &Locations,

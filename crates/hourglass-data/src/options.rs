@@ -1,4 +1,4 @@
-//! What is asked of the user's own images, and what became of them.
+//! How the user's own images are to be opened, and a report of what was found.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ use crate::limits::MAX_SIDE;
 /// How images become a dataset. The default takes the images' own shape and stops at the first file that can't be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ImageOptions {
-    /// The shape that every image is brought to; without it the shape of the source: of the first image of a folder, grey
-    /// where all images are grey.
+    /// The shape that every image is brought to. Without it, that of the source is taken: for a folder, that of the first
+    /// image, with three channels unless all images are grey.
     pub shape: Option<Shape>,
-    /// Take only what has the shape already: nothing is resized, no colour is converted, no alpha is flattened.
+    /// Accepts only images that already have the shape: nothing is resized, no colour is converted, no alpha is flattened.
     pub strict: bool,
     /// What to do about a file that can't be used.
     pub on_error: OnError,
@@ -49,16 +49,16 @@ impl ImageOptions {
     }
 }
 
-/// What opening images found besides them. Empty for IDX files of the shape asked for.
+/// What was found besides usable images when they were opened. Empty for IDX files of the shape asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageReport {
     /// The image files that were left out, in the order of their paths.
     pub skipped: Vec<Skipped>,
-    /// Files passed over because their extension is not one of an image. Hidden files are not counted.
+    /// The number of files ignored because their extension is not that of an image. Hidden files are not counted.
     pub ignored: usize,
-    /// What was decided about the folder and may surprise, a sentence each.
+    /// Decisions about the folder that may surprise, a sentence each.
     pub notes: Vec<String>,
-    /// The directory that keeps the decoded images, where there is one. It may be deleted: it is made again.
+    /// The directory that keeps the decoded images, where there is one. It may be deleted, and is made again when needed.
     pub cache: Option<PathBuf>,
 }
 

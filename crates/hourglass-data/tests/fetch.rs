@@ -10,7 +10,7 @@ use std::thread;
 use common::{gzip, images, labels};
 use hourglass_data::catalog::{Content, Entry, FILE_NAMES, File};
 use hourglass_data::{FetchEvent, Locations, fetch};
-use sha2::{Digest, Sha256};
+use hourglass_files::hex_sha256;
 use tempfile::TempDir;
 
 /// How a server answers.
@@ -141,11 +141,7 @@ fn leak<T: ?Sized>(value: Box<T>) -> &'static T {
 fn entry(mirrors: &[String]) -> Entry {
     let contents = contents();
     let files = std::array::from_fn(|file| {
-        let digest = Sha256::digest(&contents[file]);
-        let sha256 = digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+        let sha256 = hex_sha256(&contents[file]);
         File {
             name: FILE_NAMES[file],
             sha256: leak(sha256.into()),

@@ -1,4 +1,4 @@
-//! A map of codes, as an SVG: a dot an image, coloured by its label, and thumbnails of some images where they lie.
+//! A map of codes, as an SVG: a dot per image, coloured by its label, and thumbnails of some images where they lie.
 
 use std::fmt::Write;
 

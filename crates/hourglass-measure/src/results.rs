@@ -36,13 +36,8 @@ const NOT_MEASURED: &str = "it has not been measured yet";
 
 /// Every batch size that drawing the pictures will use.
 pub fn picture_sizes(shape: Shape) -> Vec<usize> {
-    let features = shape.features();
     let [shown, drawn] = [RECONSTRUCTIONS, SAMPLES].map(|most| shown(shape, most));
-    [
-        measuring_sizes(shown, features),
-        measuring_sizes(drawn, features),
-    ]
-    .concat()
+    [measuring_sizes(shown, shape), measuring_sizes(drawn, shape)].concat()
 }
 
 /// Screen pixels for a pixel of an image.

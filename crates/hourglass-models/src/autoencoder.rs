@@ -64,6 +64,18 @@ pub trait Autoencoder<B: Backend>: Module<B> {
         None
     }
 
+    /// Whether the model sees binary images in place of grey ones.
+    fn sees_binary_images(&self, device: &B::Device) -> bool {
+        let blank = Tensor::zeros([1, 1], device);
+        self.binarize(blank, &StepContext::evaluate(0, 0)).is_some()
+    }
+
+    /// How many numbers the code of an image of so many features has.
+    fn code_width(&self, features: usize, device: &B::Device) -> usize {
+        let [_, code] = self.encode(Tensor::zeros([1, features], device)).dims();
+        code
+    }
+
     /// The distribution q(z|x) of each image's code, where the encoder is stochastic.
     ///
     /// # Shapes

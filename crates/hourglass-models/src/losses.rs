@@ -85,7 +85,7 @@ impl Likelihood {
         })
     }
 
-    /// The mean of p(x|h), an image.
+    /// The mean of p(x|h), per image.
     ///
     /// # Shapes
     /// - parameters, output: `[batch, features]`

@@ -1,11 +1,10 @@
 //! The files of a model: their names, how much of them is read at most, and their hashes.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
 use fs_err as fs;
 use hourglass_files::open_file;
-use sha2::{Digest, Sha256};
 
 /// The name of the settings in a model's directory.
 pub const CONFIG_FILE: &str = "config.json";
@@ -47,37 +46,4 @@ pub(crate) fn check_length(path: &Path, file: &fs::File, most: u64) -> io::Resul
     let path = path.display();
     let message = format!("{path}: expected at most {most} bytes, found {length}");
     Err(io::Error::new(io::ErrorKind::InvalidData, message))
-}
-
-/// SHA-256 of what comes from readers one after the other, in hexadecimal.
-///
-/// # Errors
-/// When one can't be read.
-pub(crate) fn sha256_of_readers(readers: [Box<dyn Read>; 2]) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    for reader in readers {
-        let mut reader = BufReader::new(reader);
-        loop {
-            let bytes = reader.fill_buf()?;
-            let length = bytes.len();
-            if length == 0 {
-                break;
-            }
-            hash.update(bytes);
-            reader.consume(length);
-        }
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-/// SHA-256 of parts one after the other, in hexadecimal.
-pub fn hex_sha256(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    hex(&hash.finalize())
-}
-
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -23,9 +23,7 @@ mod weights;
 
 pub use description::{DataIdentity, Description};
 pub use error::StoreError;
-pub use files::{
-    CLASSIFIER_FILE, CONFIG_FILE, METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE, hex, hex_sha256,
-};
+pub use files::{CLASSIFIER_FILE, CONFIG_FILE, METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE};
 pub use hourglass_files::write_atomically;
 pub use published::{PublishedModel, published_models};
 pub use run_directory::{MetricsFile, MetricsLine, RunDirectory, read_metrics};

@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
-use hourglass_files::open_file;
+use hourglass_files::{Hashing, open_file};
 use hourglass_models::{Classifier, Model, ModelConfig, Shape};
 
-use crate::files::{RECIPE_FILE, check_length, read_bounded, sha256_of_readers};
+use crate::files::{RECIPE_FILE, check_length, read_bounded};
 use crate::published::{PublishedModel, published_models};
 use crate::weights::{build_model, most_bytes, parse_weights};
 use crate::{
@@ -175,8 +175,11 @@ impl SavedModel {
     /// # Errors
     /// Names the file that can't be read.
     pub fn sha256(&self) -> Result<String, StoreError> {
-        let readers = [self.reader(WEIGHTS_FILE)?, self.reader(CONFIG_FILE)?];
-        Ok(sha256_of_readers(readers)?)
+        let mut hashing = Hashing::new(io::sink());
+        for name in [WEIGHTS_FILE, CONFIG_FILE] {
+            io::copy(&mut self.reader(name)?, &mut hashing)?;
+        }
+        Ok(hashing.finish())
     }
 
     /// The size of the weights' file.

@@ -1,4 +1,4 @@
-//! Bytes an image and squared error of models, and of PCA with as many components, after the same quantiser and coder, on all
+//! Bytes per image and squared error of models, and of PCA with as many components, after the same quantiser and coder, on all
 //! test images. A line of CSV each: `scripts/compression/table.py` sets them beside JPEG and WebP. A number in place of a model
 //! is a number of components of PCA.
 //!

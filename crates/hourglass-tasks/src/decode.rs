@@ -9,8 +9,9 @@ use hourglass_figures::to_byte;
 use hourglass_files::write_quickly;
 use hourglass_models::{Model, Shape};
 
-use crate::codes::{CodesError, CodesReader, PendingFile, write_floats, write_header};
-use crate::stream::{Done, decoded, in_batches};
+use crate::NotFinite;
+use crate::codes::{PendingFile, write_floats, write_header};
+use crate::stream::{Done, decoded, decoded_sparse, in_batches};
 
 /// What decoded images become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,33 +131,28 @@ fn png(image: &[f32], shape: Shape) -> io::Result<Vec<u8>> {
     crate::pictures::png(image, shape).map_err(io::Error::other)
 }
 
-/// Decodes a file of codes of `code` numbers each.
+/// Decodes codes of `code` numbers each, given in parts of any size, `[any, code]` row-major. Where the codes have been
+/// `rounded`, they are made sparse again if the family's are.
 ///
 /// # Errors
-/// When the file holds something else, the decoder gives no numbers, or the images can't be written.
-pub fn decode<B: Backend>(
+/// When the codes can't be read, the decoder gives no numbers, or the images can't be written.
+pub fn decode<B: Backend, E: From<NotFinite> + From<io::Error>>(
     model: &Model<B>,
-    codes: CodesReader,
-    code: usize,
+    codes: impl Iterator<Item = Result<Vec<f32>, E>>,
+    (code, rounded): (usize, bool),
     device: &B::Device,
     writer: &mut ImageWriter,
     done: Done<'_>,
-) -> Result<(), CodesError> {
-    let path = codes.path().to_owned();
+) -> Result<(), E> {
     let mut images = 0;
-    for batch in in_batches(
-        codes.map(|rows| rows.map(|rows| rows.codes)),
-        code,
-        writer.shape,
-    ) {
+    for batch in in_batches(codes, code, writer.shape) {
         let batch = batch?;
-        let (first, rows) = (images, batch.len() / code);
-        let decoded = decoded(model, batch, code, first, device);
-        let decoded = decoded.map_err(|error| CodesError::NoImage {
-            path: path.clone(),
-            error,
-        })?;
-        writer.write(&decoded)?;
+        let rows = batch.len() / code;
+        let decoded = match rounded {
+            true => decoded_sparse(model, batch, code, images, device),
+            false => decoded(model, batch, code, images, device),
+        };
+        writer.write(&decoded?)?;
         images += rows;
         done(images);
     }

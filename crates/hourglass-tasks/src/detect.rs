@@ -5,7 +5,7 @@ mod threshold;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_data::{Batch, Subset};
+use hourglass_data::{Batch, Subset, measuring_sizes};
 use hourglass_kernels::sum_dim;
 use hourglass_measure::pca::{Pca, PcaError, rows_fitted};
 use hourglass_measure::{Cache, InputBatch, fit_pca, host, input_batches};
@@ -14,9 +14,9 @@ use hourglass_models::{Autoencoder, Likelihood, Model, Shape, StepContext};
 pub use table::ScoreTable;
 pub use threshold::Threshold;
 
-use crate::stream::{Done, batch_sizes, codes};
+use crate::stream::{Done, codes};
 
-/// Draws of the code an image at a time.
+/// Draws of the code per image at a time.
 const DRAWS: usize = 16;
 
 /// The seed of the noise of the bound.
@@ -41,7 +41,7 @@ pub enum Score {
     /// The negative evidence lower bound in nats, at beta 1, of families with a prior and a posterior: the mean of so many
     /// draws of the code. Of Bernoulli on grey pixels the entropy of the image is taken off, as for the error.
     Bound {
-        /// Draws an image.
+        /// Draws per image.
         samples: usize,
     },
     /// The Mahalanobis distance of the code from those of the images that are normal:
@@ -127,7 +127,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
                 Fitted::Bound(samples)
             }
             Score::Distance => {
-                let code = code_of(model, normal, device);
+                let code = model.code_width(normal.dataset().features(), device);
                 if code > WIDEST_DISTANCE {
                     return Err(DetectError::TooWide { code });
                 }
@@ -135,7 +135,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
                 Fitted::Distance(Pca::fit(code, codes(model, &sample, device), done)?)
             }
             Score::Pca => {
-                let code = code_of(model, normal, device);
+                let code = model.code_width(normal.dataset().features(), device);
                 let pca = fit_pca(normal, code, cache, &mut |_, rows, _| done(rows))?;
                 Fitted::Pca(pca, code)
             }
@@ -159,7 +159,8 @@ impl<'a, B: Backend> Scorer<'a, B> {
     /// What the scores are, as in the header of their table.
     pub fn name(&self) -> &'static str {
         let likelihood = self.model.likelihood();
-        let is_grey = likelihood == Likelihood::Bernoulli && !is_binarized(self.model, self.device);
+        let is_grey =
+            likelihood == Likelihood::Bernoulli && !self.model.sees_binary_images(self.device);
         match (&self.fitted, likelihood) {
             (Fitted::Error, Likelihood::Bernoulli) if is_grey => "pixel_kl_nats",
             (Fitted::Error, Likelihood::Bernoulli) => "reconstruction_nats",
@@ -224,7 +225,7 @@ impl Score {
             Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
             Self::Error | Self::Distance | Self::Pca => vec![1],
         };
-        let sizes = batch_sizes(images, shape).into_iter();
+        let sizes = measuring_sizes(images, shape).into_iter();
         sizes
             .flat_map(|size| draws.iter().map(move |draws| size * draws))
             .collect()
@@ -263,19 +264,6 @@ fn without<B: Backend>(scores: Tensor<B, 1>, entropy: Option<Tensor<B, 1>>) -> T
         Some(entropy) => scores - entropy,
         None => scores,
     }
-}
-
-/// Whether the model sees binary images in place of grey ones.
-fn is_binarized<B: Backend>(model: &Model<B>, device: &B::Device) -> bool {
-    let blank = Tensor::zeros([1, 1], device);
-    let context = StepContext::evaluate(SEED, 0);
-    model.binarize(blank, &context).is_some()
-}
-
-fn code_of<B: Backend>(model: &Model<B>, images: &Subset, device: &B::Device) -> usize {
-    let blank = Tensor::zeros([1, images.dataset().features()], device);
-    let [_, code] = model.encode(blank).dims();
-    code
 }
 
 /// The Mahalanobis distance of each code from the mean of those that `pca` was fitted to: along the principal components the

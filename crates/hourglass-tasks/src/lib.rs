@@ -24,7 +24,7 @@ pub use finite::NotFinite;
 pub use inpainting::{InpaintMethod, Inpainter, fill_with_means};
 pub use mask::{Mask, MaskError, Side};
 pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
-pub use paths::{Path, interpolate};
+pub use paths::{Path, interpolate, traverse};
 pub use pictures::{animation, image_file_name, png};
 pub use portrait::{
     CodeMap, Point, Portrait, Traversal, Traversals, UnitImage, UnitImages, portrait,

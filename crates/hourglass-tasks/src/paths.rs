@@ -1,4 +1,4 @@
-//! Ways from one code to another.
+//! Ways from one code to another, and along one dimension.
 
 /// How to go from one code to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,22 @@ pub fn interpolate(from: &[f32], to: &[f32], steps: usize, path: Path) -> Vec<f3
             pairs.map(move |(&from, &to)| (f64::from(from) * first + f64::from(to) * second) as f32)
         })
         .collect()
+}
+
+/// Copies of a code in which one dimension has one of these values after the other, and the others are as they were.
+///
+/// # Shapes
+/// - start, and each of the output: `[code]`
+pub fn traverse(
+    start: &[f32],
+    dimension: usize,
+    values: impl Iterator<Item = f32>,
+) -> impl Iterator<Item = Vec<f32>> {
+    values.map(move |value| {
+        let mut code = start.to_vec();
+        code[dimension] = value;
+        code
+    })
 }
 
 /// The weights of both ends.
@@ -55,6 +71,12 @@ fn weights(from: &[f32], to: &[f32], share: f64, path: Path) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_traversal_changes_one_dimension() {
+        let codes: Vec<_> = traverse(&[1.0, 2.0], 1, [0.5, 7.0].into_iter()).collect();
+        assert_eq!(codes, [[1.0, 0.5], [1.0, 7.0]]);
+    }
 
     #[test]
     fn a_linear_path_is_even() {

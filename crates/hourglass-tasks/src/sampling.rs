@@ -1,15 +1,14 @@
 //! New images of families without a prior: from a mixture that is fitted to the codes of training images.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use hourglass_data::measuring_batch;
-use hourglass_kernels::keep_largest;
 use hourglass_measure::Progress;
 use hourglass_measure::pca::Pca;
-use hourglass_models::{Autoencoder, Model, Selection, Shape};
+use hourglass_models::{Model, Shape};
 
-use crate::finite::{NotFinite, means};
+use crate::finite::NotFinite;
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
+use crate::stream::decoded_sparse;
 
 /// Codes that are wider than this are fitted in the space of so many principal components of theirs: a covariance has
 /// the square of their number of entries.
@@ -123,13 +122,8 @@ pub fn decode_images<B: Backend>(
     let batch_size = measuring_batch(shape.features()).get();
     let mut images = Vec::new();
     for (batch, codes) in codes.chunks(batch_size * code.max(1)).enumerate() {
-        let data = TensorData::new(codes.to_vec(), [codes.len() / code.max(1), code]);
-        let codes = Tensor::<B, 2>::from_data(data, device); // [batch, code]
-        let codes = match model.selection() {
-            Selection::Largest(count) => keep_largest(codes, count),
-            Selection::All | Selection::First(_) => codes,
-        };
-        images.extend(means(model, codes, batch * batch_size)?); // [batch, features]
+        let decoded = decoded_sparse(model, codes.to_vec(), code, batch * batch_size, device);
+        images.extend(decoded?); // [batch, features]
     }
     Ok(images)
 }

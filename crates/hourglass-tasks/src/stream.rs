@@ -2,16 +2,12 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Subset, measuring_batch, measuring_sizes};
+use hourglass_data::{Subset, measuring_batch};
+use hourglass_kernels::keep_largest;
 use hourglass_measure::{host, input_batches};
-use hourglass_models::{Autoencoder, Model, Shape, StepContext};
+use hourglass_models::{Autoencoder, Model, Selection, Shape, StepContext};
 
 use crate::finite::{NotFinite, means};
-
-/// The sizes of the batches that so many images of a shape, or their codes, are taken in.
-pub fn batch_sizes(images: usize, shape: Shape) -> [usize; 2] {
-    measuring_sizes(images, shape.features())
-}
 
 /// Called with the images done so far.
 pub type Done<'a> = &'a mut dyn FnMut(usize);
@@ -76,6 +72,26 @@ pub fn decoded<B: Backend>(
     means(model, codes, first)
 }
 
+/// The same at codes that are made sparse first where the family's are.
+///
+/// # Errors
+/// When what the decoder gives is not finite.
+pub(crate) fn decoded_sparse<B: Backend>(
+    model: &Model<B>,
+    codes: Vec<f32>,
+    code: usize,
+    first: usize,
+    device: &B::Device,
+) -> Result<Vec<f32>, NotFinite> {
+    let rows = codes.len() / code;
+    let codes = Tensor::<B, 2>::from_data(TensorData::new(codes, [rows, code]), device);
+    let codes = match model.selection() {
+        Selection::Largest(count) => keep_largest(codes, count),
+        Selection::All | Selection::First(_) => codes,
+    };
+    means(model, codes, first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +116,5 @@ mod tests {
             in_batches(parts, 2, Shape::new(1, 28, 28)).next(),
             Some(Err("damaged"))
         );
-        assert_eq!(batch_sizes(1203, Shape::new(1, 28, 28)), [500, 203]);
-        assert_eq!(batch_sizes(3, Shape::new(3, 2048, 2048)), [1, 0]);
     }
 }

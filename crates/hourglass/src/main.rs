@@ -11,6 +11,7 @@ mod adapters;
 mod arguments;
 mod backend;
 mod card;
+mod coding;
 mod commands;
 mod evaluated;
 mod finished;

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use fs_err as fs;
-use hourglass_data::Subset;
+use hourglass_data::{Subset, measuring_sizes};
 use hourglass_figures::image_grid;
 use hourglass_files::write_quickly;
-use hourglass_measure::evaluation_sizes;
 use hourglass_store::{Description, SavedModel, write_atomically};
 use hourglass_tasks::{
     ErrorSummary, RestorationSummary, Restore, image_file_name, png, restore_images,
@@ -230,7 +229,7 @@ impl<R: Restore> Task for Restoring<'_, R> {
         } = self.prepared;
         let load = || saved.load::<B>(device).context("the model can't be loaded");
         let sizes = Sizes {
-            with_gradients: evaluation_sizes(images),
+            with_gradients: measuring_sizes(images.len(), images.shape()).to_vec(),
             ..Sizes::default()
         };
         check_model(

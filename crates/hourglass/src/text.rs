@@ -45,13 +45,13 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     line(
         "squared_error",
         format!(
-            "{} an image ({pca})",
+            "{} per image ({pca})",
             Evaluation::SQUARED_ERROR.value(evaluation.squared_error)
         ),
     );
     if let Some(error) = evaluation.corrupted_squared_error {
         let error = Evaluation::CORRUPTED_SQUARED_ERROR.value(error);
-        line("corrupted_squared_error", format!("{error} an image"));
+        line("corrupted_squared_error", format!("{error} per image"));
     }
     // The error above is the same number where it is also the family's own term.
     for (name, value) in evaluation
@@ -65,7 +65,7 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     }
     if let Some(activity) = &evaluation.activity {
         let active = Evaluation::ACTIVE_UNITS.value(activity.active_units);
-        line("active_units", format!("{active} an image"));
+        line("active_units", format!("{active} per image"));
         line("dead_units", activity.dead_units.to_string());
         line(
             "mean_activation",
@@ -379,7 +379,7 @@ fn density(text: &mut String, part: &Density) {
     let nats = Density::NEGATIVE_ELBO;
     line!(
         text,
-        "  {:<26} {} {}: reconstruction {}, KL {}; by one sample an image, ± for the images",
+        "  {:<26} {} {}: reconstruction {}, KL {}; by one sample per image, ± for the images",
         nats.title_in_text(),
         nats.with_error(&bound.negative_elbo),
         nats.unit,
@@ -397,7 +397,7 @@ fn density(text: &mut String, part: &Density) {
     let samples = samples.map(|error| format!("; ± {error:.3} for the samples"));
     line!(
         text,
-        "  {:<26} {} {} by {} samples an image{}{}",
+        "  {:<26} {} {} by {} samples per image{}{}",
         nats.title_in_text(),
         nats.value(likelihood.importance_weighted_nats),
         nats.unit,

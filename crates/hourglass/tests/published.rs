@@ -155,7 +155,7 @@ fn a_card_has_the_numbers_of_its_model_and_of_no_other() {
         "# digits\n",
         "Linear(784, 16), ReLU(), Linear(16, 4)",
         "under CC BY-SA 3.0",
-        &format!("| squared error an image | {error:.3} ± "),
+        &format!("| squared error per image | {error:.3} ± "),
         "code = 4\n",
     ] {
         assert!(text.contains(part), "expected `{part}` in\n{text}");

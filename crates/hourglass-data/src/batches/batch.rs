@@ -2,10 +2,10 @@
 
 use crate::dataset::Dataset;
 
-/// Images as the models take them, their labels beside them.
+/// Images in the form that models take, with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Where the images lie in the dataset.
+    /// The index of each image in the dataset.
     pub indices: Vec<u32>,
     /// The pixels in [0, 1], image after image: `[batch, features]`.
     pub images: Vec<f32>,
@@ -18,7 +18,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The images of these indices, which are the batch at `cursor`.
+    /// Reads the images at these indices, which form the batch at `cursor`.
     pub fn read(dataset: &Dataset, indices: &[u32], cursor: Cursor) -> Self {
         let mut images = Vec::with_capacity(indices.len() * dataset.features());
         for &index in indices {
@@ -48,7 +48,7 @@ impl Batch {
     }
 }
 
-/// A place in the endless stream of training batches: where a resumed run goes on.
+/// A position in the endless stream of training batches, from which a resumed run continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// The epoch, from 0.
@@ -58,7 +58,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The place after `steps` batches from the start. `batches_per_epoch` must not be 0.
+    /// The position after `steps` batches from the start. `batches_per_epoch` must not be 0.
     pub fn after(steps: u64, batches_per_epoch: usize) -> Self {
         let per_epoch = batches_per_epoch as u64;
         Self {

@@ -8,7 +8,7 @@ use super::batch::{Batch, Cursor};
 use super::measuring::measuring_batch;
 use crate::dataset::{Subset, permutation};
 
-/// How many finished batches wait at most: enough to hide a page fault, little enough not to matter in memory.
+/// The most finished batches that wait: enough to hide a page fault, few enough not to matter in memory.
 const PREFETCHED: usize = 3;
 
 /// An iterator over batches. Dropping it ends its thread.
@@ -21,8 +21,8 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Endless: every epoch all images in a new order, a pure function of `seed` and the epoch, starting at `start`. The
-    /// last batch of an epoch may be smaller. An empty subset gives no batch at all.
+    /// An endless stream of batches, starting at `start`. Every epoch takes all images in a new order, which is a pure
+    /// function of `seed` and the epoch. The last batch of an epoch may be smaller. An empty subset gives no batch at all.
     pub fn training(subset: &Subset, batch_size: NonZeroUsize, seed: u64, start: Cursor) -> Self {
         Self::spawn(subset, batch_size, move |subset, sender| {
             if subset.is_empty() {

@@ -50,12 +50,12 @@ impl Cached {
         })
     }
 
-    /// What could not be used, in the order of the paths.
+    /// The files that could not be used, in the order of their paths.
     pub(crate) fn skipped(&self) -> &[Skipped] {
         &self.about.skipped
     }
 
-    /// Whether what could not be read still can't be: permissions change without a change of the file.
+    /// Whether the files that could not be read still can't be: permissions can change without the file changing.
     pub(super) fn is_current(&self, root: &Path) -> bool {
         let mut unreadable = self.about.skipped.iter().filter(|file| file.unreadable);
         unreadable.all(|file| hourglass_files::open_file(&root.join(&file.path)).is_err())

@@ -1,19 +1,19 @@
-//! What is brought into a cache: images that are prepared one by one, in parallel, and any of which may be unusable.
+//! The images that go into a cache. They are prepared one by one, in parallel, and any of them may be unusable.
 
 use crate::dataset::Split;
 
-/// Called with the images done and all of them.
+/// Called with the number of images done and the number of all images.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(usize, usize);
 
 /// Images in their final shape, one by one.
 pub(crate) trait Images: Sync {
     /// How many there are.
     fn count(&self) -> usize;
-    /// The pixels of one, plane by plane.
+    /// The pixels of one image, plane by plane.
     fn pixels(&self, index: usize) -> Result<Vec<u8>, Unusable>;
-    /// What to call one, if anything.
+    /// The id of one image, if it has one.
     fn id(&self, index: usize) -> Option<String>;
-    /// The label of one: of all or of none.
+    /// The label of one image. Either all images have one, or none has.
     fn label(&self, index: usize) -> Option<u8>;
 }
 

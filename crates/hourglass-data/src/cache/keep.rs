@@ -10,8 +10,8 @@ use super::key::Key;
 use crate::error::DataError;
 use crate::locations::Locations;
 
-/// The cache of this key: as it is where it is there, or else made by `make` in the directory that this is given. What had
-/// to be skipped lies in `root`.
+/// Opens the cache of this key. Where there is no usable one, `make` first writes it into the directory that it is given.
+/// The paths of skipped files are relative to `root`.
 pub(crate) fn open_or_make(
     locations: &Locations,
     key: &Key,
@@ -34,7 +34,7 @@ pub(crate) fn open_or_make(
     let mut options = fs_err::OpenOptions::new();
     let options = options.write(true).create(true).truncate(false);
     let lock = options.open(lock)?;
-    // Where a file system knows no locks, two processes may do the same work, and the last one's stays.
+    // Where a file system has no locks, two processes may do the same work; the cache of the last one stays.
     let locked = lock.file().lock().is_ok();
     if let Some(cached) = open_usable() {
         return Ok(cached);
@@ -59,7 +59,7 @@ pub(crate) fn open_or_make(
     Cached::open(&target)
 }
 
-/// Removes what begins with `prefix` in `images`, apart from `keep`. What resists takes room, and no more.
+/// Removes what begins with `prefix` in `images`, apart from `keep`. What can't be removed only takes up space.
 fn remove_others(images: &Path, prefix: &str, keep: &Path) {
     let entries = fs_err::read_dir(images).into_iter().flatten().flatten();
     for entry in entries {

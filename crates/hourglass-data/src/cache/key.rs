@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hourglass_files::{Hashing, hex_sha256};
 use hourglass_samples::Shape;
 
-use crate::hashing::{Hashing, hex_sha256};
 use crate::options::ImageOptions;
 
-/// The version of what is kept: of what counts as an image, and of the rule by which images are decoded and brought to a
-/// shape. Raise it with each change to them, so that what another version kept is made again.
+/// The version of a cache's content: of what counts as an image, and of the rule by which images are decoded and brought to
+/// a shape. Raise it with each change to either, so that the caches of earlier versions are made again.
 const RULE: u32 = 2;
 
 /// The name of a cache.
@@ -27,7 +27,7 @@ impl Key {
         options: &ImageOptions,
         content: impl IntoIterator<Item = String>,
     ) -> Self {
-        // Not what to do about faults: that changes nothing about the images that have none.
+        // `on_error` is no part of the key: it changes nothing about images without faults.
         let ImageOptions { shape, strict, .. } = options;
         let shape = shape.map(Shape::to_array);
         let place = format!("{place:?} {shape:?} {strict}");
@@ -42,7 +42,7 @@ impl Key {
         }
     }
 
-    /// Stands for the place alone: all caches of one place begin with it.
+    /// The part of the name that stands for the place alone: the names of all caches of one place begin with it.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
@@ -53,7 +53,7 @@ impl Key {
     }
 }
 
-/// What tells that a file has changed, as the file system describes it.
+/// What the file system says about a file, by which a change to the file is noticed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileState {
     bytes: u64,
@@ -69,7 +69,7 @@ impl FileState {
         };
         Self {
             bytes: metadata.len(),
-            // Where the file system has no such times, changed files are told by their size alone.
+            // Where the file system has no such times, a change shows in the file's size alone.
             modified: metadata.modified().map_or(0, since_1970),
         }
     }

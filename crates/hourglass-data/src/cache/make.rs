@@ -1,4 +1,4 @@
-//! Making a cache: images prepared in parallel, written in their order, few in memory at a time.
+//! Making a cache: images are prepared in parallel and written in their order, with only a few in memory at a time.
 
 use std::ops::Range;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) struct CacheJob<'a> {
     pub(crate) on_error: OnError,
 }
 
-/// The indices below `count` in pieces of which each fits into memory and keeps every thread busy.
+/// The indices below `count` in pieces, each of which fits into memory and keeps every thread busy.
 fn chunks(count: usize, shape: Shape) -> impl Iterator<Item = Range<usize>> {
     let images = (WAITING_BYTES / shape.features())
         .min(WAITING_IMAGES)

@@ -1,12 +1,12 @@
-//! Decoded images kept in the data directory, so that an image file is read once and never again.
+//! A cache of decoded images in the data directory, so that an image file is decoded only once.
 //!
-//! A cache is the directory `images/PLACE-CONTENT`. PLACE stands for where the images come from and what they are brought
-//! to, CONTENT for what was there: a change gives another name, and the new cache takes the place of the old one. It holds
-//! `about.json` and for each split `SPLIT.pixels`, `SPLIT.labels` and `SPLIT.ids`. It is written under a temporary name, and
-//! renamed when it is whole and on disk; it is used while the stamp of each file holds.
+//! A cache is the directory `images/PLACE-CONTENT`. PLACE stands for where the images come from and the shape that they are
+//! brought to, CONTENT for what was found there. When the content changes, so does the name, and the new cache replaces the
+//! old one. A cache holds `about.json` and, for each split, `SPLIT.pixels`, `SPLIT.labels` and `SPLIT.ids`. It is written
+//! under a temporary name and renamed once it is complete and on disk. It is used as long as the stamp of each file holds.
 //!
-//! A source names its cache by a [`Key`] and calls [`open_or_make`]. Where there is no such cache yet, it says by a
-//! [`CacheJob`] which [`Images`] to bring into it.
+//! A source names its cache by a [`Key`] and calls [`open_or_make`]. Where there is no such cache yet, the source describes
+//! in a [`CacheJob`] which [`Images`] go into it.
 
 mod cached;
 mod images;

@@ -1,15 +1,15 @@
-//! SHA-256 of files, remembered beside them.
+//! The SHA-256 of each file, remembered in a stamp beside it.
 //!
-//! Hashing a dataset takes a tenth of a second or more, at each start. So the hash of `NAME` is written to `NAME.sha256`,
-//! with the file's size and time of change; while these two stay, the file is taken to have stayed the same.
+//! Hashing a dataset at every start would take a tenth of a second or more. So the hash of `NAME` is written to
+//! `NAME.sha256`, with the file's size and modification time. As long as these two stay the same, the file is taken to be
+//! unchanged.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use hourglass_files::{read_to_string, write_quickly};
+use hourglass_files::{hash_file, read_to_string, write_quickly};
 
 use crate::error::DataError;
-use crate::hashing::hash_file;
 
 /// SHA-256 of the file at `path`, in hexadecimal: read from its stamp, or else computed and stamped.
 pub(crate) fn sha256_of_file(path: &Path) -> Result<String, DataError> {

@@ -8,7 +8,7 @@ use super::layout::file;
 use super::stamp;
 use crate::dataset::{IdsWriter, Split};
 use crate::error::DataError;
-use crate::hashing::Hashing;
+use hourglass_files::Hashing;
 
 /// A split's files while they are written.
 pub(super) struct SplitWriter {
@@ -83,7 +83,7 @@ impl Part {
         Ok(self.writer.write_all(bytes)?)
     }
 
-    /// Sees to it that the file is on disk, and stamps it.
+    /// Makes sure that the file is on disk, and stamps it.
     pub(super) fn finish(mut self) -> Result<(), DataError> {
         self.writer.flush()?;
         self.file.sync_all()?;

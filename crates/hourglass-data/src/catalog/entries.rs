@@ -1,4 +1,4 @@
-//! The list of the datasets that go by a name. A new one is one more [`Entry`].
+//! The list of the datasets that can be opened by name. To add a dataset, add an [`Entry`].
 
 use super::entry::{Content, Entry, File};
 use crate::source::idx::FILE_NAMES;
@@ -8,7 +8,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| entry.name == name)
 }
 
-/// The catalog name most like `name`, if one is close enough to be meant.
+/// The catalog name most like `name`, if one is close enough to be what was meant.
 pub fn closest(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase().replace('_', "-");
     let distance = |entry: &Entry| match strsim::levenshtein(entry.name, &name) {
@@ -46,7 +46,7 @@ macro_rules! embedded {
     };
 }
 
-/// All datasets that go by a name.
+/// All datasets that can be opened by name.
 pub static ENTRIES: &[Entry] = &[
     Entry {
         name: "mnist-mini",
@@ -139,7 +139,7 @@ pub static ENTRIES: &[Entry] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hashing::hex_sha256;
+    use hourglass_files::hex_sha256;
 
     #[test]
     fn embedded_files_are_those_listed() {

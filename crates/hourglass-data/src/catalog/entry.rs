@@ -9,9 +9,9 @@ use crate::source::idx::find_file;
 /// A dataset of the catalog.
 #[derive(Debug)]
 pub struct Entry {
-    /// What `--data` takes.
+    /// The name that `--data` takes.
     pub name: &'static str,
-    /// One line.
+    /// A description in one line.
     pub description: &'static str,
     /// The licence of the data.
     pub licence: &'static str,
@@ -19,27 +19,27 @@ pub struct Entry {
     pub source: &'static str,
     /// Training images, training labels, test images, test labels.
     pub files: [File; 4],
-    /// How the files get here.
+    /// Where the files come from.
     pub content: Content,
 }
 
-/// One of the four files, as it is unpacked.
+/// One of the four files, after unpacking.
 #[derive(Debug)]
 pub struct File {
     /// The official name, without `.gz`.
     pub name: &'static str,
     /// SHA-256 in hexadecimal.
     pub sha256: &'static str,
-    /// Size.
+    /// The size.
     pub bytes: u64,
 }
 
-/// How a dataset's files get here.
+/// Where a dataset's files come from.
 #[derive(Debug)]
 pub enum Content {
-    /// Part of this program: the gzip-packed files.
+    /// From this program, which embeds the files, compressed with gzip.
     Embedded([&'static [u8]; 4]),
-    /// To be fetched: URLs below which lie `NAME.gz`, tried in turn.
+    /// From a download: base URLs, tried in turn, below each of which lies `NAME.gz`.
     Mirrors(&'static [&'static str]),
 }
 

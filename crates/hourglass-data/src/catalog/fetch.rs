@@ -1,7 +1,7 @@
-//! Fetching a dataset of the catalog: resumed where it stopped, checked before it gets its name.
+//! Downloads a dataset of the catalog. A download resumes where it stopped, and a file is checked before it gets its name.
 //!
 //! `NAME.gz` is downloaded to `NAME.gz.part`, unpacked to a temporary file, checked against the catalog's SHA-256 and
-//! renamed to `NAME`. Whatever interrupts this leaves at most the `.part`, from which the next attempt goes on.
+//! renamed to `NAME`. An interruption leaves at most the `.part` file, from which the next attempt continues.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::error::DataError;
 use crate::locations::Locations;
 use crate::source::unpack::{CopyError, Length, copy, unpack};
 
-/// How a fetch goes on.
+/// The progress of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchEvent<'a> {
-    /// The file is there already, and right.
+    /// The file is already there, with the right content.
     Present {
         /// The file's name.
         file: &'a str,
@@ -28,9 +28,9 @@ pub enum FetchEvent<'a> {
     Progress {
         /// The file's name.
         file: &'a str,
-        /// Packed bytes on disk, those of an earlier attempt included.
+        /// Bytes of the packed file on disk, including those of an earlier attempt.
         done: u64,
-        /// Packed bytes of the whole file, where the server says.
+        /// Bytes of the whole packed file, where the server says how many there are.
         total: Option<u64>,
     },
     /// A mirror failed; the next one is tried.
@@ -47,9 +47,9 @@ pub enum FetchEvent<'a> {
     },
 }
 
-/// Fetches what is missing of a dataset into its directory. For what is embedded there is nothing to do.
+/// Downloads the missing files of a dataset into its directory. For an embedded dataset there is nothing to do.
 ///
-/// The mirror of `locations`, where set, is the only source; a file may lie there as `DATASET/NAME.gz` or as `NAME.gz`.
+/// If `locations` has a mirror, it is the only source; a file may lie there as `DATASET/NAME.gz` or as `NAME.gz`.
 pub fn fetch(
     entry: &Entry,
     locations: &Locations,
@@ -80,7 +80,7 @@ pub fn fetch(
     Ok(())
 }
 
-/// Statuses are read by us; a server that goes silent is given up.
+/// An HTTP client that leaves status codes to us and gives up on a server that goes silent.
 fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
@@ -91,7 +91,7 @@ fn agent() -> Agent {
         .into()
 }
 
-/// Why an attempt failed: the next mirror may do better, or nothing will.
+/// Why an attempt failed: because of the mirror, so that the next one may do better, or because of this machine.
 enum Failure {
     Mirror(String),
     Local(DataError),
@@ -142,7 +142,7 @@ fn fetch_from(
     let resumed = part.exists();
     download(agent, url, &part, file.name, progress)?;
     match install(&part, path, file) {
-        // The earlier part may have been of another mirror's file, or damaged: once more, from the start.
+        // The earlier part may be of another mirror's file, or damaged: try once more, from the start.
         Err(Failure::Mirror(_)) if resumed => {
             download(agent, url, &part, file.name, progress)?;
             install(&part, path, file)
@@ -151,7 +151,7 @@ fn fetch_from(
     }
 }
 
-/// Downloads `url` to `part`, behind what is there already.
+/// Downloads `url` to `part`, after the bytes that are already there.
 fn download(
     agent: &Agent,
     url: &str,
@@ -171,7 +171,7 @@ fn download(
         // Servers that don't know ranges send the whole file.
         StatusCode::OK => (File::create(part)?, 0),
         StatusCode::PARTIAL_CONTENT => (OpenOptions::new().append(true).open(part)?, have),
-        // Nothing lies behind what we have: it is whole, or `install` finds that it is wrong.
+        // There is nothing after what we have: it is complete, or `install` finds that it is wrong.
         StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(()),
         status => {
             return Err(Failure::Mirror(format!(

@@ -1,4 +1,4 @@
-//! The datasets that go by a name: what is known of each, where it is fetched from, and how it is opened.
+//! The datasets that can be opened by name: what is known of each, where it is downloaded from, and how it is opened.
 
 mod entries;
 mod entry;

@@ -13,7 +13,7 @@ use crate::locations::Locations;
 use crate::source::idx::{assemble, find_file};
 use crate::source::unpack::{Length, unpacked};
 
-/// The images of `entry`, which must be here and be those that are published.
+/// Opens the dataset of `entry`, whose files must be on this machine and be those that were published.
 pub(crate) fn open(entry: &'static Entry, locations: &Locations) -> Result<Splits, DataError> {
     match &entry.content {
         Content::Embedded(packed) => open_embedded(entry, packed),

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::ids::Ids;
 use super::mapped::Bytes;
 use crate::error::DataError;
-use crate::hashing::hex_sha256;
+use hourglass_files::hex_sha256;
 use hourglass_samples::Shape;
 
 /// Images of one shape, mapped from a file or in memory.
@@ -68,7 +68,7 @@ impl Dataset {
         }
     }
 
-    /// The same images with what else is known of them: the SHA-256 of their pixels, what each image and each label is called.
+    /// Adds what else is known of the images: the SHA-256 of their pixels, the ids of the images and the names of the labels.
     pub(crate) fn with_details(
         self,
         sha256: String,
@@ -112,7 +112,7 @@ impl Dataset {
     ///
     /// # Panics
     ///
-    /// Where `index` is not below [`len`](Self::len).
+    /// If `index` is not below [`len`](Self::len).
     pub fn image(&self, index: usize) -> &[u8] {
         let features = self.features();
         &self.images[index * features..][..features]
@@ -121,7 +121,7 @@ impl Dataset {
     /// The pixels of an image in [0, 1], in the order of its bytes.
     ///
     /// # Panics
-    /// If there are not as many images.
+    /// If `index` is not below [`len`](Self::len).
     pub fn pixels(&self, index: usize) -> impl Iterator<Item = f32> {
         self.image(index)
             .iter()
@@ -138,7 +138,7 @@ impl Dataset {
         self.labels.as_deref()
     }
 
-    /// What each label is called, from label 0 on: the names of the folders that the images lay in.
+    /// The name of each label, from label 0 on: that of the folder that its images lay in.
     pub fn label_names(&self) -> Option<&[String]> {
         self.label_names.as_deref()
     }
@@ -146,7 +146,7 @@ impl Dataset {
     /// The label of this name, or of this number where labels have no names.
     ///
     /// # Errors
-    /// Where there are no labels, or no image has that one.
+    /// When there are no labels, or no image has this one.
     pub fn find_label(&self, text: &str) -> Result<u8, DataError> {
         let labels = self.labels().ok_or_else(|| DataError::NoLabels {
             dataset: self.name.clone(),
@@ -172,8 +172,8 @@ impl Dataset {
         })
     }
 
-    /// What image `index` was called: its path below the folder, with `/` between the parts and bytes that are not UTF-8
-    /// written `\xE9`. None for images that came without names, as in an IDX file.
+    /// The id of image `index`: its path below the folder, with `/` between the parts and bytes that are not UTF-8 written
+    /// as `\xE9`. None for images that came without names, as in an IDX file.
     pub fn id(&self, index: usize) -> Option<&str> {
         let ids = self.ids.as_ref().filter(|_| index < self.len())?;
         ids.get(index)

@@ -1,10 +1,10 @@
-//! The ids of a dataset's images: the text of all, and behind it where each begins.
+//! The ids of a dataset's images: the text of all ids, followed by the offset at which each begins.
 
 use std::io::{self, Write};
 
 use super::mapped::Bytes;
 
-/// Bytes of an offset.
+/// The size of an offset in bytes.
 const OFFSET: usize = size_of::<u64>();
 
 /// One text per image, read from a file that [`IdsWriter`] wrote.

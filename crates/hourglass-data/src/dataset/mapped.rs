@@ -8,7 +8,7 @@ use memmap2::Mmap;
 
 use crate::error::DataError;
 
-/// Read-only bytes, less a header at their start.
+/// Read-only bytes, without a header at their start.
 #[derive(Debug)]
 pub(crate) struct Bytes {
     storage: Storage,

@@ -17,9 +17,9 @@ pub fn permutation(len: u32, seed: u64, epoch: u64) -> Vec<u32> {
     shuffled(len, seed, epoch, Use::Epoch)
 }
 
-/// Splits `0..len` by chance: (training, validation), each in ascending order, `round(fraction * len)` in the second.
+/// Splits `0..len` at random: (training, validation), each in ascending order, `round(fraction * len)` in the second.
 ///
-/// An error unless 0 <= `fraction` < 1 leaves something to train on.
+/// It is an error if `fraction` is below 0 or leaves nothing to train on.
 pub fn split_validation(
     len: u32,
     fraction: f64,

@@ -8,9 +8,9 @@ use crate::error::DataError;
 /// A part of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// What weights are fitted to.
+    /// The images that weights are fitted to.
     Train,
-    /// Held out of the training images, for choosing and stopping.
+    /// Images held out of the training images, to choose between models and to stop early.
     Validation,
     /// The dataset's own test images.
     Test,

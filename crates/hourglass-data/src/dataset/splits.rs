@@ -15,7 +15,7 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Refuses images of two shapes.
+    /// Puts the splits together; it is an error if their images differ in shape.
     pub fn new(train: Dataset, test: Option<Dataset>) -> Result<Self, DataError> {
         match &test {
             Some(test) if test.shape() != train.shape() => Err(DataError::ShapesDisagree {
@@ -38,7 +38,7 @@ impl Splits {
         }
     }
 
-    /// What was found besides the images, and left out.
+    /// What was found besides the images, and which images were skipped.
     pub fn report(&self) -> &ImageReport {
         &self.report
     }

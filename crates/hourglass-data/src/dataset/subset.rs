@@ -38,7 +38,7 @@ impl Subset {
         Ok(self.with(&self.indices[..count.min(self.len())]))
     }
 
-    /// `count` of the images by chance, or all where there are no more.
+    /// `count` of the images, drawn at random, or all where there are not more.
     pub fn sample(&self, count: usize, seed: u64) -> Self {
         // The indices are 32 bits wide.
         let mut chosen = permutation(self.len() as u32, seed, 0);
@@ -51,7 +51,7 @@ impl Subset {
     /// The images that have one of some labels, each given by its name or its number.
     ///
     /// # Errors
-    /// Where there are no labels, or none of that name.
+    /// When there are no labels, or none of that name.
     pub fn of_labels<Text: AsRef<str>>(&self, labels: &[Text]) -> Result<Self, DataError> {
         let wanted = labels
             .iter()
@@ -65,7 +65,7 @@ impl Subset {
         Ok(self.with(&indices))
     }
 
-    /// Holds out a fraction of the images, by chance: (training, validation).
+    /// Holds out a fraction of the images, drawn at random: (training, validation).
     pub fn split_validation(&self, fraction: f64, seed: u64) -> Result<(Self, Self), DataError> {
         let (training, validation) = split_validation(self.len() as u32, fraction, seed)?;
         let pick = |positions: Vec<u32>| -> Vec<u32> {

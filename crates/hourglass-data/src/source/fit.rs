@@ -1,6 +1,6 @@
 //! Bringing an image to a shape.
 //!
-//! The rule, in this order (whoever changes it raises the version in the cache's key):
+//! The steps, in this order (if you change them, raise the version in the cache's key):
 //! - 16-bit samples become 8-bit ones, rounded; alpha is flattened over white;
 //! - colours become grey by Rec. 709 luma (0.2126 R + 0.7152 G + 0.0722 B of the stored values), grey becomes three equal
 //!   planes;
@@ -16,7 +16,7 @@ use image::{
 use crate::cache::Unusable;
 use hourglass_samples::Shape;
 
-/// An image that is not of the shape that all must have already.
+/// An image that does not have the required shape.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "expected {}x{} pixels of 8-bit {}, found {width}x{height} of {}",
@@ -82,7 +82,7 @@ pub(crate) fn shape_of(image: &DynamicImage) -> Shape {
     Shape::new(channels, image.height() as usize, image.width() as usize)
 }
 
-/// An image of the bytes of `shape`, plane by plane.
+/// An image of `shape` from its bytes, plane by plane.
 pub(crate) fn from_planes(pixels: &[u8], shape: Shape) -> DynamicImage {
     let plane = shape.height * shape.width;
     let interleaved = (0..plane)
@@ -91,7 +91,7 @@ pub(crate) fn from_planes(pixels: &[u8], shape: Shape) -> DynamicImage {
     from_interleaved(interleaved, shape)
 }
 
-/// An image of the bytes of `shape`, pixel by pixel.
+/// An image of `shape` from its bytes, pixel by pixel.
 pub(crate) fn from_interleaved(pixels: Vec<u8>, shape: Shape) -> DynamicImage {
     let (width, height) = (shape.width as u32, shape.height as u32);
     let image = match shape.channels {
@@ -101,7 +101,7 @@ pub(crate) fn from_interleaved(pixels: Vec<u8>, shape: Shape) -> DynamicImage {
     image.expect("the callers give as many bytes as the shape has")
 }
 
-/// The image over white.
+/// The image laid over white.
 fn opaque(image: DynamicImage) -> DynamicImage {
     let over_white = |value: u8, alpha: u8| {
         let (value, alpha) = (u32::from(value), u32::from(alpha));

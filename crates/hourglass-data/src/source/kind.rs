@@ -1,4 +1,4 @@
-//! What a kind of source must do: know what is of its kind, and open it.
+//! What every kind of source must do: recognise what is of its kind, and open it.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::error::DataError;
 use crate::locations::Locations;
 use crate::options::ImageOptions;
 
-/// A kind of file or directory that holds images. A new kind is a file with a type that implements this trait, and one line
-/// in the list of [all kinds](super).
+/// A kind of file or directory that holds images. To add a kind, write a file with a type that implements this trait, and
+/// add one line to the list of [all kinds](super).
 pub(crate) trait Source: Sync {
-    /// What a file of this kind is called in errors: `a .npy file`.
+    /// What a file of this kind is called in errors, such as `a .npy file`.
     fn describe_file(&self) -> &'static str;
 
     /// What a path of this kind is called in errors, where a directory is more usual than a file.
@@ -20,7 +20,7 @@ pub(crate) trait Source: Sync {
         self.describe_file()
     }
 
-    /// Whether what lies at `path` is of this kind. The first kind in the list that knows it opens it.
+    /// Whether what lies at `path` is of this kind. The first kind in the list that says so opens it.
     ///
     /// `start` holds the first bytes of a file, [`START_BYTES`](super::unpack::START_BYTES) or all where there are fewer, and
     /// is None for a directory. Of a packed file these are bytes of what it unpacks to, and `path` has no `.gz` at its end.
@@ -47,7 +47,7 @@ pub(crate) struct Request<'a> {
     pub(crate) options: &'a ImageOptions,
 }
 
-/// What bytes that are of no known kind look like.
+/// Says what bytes of no known kind look like.
 pub(crate) fn describe(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(16)];
     let readable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();

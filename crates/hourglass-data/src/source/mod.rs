@@ -1,7 +1,7 @@
-//! Where images come from: the registry of the kinds of sources, a file or a folder each.
+//! Where images come from: the registry of the kinds of sources. Each kind has a module of its own.
 //!
-//! A kind implements the trait [`Source`] and has a line in the list below. The kinds share what brings images to another
-//! shape ([`fit`], [`resized`]) and what unpacks `.gz` files ([`unpack`]).
+//! A kind implements the trait [`Source`] and has a line in the list below. The kinds share the code that brings images to
+//! another shape ([`fit`], [`resized`]) and that unpacks `.gz` files ([`unpack`]).
 
 pub(crate) mod fit;
 pub(crate) mod kind;
@@ -21,7 +21,7 @@ macro_rules! sources {
     };
 }
 
-// In the order in which they are asked. Any directory may be one of image files, so that these come last.
+// In the order in which they are asked. Any directory may hold image files, so these come last.
 sources! {
     idx: Idx;
     npy: Npy;

@@ -1,4 +1,4 @@
-//! Images of one shape, brought to another: a dataset of the catalog, IDX files or a `.npy` file where a shape is wanted.
+//! Brings the images of the catalog, of IDX files or of a `.npy` file to another shape, where one is asked for.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) fn wanted(found: Shape, request: &Request<'_>) -> Result<Shape, DataE
     }
 }
 
-/// `splits` in the wanted shape: themselves where they have it.
+/// `splits` in the wanted shape; unchanged where they already have it.
 pub(crate) fn open(
     splits: Splits,
     request: &Request<'_>,
@@ -55,7 +55,7 @@ pub(crate) fn open(
     let content = images
         .iter()
         .map(|(split, Resized { dataset, .. })| format!("{split} {}", dataset.sha256()));
-    // A name of the catalog is no path, or not this one.
+    // A catalog name is no path, or is that of something else.
     let place = fs_err::canonicalize(root).unwrap_or_else(|_| root.into());
     let key = Key::new(&place, request.options, content);
     let cached = cache::open_or_make(request.locations, &key, root, |directory| {

@@ -1,16 +1,15 @@
-//! Unpacking gzip, streamed: nothing has its final name before it is whole and on disk, and no more is unpacked than what the
-//! first bytes say that there is.
+//! Unpacks gzip files as streams. A file gets its final name only when it is complete and on disk, and no more is unpacked
+//! than its first bytes say there is.
 
 use std::ffi::OsStr;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
-use hourglass_files::{PendingFile, open_file, remove_stale};
+use hourglass_files::{Hashing, PendingFile, hash_file, open_file, remove_stale};
 
 use crate::cache::stamp;
 use crate::error::DataError;
-use crate::hashing::{Hashing, hash_file};
 use crate::locations::Locations;
 
 /// The first bytes of a file that a source is shown: as many as the longest header has, that of a `.npy` file.
@@ -19,9 +18,9 @@ pub(crate) const START_BYTES: usize = 12 + 4096;
 /// How long an unpacked file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// So many bytes, as its header says.
+    /// Exactly so many bytes, as its header says.
     Exactly(u64),
-    /// No more bytes, since none that can be used has more.
+    /// At most so many bytes, since no usable file has more.
     AtMost(u64),
 }
 
@@ -59,7 +58,7 @@ pub(crate) fn unpack(
     remove_stale(directory(target), is_unpacking);
     let mut file = PendingFile::create(target)?;
     let mut hashing = Hashing::new(&mut file);
-    // One byte more, so that a file that goes on is told.
+    // One byte more, so that a file that goes on is noticed.
     let mut source = start
         .as_slice()
         .chain(source)
@@ -102,7 +101,7 @@ fn directory(target: &Path) -> &Path {
     target.parent().unwrap_or(Path::new("."))
 }
 
-/// Whether this is the name of a file that is being unpacked, or was when a program was killed; also of version 0.1.0.
+/// Whether this is the name of a file that is being unpacked, or that a killed program left, even one of version 0.1.0.
 fn is_unpacking(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let is_copy = name.starts_with('.') && name.contains(".idx.") && name.ends_with(".tmp");

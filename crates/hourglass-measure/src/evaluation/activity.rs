@@ -13,7 +13,7 @@ const BINS: usize = 10;
 /// The activity of a code's units on a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Activity {
-    /// Units active an image, in the mean.
+    /// Units active per image, in the mean.
     pub active_units: f64,
     /// Units that are active for no image.
     pub dead_units: usize,

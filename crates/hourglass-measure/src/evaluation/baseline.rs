@@ -6,10 +6,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Batches, Subset, measuring_batch};
-use hourglass_store::{hex, write_atomically};
+use hourglass_files::hex_sha256;
+use hourglass_store::write_atomically;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use super::subject::{Subject, squared_distances};
 use crate::pca::{Pca, PcaError, Rows, rows_fitted};
@@ -213,24 +213,26 @@ const METHOD: u32 = 2;
 
 /// A name for the very images of some subsets, and for how baselines are fitted to them.
 pub(super) fn cache_key(subsets: &[&Subset]) -> String {
-    let mut hash = Sha256::new();
+    let mut text = Vec::new();
     for number in [METHOD, EVALUATION_SEED as u32] {
-        hash.update(number.to_le_bytes());
+        text.extend(number.to_le_bytes());
     }
     for subset in subsets {
         let batch = measuring_batch(subset.dataset().features());
-        hash.update((batch.get() as u32).to_le_bytes());
-        hash.update(format!("{} {}", subset.shape(), subset.len()));
-        hash.update(subset.dataset().sha256());
-        for index in subset.indices() {
-            hash.update(index.to_le_bytes());
-        }
+        text.extend((batch.get() as u32).to_le_bytes());
+        text.extend(format!("{} {}", subset.shape(), subset.len()).bytes());
+        text.extend(subset.dataset().sha256().bytes());
+        text.extend(
+            subset
+                .indices()
+                .iter()
+                .flat_map(|index| index.to_le_bytes()),
+        );
         // Labels are not part of the hash of the pixels.
-        for &index in subset.indices() {
-            hash.update([subset.dataset().label(index as usize).unwrap_or(u8::MAX)]);
-        }
+        let labels = subset.indices().iter();
+        text.extend(labels.map(|&index| subset.dataset().label(index as usize).unwrap_or(u8::MAX)));
     }
-    hex(&hash.finalize()[..16])
+    hex_sha256(&text)[..32].into()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Evaluation {
     /// How many units of a sparse code are active.
     pub const ACTIVE_UNITS: Quantity = Quantity {
         places: &["active_units"],
-        title: "Active units an image",
+        title: "Active units per image",
         note: "of the code, in the mean over the images",
         decimals: 1,
         shown: Outputs::ON_PAGE,

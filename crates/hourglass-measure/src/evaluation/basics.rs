@@ -1,7 +1,6 @@
 //! The numbers that every model has: its own terms, its error, the activity of its code, and PCA beside them.
 
 use burn::tensor::backend::Backend;
-use hourglass_data::{Subset, measuring_sizes};
 use hourglass_models::Autoencoder;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +20,7 @@ pub struct Evaluation {
     pub images: usize,
     /// Whether the images are binary ones, drawn from the split's, for models of such.
     pub binarized: bool,
-    /// sum_i (x_i - mu_i)^2 an image, mu the mean of p(x|h) at the image's code, of the corrupted image where the family
+    /// sum_i (x_i - mu_i)^2 per image, mu the mean of p(x|h) at the image's code, of the corrupted image where the family
     /// corrupts.
     pub squared_error: f64,
     /// The family's own terms, means over the images, by name.
@@ -183,11 +182,6 @@ pub(super) fn evaluate_beside<B: Backend>(
         has_failed,
     };
     (evaluation, baseline)
-}
-
-/// Every batch size that measuring a split will use.
-pub fn evaluation_sizes(split: &Subset) -> Vec<usize> {
-    measuring_sizes(split.len(), split.dataset().features()).to_vec()
 }
 
 struct Basics {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hourglass_data::{Subset, measuring_batch};
-use hourglass_files::{check_target, read};
-use hourglass_store::{RunDirectory, SavedModel, hex_sha256};
+use hourglass_files::{check_target, hex_sha256, read};
+use hourglass_store::{RunDirectory, SavedModel};
 use serde::{Deserialize, Serialize};
 
 use crate::measures::Estimate;
@@ -64,7 +64,7 @@ pub struct Origin {
     images_sha256: String,
     /// Images in the split.
     pub images: usize,
-    /// K, the samples an image.
+    /// K, the samples per image.
     pub samples: usize,
     /// Whether the images are binary ones, drawn from the split's.
     pub binarized: bool,
@@ -85,15 +85,15 @@ impl EstimateDirectory {
         binarized: bool,
         is_likelihood: bool,
     ) -> Origin {
-        let indices = split.indices().iter();
-        let indices: Vec<u8> = indices.flat_map(|index| index.to_le_bytes()).collect();
+        let mut images = split.dataset().sha256().as_bytes().to_vec();
+        images.extend(split.indices().iter().flat_map(|index| index.to_le_bytes()));
         Origin {
             format: FORMAT,
             model_sha256: self.model_sha256.clone(),
             backend: self.backend.clone(),
             data: self.data.clone(),
             split: self.split.clone(),
-            images_sha256: hex_sha256(&[split.dataset().sha256().as_bytes(), &indices]),
+            images_sha256: hex_sha256(&images),
             images: split.len(),
             samples,
             binarized,

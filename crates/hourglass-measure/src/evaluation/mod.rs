@@ -18,7 +18,7 @@ mod subject;
 pub use activity::Activity;
 pub use attempt::{attempt, interrupt};
 pub use baseline::{Cache, fit_pca};
-pub use basics::{Evaluation, PcaComparison, evaluate, evaluation_sizes};
+pub use basics::{Evaluation, PcaComparison, evaluate};
 pub use classification::Classification;
 pub use estimates::{EstimateDirectory, FinishedEstimate, Origin};
 pub use measured::Measured;

@@ -10,7 +10,7 @@ use super::estimates::EstimateDirectory;
 /// What measures need beside the model and its images.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Importance samples an image.
+    /// Importance samples per image.
     pub samples: NonZeroUsize,
     /// Where the log-likelihood's estimates of the images are kept, so that they can go on and be compared.
     pub estimates: Option<&'a EstimateDirectory>,

@@ -93,11 +93,7 @@ impl<B: Backend> Subject<'_, B> {
 
     /// Whether the model sees binary images in place of the split's.
     pub(super) fn is_binarized(&self) -> bool {
-        let features = self.split.dataset().features();
-        let image = Tensor::zeros([1, features], self.device);
-        self.model
-            .binarize(image, &StepContext::evaluate(EVALUATION_SEED, 0))
-            .is_some()
+        self.model.sees_binary_images(self.device)
     }
 
     /// A term of the loss of the first images that is none, and its value: of weights that are finite, but too large.
@@ -118,11 +114,7 @@ impl<B: Backend> Subject<'_, B> {
     /// The width of the code.
     pub(super) fn code(&self) -> usize {
         let features = self.split.dataset().features();
-        let [_, code] = self
-            .model
-            .encode(Tensor::zeros([1, features], self.device))
-            .dims();
-        code
+        self.model.code_width(features, self.device)
     }
 
     /// The means of p(x|h) at the codes of inputs, on the host: `[batch, features]` to as many values.

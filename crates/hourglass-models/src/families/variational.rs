@@ -191,7 +191,7 @@ impl<B: Backend> Variational<B> {
         Posterior::from_outputs(self.network.encode(images))
     }
 
-    /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) an image.
+    /// log p(x|z) + log p(z) - log q(z|x) in nats, at `samples` draws of z from q(z|x) per image.
     ///
     /// # Shapes
     /// - images: `[batch, features]`
@@ -206,7 +206,7 @@ impl<B: Backend> Variational<B> {
         self.weigh(&posterior, images, step, samples).1
     }
 
-    /// -log p(x|z) at `samples` draws of z from q(z|x) an image, `[batch * samples]`, and the logarithms of their
+    /// -log p(x|z) at `samples` draws of z from q(z|x) per image, `[batch * samples]`, and the logarithms of their
     /// importance weights, `[batch, samples]`.
     fn weigh(
         &self,

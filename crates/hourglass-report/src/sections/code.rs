@@ -89,7 +89,7 @@ pub(super) fn activity(model: &ModelReport) -> Result<Option<Markup>, ReportErro
         .collect();
     Ok(Some(html! {
         p.lead {
-            (format!("{:.1}", activity.active_units)) " units are active an image, " (activity.dead_units)
+            (format!("{:.1}", activity.active_units)) " units are active per image, " (activity.dead_units)
             " for none. The mean activation is " (format!("{:.4}", activity.mean_activation))
             @if let Some(deviation) = activity.median_target_deviation {
                 "; the median deviation from its target is " (format!("{:.0} %", deviation * 100.0))

@@ -26,14 +26,6 @@ pub enum CodesError {
         /// What is there.
         found: String,
     },
-    /// What is made of the codes is no image.
-    #[error("{path}: {error}")]
-    NoImage {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        error: crate::NotFinite,
-    },
     /// A code is no number.
     #[error("{path}: row {row}, z{column}: expected a finite number, found {found}")]
     NotFinite {

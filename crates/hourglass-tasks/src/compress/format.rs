@@ -3,7 +3,7 @@
 use hourglass_models::Shape;
 use std::io::{self, Read, Write};
 
-use hourglass_store::hex;
+use hourglass_files::hex;
 
 use super::coder::{self, Tables};
 use super::quantise::{MOST_BITS, MOST_TABLE_BITS, Quantiser};

@@ -131,7 +131,7 @@ fn a_dimension_that_never_varies_is_exact_and_takes_no_space() {
         .flat_map(|image| [0.3, (image % 16) as f32])
         .collect();
     let bytes = packed(&codes, 2, 4);
-    // 4 bits an image for the one that varies.
+    // 4 bits per image for the one that varies.
     assert!(bytes.len() < 4000 + 300, "{}", bytes.len());
     let restored = unpacked(&bytes, 2).unwrap();
     assert!(restored.iter().step_by(2).all(|&value| value == 0.3));

@@ -10,11 +10,9 @@ mod traversals;
 mod units;
 
 use burn::tensor::backend::Backend;
-use hourglass_data::Subset;
+use hourglass_data::{Subset, measuring_sizes};
 use hourglass_measure::{InputBatch, Measured, Progress, Reconstructed, attempt, input_batches};
 use hourglass_models::{Autoencoder, Model, Shape, StepContext};
-
-use crate::stream::batch_sizes;
 
 pub use map::{CodeMap, Point};
 pub use traversals::{Traversal, Traversals};
@@ -33,7 +31,7 @@ const SAMPLES: usize = 48;
 
 /// Every number of images of a shape that a portrait shows a model at a time, beside those of a split's batches.
 pub fn portrait_sizes(shape: Shape) -> Vec<usize> {
-    let [shown, rest] = batch_sizes(RECONSTRUCTIONS, shape);
+    let [shown, rest] = measuring_sizes(RECONSTRUCTIONS, shape);
     vec![shown, rest, decoded_at_once(shape.features())]
 }
 

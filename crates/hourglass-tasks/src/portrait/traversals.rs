@@ -5,6 +5,7 @@ use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 
 use super::codes::Codes;
 use super::decoding::decode_each;
+use crate::paths::traverse;
 
 /// Units that are moved.
 const SHOWN: usize = 10;
@@ -57,15 +58,11 @@ pub(super) fn of<B: Backend>(
     };
     let features = shape.features();
     let units = most_visible(model, features, &base, &ranges, device, tick);
-    let at = |unit: usize, value: f32| {
-        let mut code = base.clone();
-        code[unit] = value;
-        code
-    };
     let ways = units.iter().flat_map(|&unit| {
         let [low, high] = ranges[unit];
         let step = (high - low) / (STEPS - 1) as f32;
-        (0..STEPS).map(move |index| at(unit, low + step * index as f32))
+        let values = (0..STEPS).map(move |index| low + step * index as f32);
+        traverse(&base, unit, values)
     });
     let mut images = Vec::new();
     decode_each(model, ways, features, true, device, |place, image| {
@@ -94,13 +91,8 @@ fn most_visible<B: Backend>(
     device: &B::Device,
     tick: &mut dyn FnMut(usize),
 ) -> Vec<usize> {
-    let ends = ranges.iter().enumerate().flat_map(|(unit, ends)| {
-        ends.map(|value| {
-            let mut code = base.to_vec();
-            code[unit] = value;
-            code
-        })
-    });
+    let ranges = ranges.iter().enumerate();
+    let ends = ranges.flat_map(|(unit, ends)| traverse(base, unit, ends.iter().copied()));
     let (mut low, mut effects) = (Vec::new(), Vec::new());
     decode_each(model, ends, features, true, device, |place, image| {
         tick(place);

@@ -63,7 +63,7 @@ pub(super) fn atoms<B: Backend>(
     let (base, steps) = match codes {
         Some(codes) => codes.moments(),
         None => {
-            let width = code_width(model, shape, device);
+            let width = model.code_width(shape.features(), device);
             (vec![0.0; width], vec![1.0; width])
         }
     };
@@ -85,13 +85,6 @@ pub(super) fn atoms<B: Backend>(
         largest.add(unit, difference.collect());
     });
     Ok(largest.finish())
-}
-
-/// The code's size.
-pub(super) fn code_width<B: Backend>(model: &Model<B>, shape: Shape, device: &B::Device) -> usize {
-    let image = burn::tensor::Tensor::zeros([1, shape.features()], device);
-    let [_, width] = model.encode(image).dims();
-    width
 }
 
 /// The largest images of those so far.

@@ -3,21 +3,17 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::Subset;
 use hourglass_store::SavedModel;
-use hourglass_tasks::codes::PendingFile;
+use hourglass_tasks::codes::{CodeRows, PendingFile};
 use hourglass_tasks::compress::{CodeSpill, MOST_BITS, Steps, compress};
-use hourglass_tasks::stream::{batch_sizes, codes};
 use serde_json::json;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, SelfCheck, Task};
-use crate::finished::load_for_use;
+use crate::backend::Chosen;
+use crate::coding::Encode;
 use crate::images::SourceArguments;
 use crate::output::check_is_new;
-use crate::progress::Stages;
 
 /// Keep images as quantised, entropy-coded codes
 #[derive(Debug, clap::Args)]
@@ -71,10 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_is_new(&arguments.out, arguments.force)?;
     let images = arguments.source.open(&description)?;
     let mut file = PendingFile::create(&arguments.out)?;
-    let mut spill = Chosen::from_arguments(&arguments.device)?.run(Encode {
+    let mut spill = CodeSpill::new(description.model.code())?;
+    Chosen::from_arguments(&arguments.device)?.run(Encode {
         saved: &saved,
         images: &images,
-        code: description.model.code(),
+        take: |rows: CodeRows| Ok(spill.add(&rows.codes)?),
     })?;
     let sha256 = saved.sha256()?;
     let bytes = compress(
@@ -98,38 +95,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     note!(
-        "{} images in {bytes} bytes: {an_image:.2} an image, whose pixels are {pixels}; the model that restores them has {} bytes",
+        "{} images in {bytes} bytes: {an_image:.2} per image, whose pixels are {pixels}; the model that restores them has {} bytes",
         images.len(),
         saved.weights_bytes()?
     );
     say!("{}", arguments.out.display())?;
     Ok(())
-}
-
-struct Encode<'a> {
-    saved: &'a SavedModel,
-    images: &'a Subset,
-    code: usize,
-}
-
-impl Task for Encode<'_> {
-    type Output = Result<CodeSpill>;
-
-    fn run<B: AutodiffBackend>(
-        self,
-        device: &B::Device,
-        self_check: Option<SelfCheck<B>>,
-    ) -> Result<CodeSpill> {
-        let shape = self.images.shape();
-        let sizes = batch_sizes(self.images.len(), shape);
-        let model = load_for_use(self.saved, &sizes, self_check, device)?;
-        let mut phases = Stages::new();
-        let mut spill = CodeSpill::new(self.code)?;
-        for codes in codes(&model, self.images, device) {
-            spill.add(&codes)?;
-            phases.update("encoding", spill.images() as usize, self.images.len());
-        }
-        phases.finish();
-        Ok(spill)
-    }
 }

@@ -4,21 +4,14 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use burn::tensor::backend::AutodiffBackend;
 use fs_err::File;
 use hourglass_files::open_file;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::compress::{CompressedCodes, open};
 use hourglass_tasks::decode::ImageWriter;
-use hourglass_tasks::stream::{batch_sizes, in_batches};
-use hourglass_tasks::{NotFinite, decode_images};
 
-use super::decode::image_format;
-use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, SelfCheck, Task};
-use crate::finished::load_for_use;
-use crate::output::check_is_new;
-use crate::progress::Stages;
+use crate::backend::Chosen;
+use crate::coding::{Decode, DecodingArguments};
 
 /// Restore images that `hourglass compress` has kept
 #[derive(Debug, clap::Args)]
@@ -31,46 +24,34 @@ pub(crate) struct Arguments {
     /// What `hourglass compress` has written
     #[arg(value_name = "FILE.hgz")]
     file: PathBuf,
-    /// What to write: a directory of PNG files, or an array, whose name ends in .npy
-    #[arg(long, value_name = "DIR or FILE.npy")]
-    out: PathBuf,
-    /// Write an array of bytes from 0 to 255, in place of floats
-    #[arg(long)]
-    bytes: bool,
-    /// Overwrite existing files
-    #[arg(long)]
-    force: bool,
     #[command(flatten)]
-    device: DeviceArguments,
+    decoding: DecodingArguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let format = image_format(&arguments.out, arguments.bytes)?;
+    let (decoding, path) = (&arguments.decoding, &arguments.file);
+    let format = decoding.format()?;
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    check_is_new(&arguments.out, arguments.force)?;
+    decoding.check_is_new()?;
     let sha256 = saved.sha256()?;
-    let of_file = || arguments.file.display().to_string();
-    let chosen = Chosen::from_arguments(&arguments.device)?;
-    for codes in compressed(&arguments.file, &description, &sha256)? {
+    let of_file = || path.display().to_string();
+    let chosen = Chosen::from_arguments(&decoding.device)?;
+    for codes in compressed(path, &description, &sha256)? {
         codes.with_context(of_file)?;
     }
-    let codes = compressed(&arguments.file, &description, &sha256)?;
-    let writer = ImageWriter::create(
-        &arguments.out,
-        format,
-        description.shape,
-        codes.header().images(),
-    )?;
-    chosen
-        .run(Restore {
-            saved: &saved,
-            code: description.model.code(),
-            codes,
-            writer,
-        })
-        .with_context(of_file)?;
-    say!("{}", arguments.out.display())?;
+    let codes = compressed(path, &description, &sha256)?;
+    let images = codes.header().images();
+    chosen.run(Decode {
+        saved: &saved,
+        path,
+        codes: codes.map(|codes| codes.with_context(of_file)),
+        code: description.model.code(),
+        rounded: true,
+        images,
+        writer: ImageWriter::create(&decoding.out, format, description.shape, images)?,
+    })?;
+    say!("{}", decoding.out.display())?;
     Ok(())
 }
 
@@ -82,41 +63,4 @@ fn compressed(
     let file = BufReader::new(open_file(path)?);
     let code = description.model.code();
     open(file, code, description.shape, sha256).with_context(|| path.display().to_string())
-}
-
-struct Restore<'a> {
-    saved: &'a SavedModel,
-    code: usize,
-    codes: CompressedCodes<BufReader<File>>,
-    writer: ImageWriter,
-}
-
-impl Task for Restore<'_> {
-    type Output = Result<()>;
-
-    fn run<B: AutodiffBackend>(
-        mut self,
-        device: &B::Device,
-        self_check: Option<SelfCheck<B>>,
-    ) -> Result<()> {
-        let total = self.codes.header().images() as usize;
-        let sizes = batch_sizes(total, self.writer.shape());
-        let model = load_for_use(self.saved, &sizes, self_check, device)?;
-        let mut phases = Stages::new();
-        let mut done = 0;
-        for codes in in_batches(self.codes, self.code, self.writer.shape()) {
-            let codes = codes?;
-            let shape = self.writer.shape();
-            let images = decode_images(&model, &codes, self.code, shape, device);
-            let images = images.map_err(|error| NotFinite {
-                image: done + error.image,
-                ..error
-            })?;
-            self.writer.write(&images)?;
-            done += codes.len() / self.code;
-            phases.update("decoding", done, total);
-        }
-        phases.finish();
-        Ok(self.writer.finish()?)
-    }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// What to score by
     #[arg(long, value_enum, default_value_t = ScoreName::Error)]
     score: ScoreName,
-    /// Draws of the code an image, for the bound
+    /// Draws of the code per image, for the bound
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     samples: u16,
     /// The share of normal images that may be called anomalous
@@ -210,10 +210,10 @@ fn score_text(name: &str) -> String {
         }
         "negative_elbo_less_entropy" => "negative_elbo in nats, less the image's own entropy",
         "negative_elbo" => "in nats",
-        "reconstruction_nats" => "an image",
+        "reconstruction_nats" => "per image",
         "mahalanobis_distance" => "of the code, no unit",
-        "pca_squared_error" => "squared_error an image, of PCA",
-        _ => "an image",
+        "pca_squared_error" => "squared_error per image, of PCA",
+        _ => "per image",
     };
     format!("{name}, {what}")
 }

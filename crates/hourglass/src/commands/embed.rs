@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::Subset;
+use hourglass_data::{Subset, measuring_sizes};
 use hourglass_figures::{PointMap, Thumbnail, map, raster};
 use hourglass_store::{SavedModel, write_atomically};
 use hourglass_tasks::codes::LabelKind;
 use hourglass_tasks::codes_of;
 use hourglass_tasks::embed::{Method, embed, spread_out};
-use hourglass_tasks::stream::batch_sizes;
 
 use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, SelfCheck, Task};
@@ -194,7 +193,7 @@ impl Task for Embed<'_> {
         self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let shape = self.images.shape();
-        let sizes = batch_sizes(self.images.len(), shape);
+        let sizes = measuring_sizes(self.images.len(), shape);
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let mut phases = Stages::new();
         let codes = codes_of(&model, self.images, device, &mut |phase, done, total| {

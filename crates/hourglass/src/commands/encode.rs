@@ -3,21 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::backend::AutodiffBackend;
 use hourglass_data::Subset;
 use hourglass_store::SavedModel;
 use hourglass_tasks::codes::{
-    CodesFormat, CodesLayout, CodesWriter, LabelKind, PendingFile, write_header,
+    CodeRows, CodesFormat, CodesLayout, CodesWriter, LabelKind, PendingFile, write_header,
 };
-use hourglass_tasks::encode::encode;
-use hourglass_tasks::stream::batch_sizes;
 
 use crate::arguments::DeviceArguments;
-use crate::backend::{Chosen, SelfCheck, Task};
-use crate::finished::load_for_use;
+use crate::backend::Chosen;
+use crate::coding::Encode;
 use crate::images::SourceArguments;
 use crate::output::check_is_new;
-use crate::progress::Stages;
 use crate::usage::UsageError;
 
 /// Write the codes of images to a .npy, .csv or .parquet file
@@ -63,12 +59,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         code: description.model.code(),
         labels: LabelKind::of(images.dataset()),
     };
-    let writer = CodesWriter::create(&arguments.out, layout)?;
+    let mut writer = CodesWriter::create(&arguments.out, layout)?;
     Chosen::from_arguments(&arguments.device)?.run(Encode {
         saved: &saved,
         images: &images,
-        writer,
+        take: |rows: CodeRows| Ok(writer.write(&rows)?),
     })?;
+    writer.finish()?;
     labels.map_or(Ok(()), PendingFile::finish)?;
     say!("{}", arguments.out.display())?;
     Ok(())
@@ -94,31 +91,4 @@ fn labels_file(path: &Path, images: &Subset) -> Result<PendingFile> {
     write_header::<u8>(&mut file, &[labels.len() as u64])?;
     std::io::Write::write_all(&mut file, &labels)?;
     Ok(file)
-}
-
-struct Encode<'a> {
-    saved: &'a SavedModel,
-    images: &'a Subset,
-    writer: CodesWriter,
-}
-
-impl Task for Encode<'_> {
-    type Output = Result<()>;
-
-    fn run<B: AutodiffBackend>(
-        mut self,
-        device: &B::Device,
-        self_check: Option<SelfCheck<B>>,
-    ) -> Result<()> {
-        let total = self.images.len();
-        let shape = self.images.shape();
-        let model = load_for_use(self.saved, &batch_sizes(total, shape), self_check, device)?;
-        let mut phases = Stages::new();
-        let encoded = encode(&model, self.images, device, &mut self.writer, &mut |done| {
-            phases.update("encoding", done, total)
-        });
-        phases.finish();
-        encoded?;
-        Ok(self.writer.finish()?)
-    }
 }

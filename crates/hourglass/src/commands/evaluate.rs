@@ -8,10 +8,8 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use hourglass_data::{Shape, Split, Subset};
-use hourglass_measure::{
-    EstimateDirectory, Measure, Report, Request, Subject, evaluation_sizes, examine,
-};
+use hourglass_data::{Shape, Split, Subset, measuring_sizes};
+use hourglass_measure::{EstimateDirectory, Measure, Report, Request, Subject, examine};
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::self_check::Sizes;
 use serde_json::{Value, json};
@@ -50,7 +48,7 @@ pub(crate) struct Arguments {
     /// fetched and the model's images are of its shape, 1x28x28]
     #[arg(long, value_name = "DATA")]
     outliers: Option<String>,
-    /// Importance samples an image, for the log-likelihood; the field's tables have 5000
+    /// Importance samples per image, for the log-likelihood; the field's tables have 5000
     #[arg(long, value_name = "K", default_value = "50")]
     samples: NonZeroUsize,
     /// Images whose Jacobians are computed
@@ -228,7 +226,7 @@ impl Task for Examine<'_> {
         };
         let config = &self.description.model;
         let sizes = Sizes {
-            losses: evaluation_sizes(self.split),
+            losses: measuring_sizes(self.split.len(), self.split.shape()).to_vec(),
             ..Sizes::default()
         };
         check_model(self_check, load, config, None, self.split, &sizes, device)?;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
+use hourglass_data::measuring_sizes;
 use hourglass_store::{Description, SavedModel};
-use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
+use hourglass_tasks::stream::codes_of_pixels;
 use hourglass_tasks::{Path, decode_images, interpolate};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
@@ -113,7 +114,7 @@ impl Task for Way<'_> {
         self_check: Option<SelfCheck<B>>,
     ) -> Result<Vec<f32>> {
         let shape = self.description.shape;
-        let [whole, rest] = batch_sizes(self.steps, shape);
+        let [whole, rest] = measuring_sizes(self.steps, shape);
         let model = load_for_use(self.saved, &[2, whole, rest], self_check, device)?;
         let codes = codes_of_pixels(&model, self.ends, device); // [2, code]
         let code = self.description.model.code();

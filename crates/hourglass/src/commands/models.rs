@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             model["summary"].as_str().unwrap_or_default(),
         )?;
     }
-    say!("squared error: an image, on MNIST's 10,000 test images")?;
+    say!("squared error: per image, on MNIST's 10,000 test images")?;
     Ok(())
 }
 

@@ -9,11 +9,10 @@ use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
-use hourglass_data::{Locations, Split, Subset};
+use hourglass_data::{Locations, Split, Subset, measuring_sizes};
 use hourglass_files::{read, read_to_string};
 use hourglass_measure::{
-    Cache, EstimateDirectory, Measure, Measured, Report, Request, Subject, evaluation_sizes,
-    examine,
+    Cache, EstimateDirectory, Measure, Measured, Report, Request, Subject, examine,
 };
 use hourglass_models::{Model, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
@@ -34,7 +33,7 @@ use crate::output::check_is_new;
 use crate::progress::Stages;
 use crate::recipes::flatten;
 
-/// Importance samples an image, and images whose Jacobians are computed: what `evaluate` takes unless told otherwise.
+/// Importance samples per image, and images whose Jacobians are computed: what `evaluate` takes unless told otherwise.
 const SAMPLES: usize = 50;
 const JACOBIAN_IMAGES: usize = 200;
 
@@ -365,7 +364,11 @@ impl Task for LookAtModel<'_> {
         if let Ok(split) = split {
             let shape = self.description.shape;
             let sizes = Sizes {
-                losses: [evaluation_sizes(split), portrait_sizes(shape)].concat(),
+                losses: [
+                    measuring_sizes(split.len(), split.shape()).to_vec(),
+                    portrait_sizes(shape),
+                ]
+                .concat(),
                 ..Sizes::default()
             };
             let config = &self.description.model;

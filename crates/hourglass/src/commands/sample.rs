@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use hourglass_data::{Split, Subset};
+use hourglass_data::{Split, Subset, measuring_sizes};
 use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_store::{Description, SavedModel};
-use hourglass_tasks::stream::batch_sizes;
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
@@ -123,7 +122,7 @@ impl Task for Drawing<'_> {
         let (count, seed) = (self.arguments.count as usize, self.arguments.seed);
         let fitted = self.fitted.as_ref().map_or(0, |(_, images)| images.len());
         let shape = self.description.shape;
-        let sizes = [count, fitted].map(|images| batch_sizes(images, shape));
+        let sizes = [count, fitted].map(|images| measuring_sizes(images, shape));
         let sizes = sizes.concat();
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let code = self.description.model.code();

@@ -7,10 +7,8 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::ValueEnum;
-use hourglass_data::{Shape, Split, Splits, Subset};
-use hourglass_measure::{
-    Cache, Finished, Measured, Subject, Summary, attempt, evaluation_sizes, picture_sizes,
-};
+use hourglass_data::{Shape, Split, Splits, Subset, measuring_sizes};
+use hourglass_measure::{Cache, Finished, Measured, Subject, Summary, attempt, picture_sizes};
 use hourglass_store::{Description, RunDirectory, SavedModel, WEIGHTS_FILE};
 use hourglass_train::self_check::Sizes;
 use hourglass_train::{
@@ -340,8 +338,8 @@ impl Task for Run<'_> {
         let job = self.job;
         let (_, measured) = self.measured_split()?;
         let sizes = [
-            evaluation_sizes(job.validation),
-            evaluation_sizes(&measured),
+            measuring_sizes(job.validation.len(), job.validation.shape()).to_vec(),
+            measuring_sizes(measured.len(), measured.shape()).to_vec(),
             picture_sizes(job.training.shape()),
         ];
         let config = &job.recipe.model;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
-use hourglass_data::{Split, Subset};
+use hourglass_data::{Split, Subset, measuring_sizes};
 use hourglass_store::{Description, SavedModel};
-use hourglass_tasks::stream::{batch_sizes, codes_of_pixels};
-use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile};
+use hourglass_tasks::stream::codes_of_pixels;
+use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile, traverse};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
@@ -133,7 +133,7 @@ impl Task for Walk<'_> {
         let single = usize::from(self.image.is_some());
         let counts = [single, training, shown * steps];
         let shape = self.description.shape;
-        let sizes = counts.map(|images| batch_sizes(images, shape)).concat();
+        let sizes = counts.map(|images| measuring_sizes(images, shape)).concat();
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let statistics = self.training.map(|images| {
             let mut phases = Stages::new();
@@ -158,15 +158,14 @@ impl Task for Walk<'_> {
         let dimensions = dimensions[..shown].to_vec();
         let mut codes = Vec::with_capacity(shown * steps * code);
         for &dimension in &dimensions {
-            for step in 0..steps {
+            let values = (0..steps).map(|step| {
                 let share = OUTSIDE + (1.0 - 2.0 * OUTSIDE) * step as f64 / (steps - 1) as f64;
-                codes.extend_from_slice(&start);
-                let changed = codes.len() - code + dimension;
-                codes[changed] = match &statistics {
+                match &statistics {
                     Some(statistics) => statistics.quantile(dimension, share),
                     None => normal_quantile(share) as f32,
-                };
-            }
+                }
+            });
+            codes.extend(traverse(&start, dimension, values).flatten());
         }
         let images = decode_images(&model, &codes, code, shape, device);
         Ok((dimensions, images.with_context(|| name_of(self.saved))?))

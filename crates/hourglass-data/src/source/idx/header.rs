@@ -80,7 +80,7 @@ pub enum IdxFault {
         /// The first four bytes.
         found: u32,
     },
-    /// The header promises nothing.
+    /// The header claims no items, or empty ones.
     #[error(
         "expected at least one item of at least one pixel, found {count} {kind} of {height}x{width}"
     )]
@@ -94,7 +94,7 @@ pub enum IdxFault {
         /// Columns of an item.
         width: u32,
     },
-    /// The header promises more than can be addressed.
+    /// The header claims more bytes than can be addressed.
     #[error(
         "the header claims {count} images of {height}x{width}, more than this machine can address; the file is damaged"
     )]
@@ -120,7 +120,7 @@ pub enum IdxFault {
         /// Bytes of the file.
         found: usize,
     },
-    /// The file goes on behind the last item.
+    /// The file goes on after the last item.
     #[error(
         "too long: the header says {count} {kind}, so expected {expected} bytes, found {found}; the file is damaged or of another kind"
     )]
@@ -215,7 +215,7 @@ fn parse_start(bytes: &[u8], kind: Kind) -> Result<(Header, usize), IdxFault> {
     Ok((header, expected))
 }
 
-/// How many bytes the IDX file has that begins with `start`, as its header says. `path` is for the error.
+/// The length in bytes that the header of an IDX file gives, of which `start` holds the first bytes. `path` is for the error.
 pub(super) fn claimed_bytes(start: &[u8], kind: Kind, path: &Path) -> Result<u64, DataError> {
     match parse_start(start, kind) {
         Ok((_, bytes)) => Ok(bytes as u64),

@@ -14,7 +14,7 @@ use crate::source::unpack::{Length, unpacked};
 /// What each of the [`FILE_NAMES`] holds.
 const KINDS: [Kind; 4] = [Kind::Images, Kind::Labels, Kind::Images, Kind::Labels];
 
-/// A directory that holds one of the IDX files at least, or an IDX file of images.
+/// A directory that holds at least one of the IDX files, or an IDX file of images.
 pub(crate) struct Idx;
 
 impl Source for Idx {
@@ -28,7 +28,7 @@ impl Source for Idx {
 
     fn knows(&self, path: &Path, start: Option<&[u8]>) -> bool {
         match start {
-            // Every type of IDX file, so that one of another type is told by what it is.
+            // Accepts every type of IDX file, so that the error for an unsupported one says what it is.
             Some(start) => start.starts_with(&[0, 0]),
             None => FILE_NAMES
                 .iter()

@@ -1,9 +1,9 @@
-//! What the folders of image files mean.
+//! What the subfolders of a folder of images mean: splits and labels.
 //!
-//! - Folders `train` (or `training`) and `test` (or `testing`) directly below are splits, in any case of letters; `val`
-//!   (`valid`, `validation`) is the test split where there is no `test`.
-//! - The folders directly below, or directly below the splits, are labels: 0, 1, ... in the order of their names, over all
-//!   splits. There are no labels where images lie beside these folders, or where they are more than 256.
+//! - If there is a folder `train` (or `training`) directly in the root, it is a split, and so is `test` (or `testing`); case is
+//!   ignored. `val` (`valid`, `validation`) serves as the test split where there is no `test`.
+//! - The folders directly in the root, or directly in the splits, are labels: 0, 1, ... in the order of their names across all
+//!   splits. There are no labels if images lie beside these folders, or if there are more than 256 of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::folder::{ImageFile, text};
 use crate::dataset::Split;
 use crate::error::DataError;
 
-/// As many as a byte can tell apart.
+/// A label is stored in a byte.
 const MAX_LABELS: usize = 256;
 
 /// What the files of a folder are for.
@@ -21,7 +21,7 @@ pub(crate) struct Arrangement {
     /// The training images, and the test images where there are some.
     pub(crate) splits: Vec<(Split, Vec<ImageFile>)>,
     pub(crate) label_names: Option<Vec<String>>,
-    /// What may surprise.
+    /// Decisions that may surprise.
     pub(crate) notes: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ fn splits(
     Ok(found)
 }
 
-/// The error for a folder, or images in none, that have no place beside splits.
+/// The error for a folder, or for images outside any folder, that has no place beside splits.
 fn mixed(root: &Path, folder: Option<&[u8]>, images: usize) -> DataError {
     DataError::MixedSplits {
         path: root.into(),

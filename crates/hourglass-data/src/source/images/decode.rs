@@ -1,4 +1,4 @@
-//! One image file: read, checked and decoded, with every way in which it can be unusable told from the others.
+//! Reads, checks and decodes one image file. Each way in which it can be unusable has an error of its own.
 
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::cache::Unusable;
 use crate::limits::MAX_SIDE;
 use crate::source::kind::describe;
 
-/// Bytes of a file, and of its decoded pixels, at most: 89 million pixels of RGB. Each thread may hold as many.
+/// The most bytes of a file, and of its decoded pixels: 89 million pixels of RGB. Each thread may hold this many.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
 /// Why an image can't be used.
@@ -73,7 +73,7 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
         let (width, height) = decoder.dimensions();
         return Err(Fault::Short { width, height });
     }
-    // An orientation that can't be read is none: the image is what counts.
+    // An orientation that can't be read is ignored: the pixels are what counts.
     let orientation = decoder.orientation().ok();
     let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
     if let Some(orientation) = orientation {
@@ -90,7 +90,7 @@ pub(crate) fn is_image(start: &[u8]) -> bool {
     )
 }
 
-/// Whether the image in `bytes` has colours, from its header alone. An indexed PNG counts as one of colours.
+/// Whether the image in `bytes` has colours, from its header alone. An indexed PNG counts as coloured.
 pub(crate) fn has_colour(bytes: &[u8]) -> Result<bool, Fault> {
     Ok(decoder(bytes)?.1.color_type().has_color())
 }

@@ -1,8 +1,9 @@
 //! The image files in a folder, and their order.
 //!
-//! - Every `.png`, `.jpg` and `.jpeg` at any depth is an image, in any case of letters; links are followed; what begins with
-//!   a dot is hidden and passed over.
-//! - The order is that of the bytes of the path below the folder, with `/` between its parts, whatever the file system says.
+//! - Every `.png`, `.jpg` and `.jpeg` file at any depth is an image; the case of the extension is ignored. Links are followed.
+//!   Files and folders whose names begin with a dot are hidden, and ignored.
+//! - Images are ordered by the bytes of their path below the folder, with `/` between its parts, whatever order the file
+//!   system lists them in.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl ImageFile {
     }
 }
 
-/// `bytes` as text: what is not UTF-8 is written `\xE9`, so that two paths stay two.
+/// `bytes` as text: what is not UTF-8 is written as `\xE9`, so that different paths stay different.
 pub(crate) fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -62,7 +63,7 @@ pub(crate) struct FolderContents {
     pub(crate) files: Vec<ImageFile>,
     /// What can't be listed: links that lead nowhere or in a circle, folders that can't be read.
     pub(crate) faults: Vec<Skipped>,
-    /// Files of other extensions.
+    /// The number of files with other extensions.
     pub(crate) ignored: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a JPEG file is whole. The decoder fills what is missing of one with grey, without a word.
+//! Checks whether a JPEG file is complete. The decoder would fill missing parts with grey and report no error.
 
 use super::jpeg_scan::{Bits, Table, holds_block, holds_difference};
 
@@ -9,12 +9,12 @@ const HUFFMAN_TABLES: u8 = 0xc4;
 const RESTART_INTERVAL: u8 = 0xdd;
 const SCAN: u8 = 0xda;
 
-/// Whether the segments of `bytes` lead to the end marker. An end marker inside a segment, as in a thumbnail, is none.
+/// Whether the segments of `bytes` lead to the end marker. An end marker inside a segment, as in a thumbnail, does not count.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     segments(bytes).any(|segment| segment.marker == END_OF_IMAGE)
 }
 
-/// Whether the scans of `bytes` hold every block of pixels that the frame claims. What is of a kind that is not known here is
+/// Whether the scans of `bytes` hold every block of pixels that the frame claims. Kinds of frames that are not known here are
 /// left to the decoder.
 pub(crate) fn holds_all(bytes: &[u8]) -> bool {
     let mut reader = Reader::default();
@@ -27,7 +27,7 @@ pub(crate) fn holds_all(bytes: &[u8]) -> bool {
                 Some(false) => return false,
                 known => known.map(|_| ()),
             },
-            // Sequential and progressive frames with Huffman codes; the others are of kinds that hardly exist.
+            // Sequential and progressive frames with Huffman codes; the other kinds hardly exist.
             0xc0..=0xc2 => reader.read_frame(segment),
             0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => None,
             _ => Some(()),
@@ -40,7 +40,7 @@ pub(crate) fn holds_all(bytes: &[u8]) -> bool {
     frame.is_none_or(|frame| frame.components.iter().all(|component| component.is_there))
 }
 
-/// A marker and what stands behind it.
+/// A marker and what follows it.
 #[derive(Clone, Copy)]
 struct Segment<'a> {
     marker: u8,
@@ -67,8 +67,8 @@ fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     })
 }
 
-/// The next marker of a segment and what lies behind it. Passed over are a scan's data, in which a stuffed zero or a restart
-/// follows 0xff, and fill bytes.
+/// The next marker of a segment and what follows it. A scan's data, in which 0xff is followed by a stuffed zero or a restart,
+/// and fill bytes are skipped.
 fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let at = bytes.windows(2).position(|pair| {
         pair[0] == MARKER && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd7 | MARKER)
@@ -80,9 +80,9 @@ fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
 #[derive(Default)]
 struct Reader {
     frame: Option<Frame>,
-    /// For the means of blocks, and for the rest of them.
+    /// Tables for the means of blocks, and tables for the other numbers of blocks.
     tables: [[Option<Table>; 4]; 2],
-    /// Of a scan's units, where it has restarts.
+    /// The number of units between restarts, where a scan has restarts.
     interval: Option<usize>,
 }
 
@@ -98,7 +98,7 @@ struct Component {
     id: u8,
     /// How often it is sampled from left to right and from top to bottom, relative to the others.
     sampling: [usize; 2],
-    /// Whether its means are.
+    /// Whether its means have been found.
     is_there: bool,
 }
 
@@ -106,7 +106,7 @@ struct Component {
 type OfScan<'a> = (usize, Option<&'a Table>, Option<&'a Table>);
 
 impl Reader {
-    /// None for what is no such table, as in all of these.
+    /// None where the content is not such a table; likewise in the functions below.
     fn read_tables(&mut self, mut content: &[u8]) -> Option<()> {
         while let [what, rest @ ..] = content {
             let (counts, rest) = rest.split_first_chunk::<16>()?;

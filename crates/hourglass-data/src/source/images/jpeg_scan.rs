@@ -1,7 +1,7 @@
 //! The data of a JPEG scan, read far enough to know how many blocks it holds.
 //!
-//! A block is the difference of its mean from the last one's and up to 63 more numbers. Each is a Huffman code, which says
-//! how many bits follow (ITU T.81, annex F).
+//! A block consists of the difference between its mean and that of the previous block, and up to 63 more numbers. Each number
+//! begins with a Huffman code, which says how many bits follow (ITU T.81, annex F).
 
 /// The numbers of a block, its mean among them.
 const BLOCK: usize = 64;
@@ -12,9 +12,9 @@ const MOST_BITS: usize = 16;
 
 /// A Huffman code.
 pub(crate) struct Table {
-    /// The length and the symbol of the code that so many bits begin with; length 0 where it is longer.
+    /// For each value of the next [`LOOKED_UP`] bits, the length and the symbol of the code; length 0 for a longer code.
     short: [(u8, u8); 1 << LOOKED_UP],
-    /// For each length the code behind its last, and what is added to a code for its symbol's place.
+    /// For each length, the code after its last one, and what is added to a code to get its symbol's place.
     ends: [(u32, i32); MOST_BITS + 1],
     symbols: Vec<u8>,
 }
@@ -100,7 +100,7 @@ impl<'a> Bits<'a> {
         (bits & 0xffff) as u32
     }
 
-    /// Whether there are so many bits, at most 16; then they are passed over.
+    /// Skips so many bits, at most 16; false where there are fewer.
     fn skip(&mut self, count: usize) -> bool {
         if self.left < count {
             self.fill();
@@ -133,7 +133,7 @@ impl<'a> Bits<'a> {
         None
     }
 
-    /// Goes on behind the next restart marker; whether there is one before any other.
+    /// Skips to the end of the next restart marker; false where another marker comes first, or none.
     pub(crate) fn restart(&mut self) -> bool {
         (self.buffer, self.left) = (0, 0);
         while let Some([first, second, ..]) = self.bytes.get(self.next..) {
@@ -150,13 +150,13 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Whether the difference of a block's mean is there, which is passed over.
+/// Skips the difference of a block's mean; false where it is not there.
 pub(crate) fn holds_difference(bits: &mut Bits<'_>, means: &Table) -> bool {
     let size = bits.symbol(means).map(usize::from);
     size.is_some_and(|size| size <= MOST_BITS && bits.skip(size))
 }
 
-/// Whether a block is there, which is passed over.
+/// Skips a block; false where it is not there.
 pub(crate) fn holds_block(bits: &mut Bits<'_>, means: &Table, rest: &Table) -> bool {
     if !holds_difference(bits, means) {
         return false;

@@ -1,5 +1,5 @@
-//! Image files: a folder of them, or one. [`ImageFiles`] lists a folder, finds out what its folders mean, and decodes each
-//! image.
+//! Image files: a folder of them, or one. [`ImageFiles`] lists a folder, finds out what its subfolders mean, and decodes
+//! each image.
 
 mod arrange;
 mod decode;

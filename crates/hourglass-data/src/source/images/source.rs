@@ -29,7 +29,7 @@ impl Source for ImageFiles {
     }
 
     fn knows(&self, _: &Path, start: Option<&[u8]>) -> bool {
-        // In a directory they may lie at any depth: that there are none is found when it is opened.
+        // In a directory, images may lie at any depth; whether there are any shows when it is opened.
         start.is_none_or(decode::is_image)
     }
 
@@ -130,7 +130,7 @@ fn open_arranged(
         };
         decode_all(directory, root, &splits, shape, options, progress)
     })?;
-    // The cache may come from an opening that was told to skip.
+    // The cache may have been made by an opening that was told to skip.
     refuse_if_asked(root, cached.skipped(), options)?;
     report.skipped.extend_from_slice(cached.skipped());
     report
@@ -139,7 +139,7 @@ fn open_arranged(
     cached.into_splits(request.name, label_names, report)
 }
 
-/// An error for the first of `skipped`, where any is one too many.
+/// An error for the first of `skipped`, where the options say to stop at a faulty file.
 fn refuse_if_asked(
     root: &Path,
     skipped: &[Skipped],

@@ -1,20 +1,20 @@
-//! The header of a `.npy` file, bounded before it is parsed: the parser's time doubles with each bracket inside another.
+//! The header of a `.npy` file. It is bounded before it is parsed, since the parser's time doubles with each nested bracket.
 
 use std::io::{self, Read};
 
 use npyz::NpyHeader;
 
-/// NumPy's header of an array of numbers takes 128 bytes; one of more is of something else.
+/// NumPy's header of an array of numbers takes 128 bytes; one longer than this is of something else.
 const MOST_TEXT_BYTES: usize = 4096;
-/// Magic, version and the text's length.
+/// The bytes of the magic, the version and the text's length.
 const PRELUDE_BYTES: usize = 12;
-/// The dictionary, the shape in it, and, of arrays that are none of numbers, a list of pairs in it with a shape each.
+/// Levels of brackets: the dictionary and the shape in it; for structured arrays, a list of pairs with a shape each.
 const MOST_DEPTH: usize = 4;
 
 /// No header has more bytes.
 pub(super) const HEADER_BYTES: usize = PRELUDE_BYTES + MOST_TEXT_BYTES;
 
-/// Reads the header that `from` begins with, and nothing behind it; gives its bytes too.
+/// Reads the header at the start of `from`, and nothing after it. Also returns the header's length in bytes.
 ///
 /// # Errors
 /// When there is none, or one that is too long or too deep to be that of an array of numbers.
@@ -45,7 +45,7 @@ fn take(from: &mut impl Read, count: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The most brackets that are open at a time, those in texts included.
+/// The most brackets that are open at a time, including those within strings.
 fn depth(text: &[u8]) -> usize {
     let (mut open, mut most) = (0_usize, 0);
     for byte in text {
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn deep_and_long_headers_are_not_parsed() {
         let started = std::time::Instant::now();
-        // 22 deep took the parser 19 s; twice as deep is without end.
+        // A depth of 22 took the parser 19 s; with twice that it would never end.
         for (open, close) in [("(", ")"), ("[", "]"), ("{", "}"), ("((", "")] {
             let text = open.repeat(44) + &close.repeat(44);
             let error = read_npy_header(&mut header(&text).as_slice());

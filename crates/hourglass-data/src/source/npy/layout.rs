@@ -1,4 +1,4 @@
-//! What the header of a `.npy` file says of images, or why it is not one of images.
+//! What the header of a `.npy` file says about its images, or why the file holds none.
 
 use npyz::{NpyHeader, Order};
 
@@ -22,7 +22,7 @@ pub enum NpyFault {
          numpy.round(255 * array).astype(numpy.uint8)"
     )]
     Floats(String),
-    /// The array lies column by column.
+    /// The array is stored column by column.
     #[error(
         "expected an array in C order, found Fortran order; save numpy.ascontiguousarray of it"
     )]
@@ -71,7 +71,7 @@ impl Layout {
             return Err(NpyFault::FortranOrder);
         }
         let (shape, channels_last) = axes(header.shape())?;
-        // The axes may be anything: their product overflows 64 bits.
+        // The axes may be anything: their product may overflow 64 bits.
         let axes = header.shape().iter();
         let number_bytes = axes.fold(1, |product: u128, &axis| {
             product.saturating_mul(u128::from(axis))

@@ -1,9 +1,9 @@
 //! NumPy's `.npy` files as datasets.
 //!
 //! An array is `[images, height, width]`, or has an axis of 1 or 3 channels besides: `[images, height, width, channels]` or
-//! `[images, channels, height, width]`. Where both the second and the last of four axes may be channels, it is refused. Its
-//! numbers are bytes. An array that lies as a [`Dataset`] does is mapped; of others a converted copy is kept in the data
-//! directory.
+//! `[images, channels, height, width]`. An array is refused if both the second and the last of its four axes may be
+//! channels. Its numbers must be bytes. An array that is laid out as a [`Dataset`] is mapped; of any other, a converted copy is
+//! kept in the data directory.
 
 use std::path::Path;
 

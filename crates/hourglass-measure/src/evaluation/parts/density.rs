@@ -36,7 +36,7 @@ pub const ACTIVE_VARIANCE: f64 = 0.01;
 pub struct LogLikelihood {
     /// Images measured.
     pub images: usize,
-    /// K, the samples an image.
+    /// K, the samples per image.
     pub samples: usize,
     /// -log p_K(x), the mean over the images: an estimate of the negative log-likelihood where the model has one.
     pub importance_weighted_nats: f64,
@@ -48,7 +48,7 @@ pub struct LogLikelihood {
     /// log p_K(x) is about that of the mean of the weights over its square. Too small where single weights dominate. None
     /// for a single sample.
     pub monte_carlo_error_nats: Option<f64>,
-    /// How far log p_K is expected to lie below log p, in the mean over the images: half the variance above, an image
+    /// How far log p_K is expected to lie below log p, in the mean over the images: half the variance above, per image
     /// (the delta method's second order). Too small where single weights dominate. None for a single sample.
     pub bias_nats: Option<f64>,
     /// (sum_i w_i)^2 / sum_i w_i^2, the mean over the images: K where the posterior is exact, 1 where a single weight
@@ -70,7 +70,7 @@ pub struct CodeInformation {
 }
 
 /// The negative evidence lower bound of a split and its parts, in nats, with standard errors over the images. One sample
-/// an image, and the KL in closed form: of a model trained with one sample they are the terms of its evaluation.
+/// per image, and the KL in closed form: of a model trained with one sample they are the terms of its evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EvidenceLowerBound {
     /// -E_q[log p(x|z)] + KL(q(z|x) || p(z))
@@ -214,7 +214,7 @@ fn is_likelihood<B: Backend>(subject: Subject<'_, B>) -> bool {
     subject.model.likelihood() != Likelihood::Bernoulli || subject.is_binarized()
 }
 
-/// Estimates log p(x) from `samples` importance samples an image; nothing for families without importance weights. What the
+/// Estimates log p(x) from `samples` importance samples per image; nothing for families without importance weights. What the
 /// directory has of it already is not computed again, and what is computed is kept there as it comes.
 pub fn log_likelihood<B: Backend>(
     subject: Subject<'_, B>,
@@ -260,7 +260,7 @@ fn estimate_batch<B: Backend>(
     let [count, features] = images.dims();
     let chunk = |images: usize| (CHUNK / (images * features)).max(1);
     // Noise has the number of the chunk, counted over all batches: those before this one are as large as the first.
-    let [first_batch, _] = measuring_sizes(subject.split.len(), features);
+    let [first_batch, _] = measuring_sizes(subject.split.len(), subject.split.shape());
     let chunks_before = batch * samples.div_ceil(chunk(first_batch));
     let chunk = chunk(count);
     let mut weights = vec![Weights::default(); count];

@@ -51,7 +51,7 @@ pub struct Reconstructed {
 /// How near reconstructions are to their images. Errors cover the choice of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fidelity {
-    /// sum_i (x_i - mu_i)^2 an image.
+    /// sum_i (x_i - mu_i)^2 per image.
     pub squared_error: Estimate,
     /// The peak signal-to-noise ratio, in dB.
     pub psnr_decibels: Measured<Estimate>,
@@ -69,7 +69,7 @@ pub struct Class {
     pub name: Option<String>,
     /// Its images.
     pub images: usize,
-    /// sum_i (x_i - mu_i)^2 an image.
+    /// sum_i (x_i - mu_i)^2 per image.
     pub squared_error: Estimate,
     /// The same for PCA.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ impl Reconstruction {
     pub const SQUARED_ERROR: Quantity = Quantity {
         places: &["reconstruction.model.squared_error"],
         pca: &["reconstruction.pca.squared_error"],
-        label: Some("squared error an image"),
+        label: Some("squared error per image"),
         decimals: 3,
         shown: Outputs::ON_CARD,
         is_headline: false,

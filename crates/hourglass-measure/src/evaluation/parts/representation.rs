@@ -39,7 +39,7 @@ pub struct Representation {
 /// What is read from one kind of features. Errors cover the choice of the images measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Readout {
-    /// Features an image.
+    /// Features per image.
     pub features: usize,
     /// Images that the classifiers were fitted to.
     pub training_images: usize,

@@ -3,33 +3,39 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use hourglass_files::open_file;
 use sha2::{Digest, Sha256};
 
+use crate::regular::open_file;
+
 /// SHA-256 of `bytes`, in hexadecimal.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
+pub fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 /// SHA-256 of the file at `path`, in hexadecimal: read to its end each time.
-pub(crate) fn hash_file(path: &Path) -> io::Result<String> {
+///
+/// # Errors
+/// Names the path.
+pub fn hash_file(path: &Path) -> io::Result<String> {
     let mut hashing = Hashing::new(io::sink());
     io::copy(&mut open_file(path)?, &mut hashing)?;
     Ok(hashing.finish())
 }
 
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hashes what is written through it.
-pub(crate) struct Hashing<W> {
+pub struct Hashing<W> {
     inner: W,
     hasher: Sha256,
 }
 
 impl<W: Write> Hashing<W> {
-    pub(crate) fn new(inner: W) -> Self {
+    /// Nothing written so far.
+    pub fn new(inner: W) -> Self {
         Self {
             inner,
             hasher: Sha256::new(),
@@ -37,7 +43,7 @@ impl<W: Write> Hashing<W> {
     }
 
     /// The hash of all that was written, in hexadecimal.
-    pub(crate) fn finish(self) -> String {
+    pub fn finish(self) -> String {
         hex(&self.hasher.finalize())
     }
 }
