@@ -34,7 +34,7 @@ def conv(activation="relu", code_activation="linear") -> dict:
 
 def cases() -> dict[str, dict]:
     """The model configs by the case's name."""
-    gaussian = {"gaussian": {"sigma": 0.3}}
+    gaussian, laplace = {"gaussian": {"sigma": 0.3}}, {"laplace": {"scale": 0.2}}
     found = {}
 
     def add(name: str, network: dict, likelihood="squared_error", **objective):
@@ -45,6 +45,8 @@ def cases() -> dict[str, dict]:
         add(f"undercomplete-{name}", mlp(name))
     add("undercomplete-bernoulli", mlp(), "bernoulli")
     add("undercomplete-gaussian", mlp(), gaussian)
+    add("undercomplete-laplace", mlp("tanh"), laplace)
+    add("undercomplete-huber", mlp("tanh"), {"huber": {"delta": 0.2}})
     add("undercomplete-tied", mlp("tanh", tied=True))
     add("undercomplete-conv", conv("elu"))
     add("undercomplete-output", {**mlp("tanh"), "output_activation": "sigmoid"})
@@ -72,6 +74,7 @@ def cases() -> dict[str, dict]:
     add("variational-conv", conv(), "bernoulli", beta=1.0, warmup=0.0)
     add("variational-importance-bernoulli", mlp("tanh"), "bernoulli", beta=1.0, warmup=0.0, samples=3)
     add("variational-importance-gaussian", mlp("elu"), gaussian, beta=1.0, warmup=0.0, samples=3)
+    add("variational-importance-laplace", mlp("elu"), laplace, beta=1.0, warmup=0.0, samples=3)
     add("variational-importance-binary", mlp("tanh"), "bernoulli", beta=1.0, warmup=0.0, samples=3, binarize=True)
     add("variational-binary", mlp(), "bernoulli", beta=1.0, warmup=0.0, binarize=True)
     return found
@@ -131,6 +134,10 @@ def smallest_margin(model: Reference, images: Tensor, noise: dict[str, Tensor]) 
             margins.append((ordered[:, k - 1] - ordered[:, k]).min())
     if objective.get("corruption") in ("masking", "salt-and-pepper"):
         margins += [(noise["corruption"] - limit).abs().min() for limit in (objective["level"], objective["level"] / 2)]
+    likelihood = objective["likelihood"]
+    if "laplace" in likelihood or "huber" in likelihood:
+        distances = (images - model.decode(model.encode(images))).abs()
+        margins.append(distances.min() if "laplace" in likelihood else (distances - likelihood["huber"]["delta"]).abs().min())
     if objective.get("binarize"):
         margins.append((noise["binarisation"] - images).abs().min())
     return min((margin.item() for margin in margins), default=math.inf)

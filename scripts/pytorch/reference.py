@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli, Laplace, Normal
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -84,6 +84,10 @@ def reconstruction(likelihood: str | dict, images: Tensor, decoded: Tensor) -> t
     squared_error = (images - decoded).square().sum() / batch
     if likelihood == "squared_error":
         return "squared_error", squared_error
+    if "laplace" in likelihood:
+        return "reconstruction_nats", -Laplace(decoded, likelihood["laplace"]["scale"]).log_prob(images).sum() / batch
+    if "huber" in likelihood:
+        return "huber", F.huber_loss(decoded, images, reduction="sum", delta=likelihood["huber"]["delta"]) / batch
     variance = likelihood["gaussian"]["sigma"] ** 2
     return "reconstruction_nats", squared_error / (2 * variance) + features / 2 * math.log(2 * math.pi * variance)
 
@@ -230,6 +234,8 @@ class Reference(nn.Module):
         decoded, likelihood = self.decode(latents), self.objective["likelihood"]
         if likelihood == "bernoulli":
             density = Bernoulli(logits=decoded, validate_args=False)  # pixels may be grey
+        elif "laplace" in likelihood:
+            density = Laplace(decoded, likelihood["laplace"]["scale"])
         else:
             density = Normal(decoded, likelihood["gaussian"]["sigma"])
         return density.log_prob(images).sum(dim=1)

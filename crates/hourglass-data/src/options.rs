@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use hourglass_samples::Shape;
 
 use crate::limits::MAX_SIDE;
 

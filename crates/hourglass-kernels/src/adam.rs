@@ -9,11 +9,11 @@ use burn::tensor::backend::Backend;
 use crate::cpu;
 
 /// The decay of the mean of the gradient.
-pub(crate) const BETA_1: f32 = 0.9;
+const BETA_1: f32 = 0.9;
 /// The decay of the mean of the squared gradient.
-pub(crate) const BETA_2: f32 = 0.999;
+const BETA_2: f32 = 0.999;
 /// PyTorch's; Burn's default is 1e-5.
-pub(crate) const EPSILON: f32 = 1e-8;
+const EPSILON: f32 = 1e-8;
 
 /// Adam in one pass over weights, gradient and moments.
 #[derive(Clone)]
@@ -65,6 +65,8 @@ impl<B: Backend> SimpleOptimizer<B> for FusedAdam {
         let (weights, gradient, state) = if cpu::has_kernels(&weights) {
             let step = cpu::AdamStep {
                 rate: rate as f32,
+                betas: [BETA_1, BETA_2],
+                epsilon: EPSILON,
                 penalty: self.penalty,
                 keep: keep as f32,
             };

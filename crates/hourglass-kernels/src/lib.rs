@@ -13,6 +13,7 @@ mod convolution;
 mod cpu;
 mod cross_entropy;
 mod jacobian;
+mod largest;
 mod linear;
 mod parts;
 mod sums;

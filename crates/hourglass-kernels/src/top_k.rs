@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 
 #[cfg(feature = "cpu")]
 use crate::cpu::{self, primitive, tensor};
+use crate::largest::places_of_largest;
 
 /// Keeps the `k` largest values of each row and sets the others to 0; of equal values the first is kept. A `k` of the
 /// row's length or more keeps all.
@@ -34,24 +35,6 @@ pub fn keep_largest<B: Backend>(values: Tensor<B, 2>, k: usize) -> Tensor<B, 2> 
     }
     let mask = Tensor::from_data(TensorData::new(mask, [batch, width]), &values.device());
     values * mask
-}
-
-/// The places of the `k` largest values, in no order; `k` is less than their number.
-pub(crate) fn places_of_largest(row: &[f32], k: usize) -> impl Iterator<Item = u32> {
-    // Numbers of the same order as the values, with the places below them, so that one comparison decides.
-    let keys = row.iter().zip(0_u32..).map(|(value, place)| {
-        let bits = value.to_bits();
-        let order = if bits >> 31 == 0 {
-            bits | 1 << 31
-        } else {
-            !bits
-        };
-        u64::from(!order) << 32 | u64::from(place)
-    });
-    let mut keys: Vec<u64> = keys.collect();
-    keys.select_nth_unstable(k);
-    keys.truncate(k);
-    keys.into_iter().map(|key| key as u32)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! What a trained autoencoder is worth: its own terms, its reconstruction error, what its code is good for, and PCA beside it.
+//! Measures how good a trained autoencoder is: its objective's terms, its reconstruction error and what its code is good for, each
+//! compared with PCA where that is possible.
 //!
-//! [`evaluate`] measures what every model has; [`examine`] adds what it is asked for. `measures` is numerics on plain slices;
-//! a [`Subject`] is a model and the images that it is measured on. [`Finished`] is the end of a run: it writes the model first,
-//! and then measures it and draws its pictures.
+//! [`evaluate`] measures what every model has; [`examine`] also measures the parts that are asked for. A [`Subject`] is a model
+//! and the images that it is measured on. The module [`measures`] holds the numerics, on plain slices. [`Finished`] ends a run:
+//! it first writes the model, and then measures it and draws its pictures.
 
 mod evaluation;
 pub mod measures;

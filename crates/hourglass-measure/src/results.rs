@@ -1,4 +1,4 @@
-//! What a finished run leaves: the model, its numbers and its pictures.
+//! The results of a finished run: the model, its numbers and its pictures.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Subset, measuring_batch, measuring_sizes};
 use hourglass_figures::{Curve, FigureError, curves, image_grid};
+use hourglass_files::write_atomically;
 use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 use hourglass_store::{
     Description, RunDirectory, SavedModel, StoreError, read_metrics, save_classifier, save_model,
-    write_atomically,
 };
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -17,13 +17,13 @@ use thiserror::Error;
 use crate::evaluation::{Cache, Evaluation, Measured, Subject, attempt, evaluate};
 use crate::source::{Progress, host, input_batches};
 
-/// Images in `reconstructions.png`, and a row of them, where they are small.
+/// Images in `reconstructions.png`, and the most in a row of it, if they are small.
 const RECONSTRUCTIONS: usize = 32;
 const COLUMNS: usize = 16;
-/// Images in `samples.png`, and a row of them, where they are small.
+/// Images in `samples.png`, and the most in a row of it, if they are small.
 const SAMPLES: usize = 64;
 const SAMPLE_COLUMNS: usize = 8;
-/// The width of a picture at most, in pixels of the screen, unless a single image is wider.
+/// The largest width of a picture, in pixels of the screen, unless a single image is wider.
 const WIDTH: usize = 2048;
 /// Larger images than this are not magnified.
 const SMALL: usize = 64;
@@ -31,7 +31,7 @@ const SMALL: usize = 64;
 /// The pictures of a run, at most.
 const PICTURES: usize = 3;
 
-/// What stands in `summary.json` until the model is measured.
+/// The reason that is written to `summary.json` until the model is measured.
 const NOT_MEASURED: &str = "it has not been measured yet";
 
 /// Every batch size that drawing the pictures will use.
@@ -69,14 +69,14 @@ pub struct Finished<'a, B: Backend> {
     pub subject: Subject<'a, B>,
     /// The name of the split that it is measured on.
     pub split: &'a str,
-    /// What is known of the run beside its numbers: backend, adapter, versions, seconds and so on, by name.
+    /// What is known about the run besides its numbers: backend, adapter, versions, seconds and so on, by name.
     pub facts: Map<String, Value>,
 }
 
 /// The final numbers of a run.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// What is known of the run beside its numbers.
+    /// What is known about the run besides its numbers.
     pub facts: Map<String, Value>,
     /// The name of the split that was measured.
     pub split: String,
@@ -169,7 +169,7 @@ impl<B: Backend> Finished<'_, B> {
     ) -> Result<(), ResultsError> {
         let evaluation = evaluate(self.subject, cache, progress);
         summary.evaluation = evaluation.and_then(all_finite).into();
-        // Numbers of before are worth more than none.
+        // Earlier numbers are worth more than none.
         let is_kept = summary.evaluation.value().is_none() && self.has_numbers();
         if !is_kept {
             summary.write(self.run)?;
@@ -215,7 +215,7 @@ impl<B: Backend> Finished<'_, B> {
     }
 }
 
-/// The evaluation, or the number of it that is none.
+/// The evaluation, or a message about a number in it that is not finite.
 fn all_finite(evaluation: Evaluation) -> Result<Evaluation, String> {
     match evaluation.first_not_finite() {
         Some((term, value)) => Err(format!(
@@ -225,10 +225,10 @@ fn all_finite(evaluation: Evaluation) -> Result<Evaluation, String> {
     }
 }
 
-/// A picture's bytes; nothing where the family has no such picture.
+/// A picture's bytes; none where the family has no such picture.
 type Drawn = Result<Option<Vec<u8>>, Box<dyn std::error::Error>>;
 
-/// The first images of a split above their reconstructions; corrupted ones between, where the family corrupts.
+/// The first images of a split above their reconstructions, with the corrupted images in between where the family corrupts.
 fn reconstructions<B: Backend>(
     description: &Description,
     model: &Model<B>,
@@ -258,7 +258,7 @@ fn reconstructions<B: Backend>(
     )?)
 }
 
-/// A picture of means of p(x|h) at codes drawn from the prior, for families that have one; `columns` of them a row.
+/// A picture of means of p(x|h) at codes drawn from the prior, for families that have one; `columns` images per row.
 ///
 /// # Errors
 /// When there are too many for a picture.

@@ -1,4 +1,4 @@
-//! Images as models are shown them, and back.
+//! Images in the form that models are shown them, and tensors back on the host.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -8,10 +8,10 @@ use hourglass_models::{Autoencoder, Model, StepContext};
 /// The seed of all noise in evaluation.
 pub(crate) const EVALUATION_SEED: u64 = 0;
 
-/// Called with what is being done, the images done and the images in all.
+/// Called with what is being done, the number of images done and the number of all images.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
 
-/// A batch of images as a model takes them.
+/// A batch of images in the form that a model takes them.
 #[derive(Debug)]
 pub struct InputBatch<B: Backend> {
     /// The batch on the host.
@@ -49,8 +49,8 @@ impl<B: Backend> InputBatch<B> {
     }
 }
 
-/// The images of a subset, batch after batch, as a model takes them wherever it is measured or used: so all see the same
-/// noise, and the same binary images.
+/// The images of a subset, batch after batch, in the form that a model takes wherever it is measured or used. So every measure
+/// and every task sees the same noise and the same binary images.
 pub fn input_batches<'a, B: Backend>(
     model: &'a Model<B>,
     images: &Subset,
@@ -61,7 +61,7 @@ pub fn input_batches<'a, B: Backend>(
     })
 }
 
-/// The same with noise of its own, for the images that something else is fitted to.
+/// The same with separate noise, for the images that baselines and classifiers are fitted to.
 pub(crate) fn training_batches<'a, B: Backend>(
     model: &'a Model<B>,
     images: &Subset,
@@ -72,7 +72,7 @@ pub(crate) fn training_batches<'a, B: Backend>(
     })
 }
 
-/// The batches with the noise of their numbers.
+/// The batches, each with the noise of its number.
 fn with_noise<'a, B: Backend>(
     model: &'a Model<B>,
     images: &Subset,

@@ -1,4 +1,4 @@
-//! The named terms of the objective, gathered on the device and read back now and then.
+//! The named terms of the objective, which are gathered on the device and read back from time to time.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -10,7 +10,7 @@ use crate::source::EVALUATION_SEED;
 /// The name under which the total is logged.
 pub const LOSS: &str = "loss";
 
-/// Sums of terms over images, in the order of the steps, so that they do not depend on when they are read.
+/// Sums of terms over images. They are added in the order of the steps, so that they do not depend on when they are read.
 #[derive(Debug)]
 pub struct Terms<B: Backend> {
     pending: Vec<Pending<B>>,
@@ -30,11 +30,11 @@ struct Pending<B: Backend> {
 /// A term that is not a finite number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotFinite {
-    /// The step that gave it.
+    /// The step in which it occurred.
     pub step: u64,
     /// Its name.
     pub term: &'static str,
-    /// What it is in place of a number.
+    /// Its value: infinite or not a number.
     pub value: f64,
 }
 
@@ -50,7 +50,7 @@ pub fn stacked<B: Backend>(loss: Loss<B>) -> (Vec<&'static str>, Tensor<B, 1>) {
 }
 
 impl<B: Backend> Terms<B> {
-    /// Goes on from sums over so many images.
+    /// Continues from sums over so many images.
     pub fn new(sums: Vec<(String, f64)>, images: u64) -> Self {
         Self {
             pending: Vec::new(),
@@ -149,7 +149,7 @@ pub fn mean_terms<B: Backend>(
     means(terms)
 }
 
-/// The means of the terms; not-a-number where one is not finite.
+/// The means of the terms. If a term is not finite, it is the only one returned, as NaN.
 pub(crate) fn means<B: Backend>(mut terms: Terms<B>) -> Vec<(String, f64)> {
     match terms.read() {
         Ok(()) => terms.take_means(),

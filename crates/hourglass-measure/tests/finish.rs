@@ -2,11 +2,10 @@
 
 mod support;
 
-use hourglass_models::Shape;
 use std::fs;
 
 use hourglass_measure::{Finished, Measured, PcaComparison, Subject, Summary, interrupt};
-use hourglass_models::Model;
+use hourglass_models::{Model, Shape};
 use hourglass_store::{DataIdentity, Description, RunDirectory, SavedModel};
 use serde_json::{Map, Value};
 use support::{B, model, split};

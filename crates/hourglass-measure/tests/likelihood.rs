@@ -3,7 +3,6 @@
 
 mod support;
 
-use hourglass_models::Shape;
 use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use hourglass_measure::{
     EstimateDirectory, FinishedEstimate, LogLikelihood, Subject, code_information, evaluate,
     evidence_lower_bound, log_likelihood,
 };
-use hourglass_models::{Model, ModelConfig};
+use hourglass_models::{Model, ModelConfig, Shape};
 use hourglass_store::{RunDirectory, SavedModel};
 use support::{B, CODE, FEATURES, assert_close, dot, images, split};
 

@@ -1,4 +1,4 @@
-//! What every family of autoencoders can do.
+//! The trait that every family of autoencoders implements.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -47,7 +47,7 @@ pub trait Autoencoder<B: Backend>: Module<B> {
     /// The distribution whose parameters the decoder gives.
     fn likelihood(&self) -> Likelihood;
 
-    /// What the encoder sees in place of the images, where that differs.
+    /// The corrupted images that the encoder sees in place of the images, for families that corrupt.
     ///
     /// # Shapes
     /// - images, output: `[batch, features]`
@@ -70,7 +70,7 @@ pub trait Autoencoder<B: Backend>: Module<B> {
         self.binarize(blank, &StepContext::evaluate(0, 0)).is_some()
     }
 
-    /// How many numbers the code of an image of so many features has.
+    /// How many numbers the code has for an image of so many features.
     fn code_width(&self, features: usize, device: &B::Device) -> usize {
         let [_, code] = self.encode(Tensor::zeros([1, features], device)).dims();
         code
@@ -130,7 +130,7 @@ pub trait Autoencoder<B: Backend>: Module<B> {
         None
     }
 
-    /// What is asked of the activity of the code's units, for families that ask for something.
+    /// The constraint on the activity of the code's units, for sparse families.
     fn sparsity(&self) -> Option<Sparsity> {
         None
     }
@@ -149,9 +149,9 @@ pub trait Autoencoder<B: Backend>: Module<B> {
 pub enum Selection {
     /// All, as they are.
     All,
-    /// The first ones: the others say how certain they are.
+    /// The first ones, which are means; the others say how certain they are.
     First(usize),
-    /// The largest ones of each image in their places, the others being 0. Of equal values the first.
+    /// The largest ones of each image, in their places; the others become 0. Of equal values, the first is kept.
     Largest(usize),
 }
 
@@ -171,14 +171,14 @@ impl Selection {
 /// The value of an objective on a batch.
 #[derive(Debug, Clone)]
 pub struct Loss<B: Backend> {
-    /// What is differentiated, `[1]`.
+    /// The value that is differentiated, `[1]`.
     pub total: Tensor<B, 1>,
-    /// The parts by name, `[1]` each, for the logs. A term says what it is, whatever its weight in the total.
+    /// The terms by name, `[1]` each, for the logs. They are logged unweighted, whatever their weight in the total.
     pub terms: Vec<(&'static str, Tensor<B, 1>)>,
 }
 
 impl<B: Backend> Loss<B> {
-    /// An objective that is its reconstruction term alone.
+    /// An objective that consists of its reconstruction term alone.
     pub(crate) fn of_reconstruction(name: &'static str, value: Tensor<B, 1>) -> Self {
         Self {
             total: value.clone(),
@@ -194,12 +194,12 @@ impl<B: Backend> Loss<B> {
     }
 }
 
-/// What a sparse family asks of the activity of its code.
+/// The constraint of a sparse family on the activity of its code.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sparsity {
     /// The mean activation asked of every unit, where one is asked.
     pub target_activation: Option<f64>,
-    /// A unit is active for an image when its value is above this share of its largest: 0 where the others are zero by
-    /// construction.
+    /// A unit is active for an image if its value is above this share of its largest value. The share is 0 if inactive units
+    /// are zero by construction.
     pub active_share: f32,
 }

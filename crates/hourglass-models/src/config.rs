@@ -1,8 +1,8 @@
-//! What the settings of all families and networks share.
+//! What the settings of all families and networks have in common.
 
 use thiserror::Error;
 
-/// Samples per image that a loss can ask for: a damaged setting must not become a request for terabytes.
+/// The most samples per image that a loss can ask for: a damaged setting must not become a request for terabytes.
 pub(crate) const MOST_SAMPLES: usize = 10_000;
 
 /// A setting with a value that cannot be used.

@@ -44,7 +44,7 @@ impl Corruption {
         }
     }
 
-    /// Its name in a sentence.
+    /// The name of the corruption for use in a sentence.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Masking => "masking",

@@ -1,8 +1,9 @@
-//! Greedy layer-wise pretraining: each layer of a deep encoder is first trained alone, on what the layers below make of the
-//! images, as an autoencoder or as an RBM; its weights and its mirror's are then put into the network (Hinton &
-//! Salakhutdinov 2006; Bengio et al. 2007; Vincent et al. 2010).
+//! Greedy layer-wise pretraining. Each layer of a deep encoder is first trained alone, as an autoencoder or as an RBM, on the
+//! outputs of the layers below it. Its weights, and those of its mirror in the decoder, are then put into the network (Hinton
+//! & Salakhutdinov 2006; Bengio et al. 2007; Vincent et al. 2010).
 
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
@@ -16,7 +17,6 @@ use crate::losses::Likelihood;
 use crate::networks::{Activation, MlpConfig, NetworkConfig};
 use crate::rbm::Units;
 use crate::state_dict::{StateDict, StateDictError, replace, state_dict};
-use hourglass_samples::Shape;
 
 /// What a layer is trained as.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,15 +53,15 @@ fn default_gibbs_steps() -> usize {
     1
 }
 
-/// That of Hinton & Salakhutdinov 2006.
+/// The learning rate of Hinton & Salakhutdinov 2006.
 fn default_linear_learning_rate() -> f64 {
     0.001
 }
 
-/// The most steps of Gibbs sampling: more are taken for a mistake.
+/// The most steps of Gibbs sampling; more are taken for a mistake.
 const MAX_GIBBS_STEPS: usize = 1000;
 
-/// A layer to be trained alone.
+/// The model as which a layer is trained alone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerModel {
     /// An autoencoder, and the shape of its inputs.
@@ -74,7 +74,7 @@ impl LayerMethod {
     /// The models of the layers of a network, from the first on.
     ///
     /// # Errors
-    /// Where the network or its units are not ones that can be trained so.
+    /// When the network or its units can't be trained in this way.
     pub fn layers(
         &self,
         model: &ModelConfig,

@@ -1,12 +1,12 @@
 //! Autoencoder families as Burn modules, generic over `B: Backend`.
 //!
-//! Every family is two stacks of layers, an encoder and a decoder, and an objective. [`ModelConfig`] describes a model,
-//! [`ModelConfig::init`] builds it, and [`Autoencoder`] is what can be done with it:
+//! A model of any family consists of two stacks of layers, an encoder and a decoder, and an objective. [`ModelConfig`] describes
+//! a model, [`ModelConfig::init`] builds it, and the trait [`Autoencoder`] has the methods to use it:
 //!
 //! ```
 //! use burn::backend::NdArray;
 //! use burn::tensor::Tensor;
-//! use hourglass_models::{Autoencoder, ModelConfig};
+//! use hourglass_models::{Autoencoder, ModelConfig, Shape};
 //!
 //! let config: ModelConfig = serde_json::from_str(
 //!     r#"{"family": "undercomplete", "network": {"kind": "mlp", "hidden": [64], "code": 8}}"#,
@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Conventions: images are `[batch, features]` in `[0, 1]`; a loss is summed over the features and averaged over the
-//! batch; all noise of a step comes from [`StepContext`], so that every backend sees the same.
+//! batch; all noise of a step comes from [`StepContext`], so that it is the same on every backend.
 
 mod autoencoder;
 mod classifier;

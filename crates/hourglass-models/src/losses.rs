@@ -1,5 +1,5 @@
-//! Reconstruction losses: distances and likelihoods, summed over the features. They are averaged over the batch, or given per
-//! image.
+//! Reconstruction losses: distances and negative log-likelihoods, summed over the features. They are averaged over the batch, or
+//! returned per image.
 
 use std::f64::consts::PI;
 
@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::{ConfigError, require};
 use crate::networks::{Activation, NetworkConfig};
 
-/// The distribution p(x|h) whose parameters the decoder gives, or plain squared error.
+/// The distribution p(x|h) whose parameters the decoder gives, or a loss without a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Likelihood {
     /// ||x - mu||^2, no factor 1/2 and no unit; the decoder gives means.
     #[default]
     SquaredError,
-    /// -sum x log p + (1 - x) log(1 - p); the decoder gives logits. On grey pixels this is a cross-entropy, not a
+    /// -sum (x log p + (1 - x) log(1 - p)); the decoder gives logits. On grey pixels this is a cross-entropy, not a
     /// likelihood.
     Bernoulli,
     /// ||x - mu||^2 / (2 sigma^2) + D/2 log(2 pi sigma^2) nats; the decoder gives means.
@@ -26,15 +26,52 @@ pub enum Likelihood {
         /// The standard deviation of every pixel, in units of the pixel range.
         sigma: f64,
     },
+    /// sum |x - mu| / b + D log(2 b) nats: the L1 error as a likelihood, which single large errors move less than a squared
+    /// one; the decoder gives means.
+    Laplace {
+        /// b, the mean distance of a pixel from its mean, in units of the pixel range.
+        scale: f64,
+    },
+    /// The sum of (x - mu)^2 / 2 where |x - mu| is at most delta, and of delta (|x - mu| - delta / 2) beyond (Huber 1964), with
+    /// no unit; the decoder gives means.
+    Huber {
+        /// The error from which on the loss grows in proportion to it, in units of the pixel range.
+        delta: f64,
+    },
 }
 
 impl Likelihood {
+    /// How each kind is written in a recipe, in TOML.
+    pub const EXAMPLES: &[&str] = &[
+        r#""squared_error""#,
+        r#""bernoulli""#,
+        "{ gaussian = { sigma = 0.1 } }",
+        "{ laplace = { scale = 0.1 } }",
+        "{ huber = { delta = 0.1 } }",
+    ];
+
     /// The name of the reconstruction term in logs and reports.
     pub fn term(&self) -> &'static str {
         match self {
             Self::SquaredError => "squared_error",
             Self::Bernoulli => "cross_entropy",
-            Self::Gaussian { .. } => "reconstruction_nats",
+            Self::Gaussian { .. } | Self::Laplace { .. } => "reconstruction_nats",
+            Self::Huber { .. } => "huber",
+        }
+    }
+
+    /// Whether it is a distribution, so that its term is in nats.
+    pub fn is_distribution(&self) -> bool {
+        !matches!(self, Self::SquaredError | Self::Huber { .. })
+    }
+
+    /// What the term must be multiplied by to be in nats: 1 for a distribution. The others become the negative
+    /// log-likelihood of normal errors with this variance, but for a constant (Huber where errors are small).
+    pub fn factor_to_nats(&self, variance: f64) -> f64 {
+        match self {
+            Self::SquaredError => 0.5 / variance,
+            Self::Huber { .. } => 1.0 / variance,
+            Self::Bernoulli | Self::Gaussian { .. } | Self::Laplace { .. } => 1.0,
         }
     }
 
@@ -66,10 +103,20 @@ impl Likelihood {
                 let normalisation = 0.5 * features as f64 * (2.0 * PI * variance).ln();
                 squared_error(parameters, images) / (2.0 * variance) + normalisation
             }
+            Self::Laplace { scale } => {
+                let [_, features] = images.dims();
+                let normalisation = features as f64 * (2.0 * scale).ln();
+                row_sums((parameters - images).abs()) / *scale + normalisation
+            }
+            Self::Huber { delta } => {
+                let distances = (parameters - images).abs(); // [batch, features]
+                let inner = distances.clone().clamp_max(*delta);
+                row_sums(inner.clone() * inner.clone() * 0.5 + (distances - inner) * *delta)
+            }
         }
     }
 
-    /// The entropy of each image's pixels as probabilities, -sum x log x + (1 - x) log(1 - x) in nats: Bernoulli's term can't
+    /// The entropy of each image's pixels as probabilities, -sum (x log x + (1 - x) log(1 - x)) in nats: Bernoulli's term can't
     /// be below it, however good the reconstruction. Without it the term is KL(x || p), which ranks images by what is lost
     /// and not by how grey they are. Of binary images it is 0; the other terms have no such part.
     ///
@@ -77,7 +124,7 @@ impl Likelihood {
     /// - images: `[batch, features]`
     /// - output: `[batch]`
     pub fn entropy_per_image<B: Backend>(&self, images: Tensor<B, 2>) -> Option<Tensor<B, 1>> {
-        // Where a probability is 0 its product with any finite logarithm is right.
+        // Where a probability is 0, its product with any finite logarithm is 0, as it should be.
         let part = |share: Tensor<B, 2>| share.clone() * share.clamp_min(1e-30).log();
         (*self == Self::Bernoulli).then(|| {
             let each = part(images.clone()) + part(images.neg() + 1.0); // [batch, features]
@@ -91,7 +138,10 @@ impl Likelihood {
     /// - parameters, output: `[batch, features]`
     pub fn mean<B: Backend>(&self, parameters: Tensor<B, 2>) -> Tensor<B, 2> {
         match self {
-            Self::SquaredError | Self::Gaussian { .. } => parameters,
+            Self::SquaredError
+            | Self::Gaussian { .. }
+            | Self::Laplace { .. }
+            | Self::Huber { .. } => parameters,
             Self::Bernoulli => sigmoid(parameters),
         }
     }
@@ -99,12 +149,24 @@ impl Likelihood {
     /// Checks the distribution, and that the network's outputs can be its parameters.
     pub(crate) fn validate(&self, network: &NetworkConfig) -> Result<(), ConfigError> {
         let outputs = network.output_activation();
+        let positive = |key: &str, what: &str, value: f64| {
+            require(value.is_finite() && value > 0.0, key, what, value)
+        };
         match *self {
-            Self::Gaussian { sigma } => require(
-                sigma.is_finite() && sigma > 0.0,
+            Self::Gaussian { sigma } => positive(
                 "objective.likelihood.gaussian.sigma",
                 "a positive standard deviation",
                 sigma,
+            ),
+            Self::Laplace { scale } => positive(
+                "objective.likelihood.laplace.scale",
+                "a positive mean distance",
+                scale,
+            ),
+            Self::Huber { delta } => positive(
+                "objective.likelihood.huber.delta",
+                "a positive error",
+                delta,
             ),
             Self::Bernoulli => require(
                 outputs == Activation::Linear,
@@ -180,6 +242,8 @@ mod tests {
         for other in [
             Likelihood::SquaredError,
             Likelihood::Gaussian { sigma: 1.0 },
+            Likelihood::Laplace { scale: 1.0 },
+            Likelihood::Huber { delta: 1.0 },
         ] {
             assert!(other.entropy_per_image(images_on.clone()).is_none());
         }
@@ -194,6 +258,54 @@ mod tests {
     }
 
     #[test]
+    fn laplace_is_a_full_negative_log_likelihood() {
+        let device = Default::default();
+        let means = Tensor::<B, 2>::from_data([[0.0, 1.0]], &device);
+        let images = Tensor::<B, 2>::from_data([[0.5, 1e6]], &device);
+        let nats = Likelihood::Laplace { scale: 0.25 }.loss(means, images);
+        let expected = (0.5 + 999_999.0) / 0.25 + 2.0 * 0.5_f64.ln();
+        assert!((value(nats) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn huber_is_half_the_square_up_to_delta_and_straight_beyond() {
+        let device = Default::default();
+        let means = Tensor::<B, 2>::from_data([[0.0, 0.0, 0.0]], &device);
+        let images = Tensor::<B, 2>::from_data([[0.2, -0.5, 3.0]], &device);
+        let loss = Likelihood::Huber { delta: 0.5 }.loss(means, images);
+        let expected = 0.5 * 0.2 * 0.2 + 0.5 * 0.5 * 0.5 + 0.5 * (3.0 - 0.25);
+        assert!((value(loss) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn every_kind_is_among_the_examples() {
+        let named = |likelihood: Likelihood| {
+            let json = serde_json::to_value(likelihood).expect("JSON");
+            let name = match &json {
+                serde_json::Value::Object(fields) => fields.keys().next().cloned(),
+                other => other.as_str().map(str::to_owned),
+            };
+            name.expect("a name")
+        };
+        for likelihood in [
+            Likelihood::SquaredError,
+            Likelihood::Bernoulli,
+            Likelihood::Gaussian { sigma: 0.1 },
+            Likelihood::Laplace { scale: 0.1 },
+            Likelihood::Huber { delta: 0.1 },
+        ] {
+            let name = named(likelihood);
+            let examples = Likelihood::EXAMPLES.iter();
+            let found: Vec<_> = examples.filter(|text| text.contains(&name)).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            let text = format!("likelihood = {}", found[0]);
+            let table: toml::Table = toml::from_str(&text).expect("TOML");
+            let read: Likelihood = table["likelihood"].clone().try_into().expect(&text);
+            assert_eq!(read, likelihood);
+        }
+    }
+
+    #[test]
     fn the_loss_is_the_mean_over_the_images() {
         let device = Default::default();
         let parameters = Tensor::<B, 2>::from_data([[0.3, -2.0], [1.5, 0.1], [4.0, 0.0]], &device);
@@ -202,6 +314,8 @@ mod tests {
             Likelihood::SquaredError,
             Likelihood::Bernoulli,
             Likelihood::Gaussian { sigma: 0.3 },
+            Likelihood::Laplace { scale: 0.3 },
+            Likelihood::Huber { delta: 0.3 },
         ] {
             let each = likelihood.loss_per_image(parameters.clone(), images.clone());
             assert_eq!(each.dims(), [3]);

@@ -1,5 +1,5 @@
-//! The approximate posterior q(z|x) = N(mean, exp(log_variance)) of variational families, beside the prior
-//! p(z) = N(0, 1), and bounds from several samples of it.
+//! The approximate posterior q(z|x) = N(mean, exp(log_variance)) of variational families, its divergence from the prior
+//! p(z) = N(0, 1), and bounds from several samples.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -18,7 +18,7 @@ pub struct Posterior<B: Backend> {
 }
 
 impl<B: Backend> Posterior<B> {
-    /// What an encoder's outputs say: the means, then the log-variances.
+    /// The posterior from an encoder's outputs: the means, then the log-variances.
     ///
     /// # Shapes
     /// - outputs: `[batch, 2 * code]`
@@ -66,7 +66,7 @@ impl<B: Backend> Posterior<B> {
         (sum(self.twice_kl_plus_one()) / batch as f64 - code as f64) * 0.5
     }
 
-    /// The summands of the KL divergence to the prior: of each image and dimension, in nats.
+    /// The KL divergence to the prior of each image and dimension, in nats.
     ///
     /// # Shapes
     /// - output: `[batch, code]`
@@ -74,13 +74,13 @@ impl<B: Backend> Posterior<B> {
         (self.twice_kl_plus_one() - 1.0) * 0.5
     }
 
-    /// 2 KL + 1 of each image and dimension: the one is taken off once, after the sum.
+    /// 2 KL + 1 of each image and dimension. The 1 is subtracted only once, after the sum.
     fn twice_kl_plus_one(&self) -> Tensor<B, 2> {
         let (mean, log_variance) = (self.mean.clone(), self.log_variance.clone());
         mean.clone() * mean + log_variance.clone().exp() - log_variance
     }
 
-    /// Each image's posterior `count` times, in rows that follow each other.
+    /// Each image's posterior, repeated `count` times in consecutive rows.
     ///
     /// # Shapes
     /// - output: `[batch * count, code]`
@@ -92,7 +92,7 @@ impl<B: Backend> Posterior<B> {
     }
 }
 
-/// Each row `count` times, one after the other.
+/// Each row, repeated `count` times in consecutive rows.
 ///
 /// # Shapes
 /// - rows: `[batch, width]`
@@ -103,8 +103,8 @@ pub(crate) fn repeat_rows<B: Backend>(rows: Tensor<B, 2>, count: usize) -> Tenso
     repeated.reshape([batch * count, width])
 }
 
-/// log(1/k sum_i exp(w_i)) of each row, about the row's largest value, so that no exponential overflows and not all
-/// vanish.
+/// log(1/k sum_i exp(w_i)) of each row. The row's largest value is subtracted first, so that no exponential overflows and not
+/// all vanish.
 ///
 /// # Shapes
 /// - log_weights: `[batch, k]`

@@ -14,10 +14,10 @@ use crate::networks::{Layer, linear_weight};
 /// Weights by name, in a fixed order: `encoder.0.weight`, `encoder.0.bias`, ...
 pub type StateDict = Vec<(String, TensorData)>;
 
-/// Where the networks stand in the modules of all families.
+/// The name of the network in the modules of all families.
 const NETWORK: &str = "network";
 
-/// No weight is larger: about the square root of what float32 holds, so that a product of two is a number.
+/// The largest value that a weight may have: about the square root of the largest float32, so that products of two are finite.
 const MOST: f32 = 1e18;
 
 /// Weights that do not fit a model.
@@ -74,8 +74,13 @@ pub enum StateDictError {
 /// # Errors
 /// When Burn can't read a tensor.
 pub fn state_dict<B: Backend>(model: &Model<B>) -> Result<StateDict, StateDictError> {
+    weights_of(model)
+}
+
+/// A module's weights by name.
+fn weights_of<B: Backend, M: ModuleSnapshot<B>>(module: &M) -> Result<StateDict, StateDictError> {
     let mut weights = Vec::new();
-    for snapshot in model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
+    for snapshot in module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
         let data = snapshot
             .to_data()
             .map_err(|error| StateDictError::Burn(format!("{error:?}")))?;
@@ -85,27 +90,12 @@ pub fn state_dict<B: Backend>(model: &Model<B>) -> Result<StateDict, StateDictEr
     Ok(weights)
 }
 
-/// What a weight at a place in the model is called: those of the network have no word for it before theirs.
-fn name_of(path: &str) -> String {
-    let name = path.strip_prefix(NETWORK);
-    let name = name.and_then(|path| path.strip_prefix('.'));
-    name.unwrap_or(path).to_owned()
-}
-
-/// The model with the given weights in place of its own. A tied decoder's may be given as well, written out.
-///
-/// # Errors
-/// When a tensor is missing, unexpected, not finite, or has another shape than the model's, or where the weights of a
-/// tied model are not tied.
-pub fn load_state_dict<B: Backend>(
-    mut model: Model<B>,
-    mut weights: StateDict,
-) -> Result<Model<B>, StateDictError> {
-    let tied = take_tied(&model, &mut weights);
-    let expected = state_dict(&model)?;
-    check_names_and_shapes(&expected, &weights)?;
-    check_none_missing(&expected, &weights)?;
-    let places = model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+/// Puts weights in place of a module's own.
+fn apply<B: Backend, M: ModuleSnapshot<B>>(
+    module: &mut M,
+    weights: StateDict,
+) -> Result<(), StateDictError> {
+    let places = module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
     let places: HashMap<String, String> = places
         .iter()
         .map(|snapshot| snapshot.full_path())
@@ -119,13 +109,37 @@ pub fn load_state_dict<B: Backend>(
             TensorSnapshot::from_data(data, path, Vec::new(), Default::default())
         })
         .collect();
-    let applied = model.apply(snapshots, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    let applied = module.apply(snapshots, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     if let Some(error) = applied.errors.first() {
         return Err(StateDictError::Burn(error.to_string()));
     }
     if let Some((name, _)) = applied.missing.first() {
         return Err(StateDictError::Missing(name.clone()));
     }
+    Ok(())
+}
+
+/// The name of the weight at a path in the model; the weights of the network have no prefix.
+fn name_of(path: &str) -> String {
+    let name = path.strip_prefix(NETWORK);
+    let name = name.and_then(|path| path.strip_prefix('.'));
+    name.unwrap_or(path).to_owned()
+}
+
+/// The model with the given weights in place of its own. The weights of a tied decoder may be given as well.
+///
+/// # Errors
+/// When a tensor is missing, unexpected, not finite, or has another shape than the model's, or where the weights of a
+/// tied model are not tied.
+pub fn load_state_dict<B: Backend>(
+    mut model: Model<B>,
+    mut weights: StateDict,
+) -> Result<Model<B>, StateDictError> {
+    let tied = take_tied(&model, &mut weights);
+    let expected = state_dict(&model)?;
+    check_names_and_shapes(&expected, &weights)?;
+    check_none_missing(&expected, &weights)?;
+    apply(&mut model, weights)?;
     for given in tied {
         given.check(&model)?;
     }
@@ -173,7 +187,7 @@ pub(crate) fn check(name: &str, data: &TensorData, shape: &[usize]) -> Result<()
     }
 }
 
-/// What is given for the weight of a tied layer.
+/// A weight that is given for a tied layer.
 struct GivenTied {
     name: String,
     data: TensorData,
@@ -181,7 +195,7 @@ struct GivenTied {
     source: usize,
 }
 
-/// Takes what is given for the weights of tied layers from among the others.
+/// Takes the weights that are given for tied layers out of the others.
 fn take_tied<B: Backend>(model: &Model<B>, weights: &mut StateDict) -> Vec<GivenTied> {
     let mut taken = Vec::new();
     for (position, layer) in model.network().decoder.iter().enumerate() {
@@ -242,4 +256,46 @@ fn natural_order(name: &str) -> (bool, usize, bool) {
         layer.unwrap_or(usize::MAX),
         parts.next() != Some("weight"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::NdArray;
+    use burn::module::{Module, Param};
+    use burn::tensor::Tensor;
+
+    use super::*;
+
+    type B = NdArray;
+
+    #[derive(Module, Debug)]
+    struct WithCodebook<B: Backend> {
+        network: Inner<B>,
+        codebook: Param<Tensor<B, 2>>,
+    }
+
+    #[derive(Module, Debug)]
+    struct Inner<B: Backend> {
+        weight: Param<Tensor<B, 1>>,
+    }
+
+    fn module(value: f32) -> WithCodebook<B> {
+        let device = Default::default();
+        WithCodebook {
+            network: Inner {
+                weight: Param::from_tensor(Tensor::full([3], value, &device)),
+            },
+            codebook: Param::from_tensor(Tensor::full([2, 2], -value, &device)),
+        }
+    }
+
+    #[test]
+    fn weights_beside_the_network_come_back() {
+        let weights = weights_of::<B, _>(&module(2.0)).expect("weights");
+        let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["codebook", "weight"]);
+        let mut other = module(0.0);
+        apply(&mut other, weights.clone()).expect("the same names and shapes");
+        assert_eq!(weights_of::<B, _>(&other).expect("weights"), weights);
+    }
 }

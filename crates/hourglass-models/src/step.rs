@@ -1,4 +1,4 @@
-//! What a step of training or evaluation has in addition to its images: its place in the run, and its noise.
+//! What a step of training or evaluation needs in addition to its images: its place in the run, and its noise.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use rand_distr::StandardNormal;
 /// Whether a step trains or measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Schedules (k of top-k, beta) stand where the run is.
+    /// Schedules (k of top-k, beta) have the value for this place in the run.
     Train,
-    /// Schedules stand at their end.
+    /// Schedules have their final value.
     Evaluate,
 }
 
@@ -40,8 +40,8 @@ pub enum Stream {
 
 /// The place of a step in its run, and its noise.
 ///
-/// Noise is drawn on the host by a counter-based generator keyed by (seed, step, stream): every backend and a resumed
-/// run see the same.
+/// Noise is drawn on the host by a counter-based generator keyed by (seed, step, stream), so that it is the same on every
+/// backend and in a resumed run.
 #[derive(Debug, Clone)]
 pub struct StepContext {
     mode: Mode,
@@ -67,7 +67,7 @@ impl StepContext {
         }
     }
 
-    /// Batch `batch` of an evaluation: the noise is a function of (seed, batch), the schedules stand at their end.
+    /// Batch `batch` of an evaluation: the noise is a function of (seed, batch), and schedules have their final value.
     pub fn evaluate(seed: u64, batch: u64) -> Self {
         Self {
             mode: Mode::Evaluate,
@@ -132,7 +132,7 @@ impl StepContext {
         })
     }
 
-    /// Noise of which each value takes one word of the generator, so that parts of it can be drawn in parallel.
+    /// Noise each of whose values takes one word of the generator, so that parts of it can be drawn in parallel.
     fn draw_words<B: Backend>(
         &self,
         stream: Stream,

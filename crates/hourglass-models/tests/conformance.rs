@@ -5,10 +5,9 @@ use burn::module::{AutodiffModule, Module};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
 use burn::tensor::{Distribution, Tensor, TensorData};
-use hourglass_models::Shape;
 use hourglass_models::{
-    Autoencoder, Model, ModelConfig, NetworkConfig, StepContext, gradient_model, load_state_dict,
-    state_dict,
+    Autoencoder, Model, ModelConfig, NetworkConfig, Shape, StepContext, gradient_model,
+    load_state_dict, state_dict,
 };
 
 type Inner = NdArray;

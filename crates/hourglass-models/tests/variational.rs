@@ -2,15 +2,14 @@
 
 mod support;
 
-use hourglass_models::Shape;
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use burn::backend::NdArray;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_models::{
-    Autoencoder, Model, ModelConfig, StepContext, Stream, VariationalObjective, load_state_dict,
-    state_dict,
+    Autoencoder, Model, ModelConfig, Shape, StepContext, Stream, VariationalObjective,
+    load_state_dict, state_dict,
 };
 use support::{Case, cases};
 

@@ -1,5 +1,5 @@
-//! Charts inside the page, as SVG. Colours are set by the page's style: of those that plotters writes by their values, of our
-//! own by classes.
+//! Charts inside the page, as SVG. The page's style sets their colours: it selects elements that plotters has written by their
+//! colour values, and our own elements by classes.
 
 use hourglass_figures::{ColoredCurve, bars, panel};
 use hourglass_tasks::CodeMap;
@@ -14,18 +14,18 @@ const SIZE: [u32; 2] = [370, 230];
 const MAP: [f32; 2] = [640.0, 460.0];
 const MARGIN: f32 = 14.0;
 
-/// Colours for labels, in the page's style: more begin again.
+/// The number of colours for labels in the page's style. Further labels reuse them from the first on.
 pub(crate) const LABEL_COLORS: usize = 10;
 
 /// A curve and its name.
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a str,
-    /// The place of its colour.
+    /// The index of its colour.
     pub(crate) color: usize,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// The curves of a term; `what` they are of is said to those who can't see them.
+/// The curves of a term. `what` they are of goes into the description for readers who can't see them.
 pub(crate) fn curves(caption: &str, what: &str, lines: &[Line<'_>]) -> Result<Markup, ReportError> {
     let series: Vec<ColoredCurve<'_>> = lines
         .iter()
@@ -73,7 +73,7 @@ pub(crate) fn key<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Markup {
     }
 }
 
-/// A bar for each height, under a caption; `labels` are their names where numbers would say nothing.
+/// A bar for each height, under a caption; `labels` name the bars where their numbers would say nothing.
 pub(crate) fn histogram(
     caption: &str,
     places: &str,
@@ -100,7 +100,7 @@ pub(crate) fn histogram(
     })
 }
 
-/// A map of codes, coloured by label, each label written where its middle is.
+/// A map of codes, coloured by label. Each label is written at the middle of its points.
 pub(crate) fn map(map: &CodeMap, name: impl Fn(u8) -> String) -> Markup {
     let places = Places::of(map);
     let mut labels: Vec<Option<u8>> = map.points.iter().map(|point| point.label).collect();
@@ -122,14 +122,14 @@ pub(crate) fn map(map: &CodeMap, name: impl Fn(u8) -> String) -> Markup {
     }
 }
 
-/// Where points are on the map: both axes have one scale, so that distances can be compared.
+/// Where points are on the map. Both axes have the same scale, so that distances can be compared.
 struct Places {
     middle: [f32; 2],
     scale: f32,
 }
 
 impl Places {
-    /// All points inside, as far apart as there is room for.
+    /// Places all points inside the map, as far apart as there is room for.
     fn of(map: &CodeMap) -> Self {
         let along = |axis: usize| {
             let values = map.points.iter().map(|point| point.position[axis]);
@@ -152,7 +152,7 @@ impl Places {
 
     fn of_point(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         let x = MAP[0] / 2.0 + (x - self.middle[0]) * self.scale;
-        // Upwards is less in an SVG.
+        // In an SVG, y decreases upwards.
         let y = MAP[1] / 2.0 - (y - self.middle[1]) * self.scale;
         [x, y]
     }

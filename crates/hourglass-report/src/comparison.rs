@@ -1,4 +1,4 @@
-//! Several models beside each other: a table, and their curves in one chart a term.
+//! Compares several models: a table of their numbers, and a chart for each term with the curves of all models.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ fn settings(models: &[ModelReport]) -> Markup {
     }
 }
 
-/// A path that may be broken between its parts, where there is little room.
+/// A path that may be broken between its parts if there is little room.
 fn breakable(path: &str) -> Markup {
     html! {
         @for part in path.split_inclusive(['.', '_']) { (part) wbr; }
@@ -194,14 +194,14 @@ fn best(values: Vec<f64>, better: Better) -> Option<f64> {
     }
 }
 
-/// The models that have curves, with the places of their colours.
+/// The models that have curves, with the indices of their colours.
 fn with_curves(models: &[ModelReport]) -> impl Iterator<Item = (usize, &str)> {
     let models = models.iter().enumerate();
     let models = models.filter(|(_, model)| matches!(model.metrics, Measured::Value(_)));
     models.map(|(index, model)| (index, model.name.as_str()))
 }
 
-/// A chart for each term that two or more models have: on the validation images where they have some.
+/// A chart for each term that two or more models have, on the validation images if they have some.
 fn curves(models: &[ModelReport]) -> Result<Vec<Markup>, ReportError> {
     let mut by_term: BTreeMap<String, Vec<Line<'_>>> = BTreeMap::new();
     for (color, model) in models.iter().enumerate() {

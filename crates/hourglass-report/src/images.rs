@@ -9,16 +9,16 @@ use png::{BitDepth, ColorType, Encoder};
 
 use crate::ReportError;
 
-/// Larger sides are brought below this by averaging over squares of pixels.
+/// The longest side of an image in pixels; larger images are reduced by averaging over squares of pixels.
 const LONGEST_SIDE: usize = 64;
 
-/// The width on the screen that small images are brought near to, in whole multiples of their own.
+/// The width on the screen that small images are enlarged to, approximately: only whole multiples of their width are used.
 const WIDTH_ON_SCREEN: usize = 56;
 
-/// Values of all images of a section, about: so many as keep the page at some hundred kB.
+/// About how many values all images of a section have together, so that the page stays at some hundred kB.
 const VALUES: usize = 40_000;
 
-/// A section's images are no fewer for being large, and no more for being small.
+/// The fewest and the most images of a section, however large or small they are.
 const COUNTS: [usize; 2] = [8, 48];
 
 /// Pixels between images.
@@ -34,7 +34,7 @@ const DIVERGING: [[f32; 3]; 3] = [
 /// Colours on each side of the middle.
 const SHADES: usize = 31;
 
-/// How many images of a shape a section shows at most.
+/// The most images of a shape that a section shows.
 pub(crate) fn affordable(shape: Shape) -> usize {
     (VALUES / Small::of(shape).shape.features().max(1)).clamp(COUNTS[0], COUNTS[1])
 }
@@ -46,7 +46,7 @@ pub(crate) enum Direction {
     Right,
 }
 
-/// Images with values in [0, 1] one after the other, as one picture; others are clipped, and what is no number is black.
+/// One picture of several images, one after the other. Values outside [0, 1] are clipped, and NaN becomes black.
 pub(crate) fn picture(
     images: &[&[f32]],
     shape: Shape,
@@ -119,7 +119,7 @@ pub(crate) fn signed(
     Ok(element(&png, [width, height], small.zoom(), description))
 }
 
-/// From blue over white to red, red, green and blue of each.
+/// The red, green and blue values of the colours from blue over white to red.
 fn palette() -> Vec<u8> {
     let shades = (0..=2 * SHADES).flat_map(|shade| {
         let place = shade as f32 / SHADES as f32;
@@ -162,7 +162,7 @@ fn element(png: &[u8], [width, height]: [usize; 2], zoom: usize, description: &s
 /// How images become small enough for a page.
 struct Small {
     from: Shape,
-    /// Sides of the squares that become a pixel.
+    /// The side of the squares that become a pixel.
     factor: usize,
     shape: Shape,
 }
@@ -210,7 +210,7 @@ impl Small {
         small
     }
 
-    /// Screen pixels for a pixel.
+    /// Screen pixels per pixel of the image.
     fn zoom(&self) -> usize {
         let Shape { height, width, .. } = self.shape;
         ((WIDTH_ON_SCREEN + height.max(width) / 2) / height.max(width)).max(1)

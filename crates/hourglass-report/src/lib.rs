@@ -1,7 +1,7 @@
-//! What is known of trained models as one HTML page that needs nothing else: no network, no scripts, no other files.
+//! Shows what is known about trained models in a self-contained HTML page, which needs no network, no scripts and no other files.
 //!
-//! [`html`] makes the page from results that others have measured; nothing is computed here but places and colours. Whatever
-//! comes from a file or a name is escaped by the templates. A part that is not there says why.
+//! [`html`] makes the page from results that were measured elsewhere; only positions and colours are computed here. The templates
+//! escape whatever comes from a file or a name. Where a part is missing, the page says why.
 
 mod charts;
 mod comparison;
@@ -26,24 +26,24 @@ pub struct Page {
     pub models: Vec<ModelReport>,
 }
 
-/// What is known of a model.
+/// What is known about a model.
 #[derive(Debug)]
 pub struct ModelReport {
     /// A run directory or a published name.
     pub name: String,
-    /// What the model is; nothing where its training has not ended.
+    /// What the model is; none where its training has not ended.
     pub description: Option<Description>,
-    /// The numbers that training found.
+    /// The number of parameters that were trained.
     pub parameters: Option<usize>,
     /// The resolved recipe: values by their paths, such as `training.steps`.
     pub settings: Measured<Vec<(String, String)>>,
-    /// What the run says of its training, by name.
+    /// What the run says about its training, by name.
     pub facts: Vec<(String, String)>,
     /// `metrics.jsonl`
     pub metrics: Measured<Vec<MetricsLine>>,
     /// The numbers on held-out data.
     pub measurement: Measured<Measurement>,
-    /// Numbers from before, in place of a measurement that is not there.
+    /// Earlier numbers from a file, which are shown if there is no measurement.
     pub stored: Option<Stored>,
     /// What can be seen of the model.
     pub portrait: Measured<Portrait>,
@@ -64,7 +64,7 @@ pub struct Measurement {
     pub report: Report,
 }
 
-/// Numbers that a file has.
+/// Numbers that were read from a file.
 #[derive(Debug)]
 pub struct Stored {
     /// The file.

@@ -1,14 +1,14 @@
-//! The numbers of a model: one list of them for its table and for the comparison of several.
+//! The numbers of a model, in one list that both its table and the comparison of several models use.
 
 use hourglass_measure::measures::Estimate;
 use hourglass_measure::{Evaluation, Number, Report};
 
-/// An error with its own.
+/// A squared error with its standard error.
 pub(crate) fn with_error(estimate: &Estimate) -> String {
     Evaluation::SQUARED_ERROR.with_error(estimate)
 }
 
-/// The numbers of a report that a page has, the most telling first.
+/// The numbers of a report that a page shows, the most informative first.
 pub(crate) fn of(report: &Report) -> Vec<Number> {
     let mut numbers = report.numbers();
     numbers.retain(|number| number.quantity.shown.on_page);

@@ -1,4 +1,4 @@
-//! The page: its head, its contents, and a part for each model.
+//! The page: its head, its table of contents, and a part for each model.
 
 use hourglass_measure::Measured;
 use hourglass_store::Description;
@@ -8,7 +8,7 @@ use crate::numbers::grouped;
 use crate::sections::{self, Section};
 use crate::{ModelReport, Page, ReportError, comparison};
 
-/// The page's style; it has no `<`, so that nothing of it can end the element it stands in.
+/// The page's style. It contains no `<`, so that nothing in it can end its element.
 const STYLE: &str = include_str!("style.css");
 
 /// The page, as the text of an HTML file.

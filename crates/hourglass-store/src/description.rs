@@ -10,8 +10,8 @@ use crate::files::read_bounded;
 
 /// The format of `config.json` that this version writes, and the newest that it reads.
 ///
-/// A field that is added, changed or dropped makes a new format, since readers refuse fields that they do not know, and so does
-/// another layout of the weights. A version reads every format before its own, for each of which models are kept in
+/// A field that is added, changed or dropped makes a new format, since readers refuse fields that they do not know. So does a new
+/// layout of the weights. A version reads every format before its own, for each of which models are kept in
 /// `tests/formats/`, and refuses later ones. Format 1 is that of version 0.1.0.
 const FORMAT: u32 = 1;
 
@@ -79,7 +79,7 @@ impl Description {
     pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<Self, StoreError> {
         let content = |message| StoreError::content(path, message);
         let unreadable = |error: serde_json::Error| content(error.to_string());
-        // First the format alone: of another one the rest can't be expected to be understood.
+        // The format is read first, since the rest of another format can't be expected to be understood.
         let Format { format } = serde_json::from_slice(text).map_err(unreadable)?;
         if format != FORMAT {
             let advice = match format > FORMAT {

@@ -21,7 +21,7 @@ pub enum StoreError {
     NoModel {
         /// The directory.
         path: PathBuf,
-        /// The names that would have done.
+        /// The published names, which could have been given instead.
         published: String,
         /// What is there.
         found: &'static str,

@@ -1,5 +1,5 @@
-//! What lies on disk: run directories, and finished models, whose files are laid out as on the Hugging Face hub. With the feature
-//! `published`, the published models are part of the program.
+//! Run directories and finished models on disk. The files of a finished model are laid out as on the Hugging Face hub. With the
+//! feature `published`, the published models are part of the program.
 //!
 //! ```no_run
 //! use burn::tensor::Tensor;
@@ -24,7 +24,6 @@ mod weights;
 pub use description::{DataIdentity, Description};
 pub use error::StoreError;
 pub use files::{CLASSIFIER_FILE, CONFIG_FILE, METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE};
-pub use hourglass_files::write_atomically;
 pub use published::{PublishedModel, published_models};
 pub use run_directory::{MetricsFile, MetricsLine, RunDirectory, read_metrics};
 pub use saved::{SavedModel, save_classifier, save_model};

@@ -1,4 +1,4 @@
-//! The published models, which were trained with their recipes on the full MNIST. Their files are part of the program.
+//! The published models, which were trained with their recipes on the full MNIST dataset. Their files are part of the program.
 
 use std::io;
 

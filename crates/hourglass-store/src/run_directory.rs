@@ -1,4 +1,4 @@
-//! Run directories: where everything that a run makes is kept.
+//! Run directories, which hold everything that a run produces.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::TryLockError;
@@ -8,27 +8,28 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use hourglass_files::{
     PendingFiles, check_target, is_left, is_temporary_of, read_to_string, remove_stale,
+    write_atomically,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{CONFIG_FILE, WEIGHTS_FILE, write_atomically};
+use crate::{CONFIG_FILE, WEIGHTS_FILE};
 
 const RECIPE: &str = "config.toml";
-/// Locked by the program that works on the run.
+/// The file that is locked by the program that works on the run.
 const LOCK: &str = ".lock";
-/// What the files of an import are called before they have their places.
+/// The name from which the temporary names of an import's files are made.
 const IMPORT: &str = "import";
 
-/// A directory of a run: `config.toml`, `metrics.jsonl`, `checkpoint/`, and when it is done `config.json`,
-/// `model.safetensors`, `summary.json` and `figures/`; and `log-likelihood/`, where that was measured.
+/// The directory of a run. It holds `config.toml`, `metrics.jsonl` and `checkpoint/`; once the run is finished, also
+/// `config.json`, `model.safetensors`, `summary.json` and `figures/`; and `log-likelihood/`, if that was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDirectory {
     path: PathBuf,
 }
 
 impl RunDirectory {
-    /// Makes a directory for a new run; where none is named, `runs/<family>-<n>` with the first n that is free.
+    /// Creates the directory of a new run; if none is named, `runs/<family>-<n>` with the first n that is free.
     ///
     /// # Errors
     /// When the directory can't be made, or holds something.
@@ -41,8 +42,8 @@ impl RunDirectory {
         Ok(Self { path })
     }
 
-    /// Makes a directory for a model that was trained elsewhere, and begins its files: an import that is killed has left
-    /// nothing in the way of the next one.
+    /// Creates the directory of a model that was trained elsewhere, and begins its files. An import that is killed leaves
+    /// nothing behind that is in the way of the next one.
     ///
     /// # Errors
     /// When the directory can't be made, or holds something.
@@ -52,14 +53,15 @@ impl RunDirectory {
         Ok((Self { path: path.into() }, files))
     }
 
-    /// A directory that is there.
+    /// An existing directory.
     pub fn open(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
         }
     }
 
-    /// Claims the run for this program, for as long as the file is held: two that train in it at once would destroy it.
+    /// Claims the run for this program for as long as the file is held, since two programs that train in it at once would
+    /// destroy it.
     ///
     /// # Errors
     /// When another program has it.
@@ -109,7 +111,7 @@ impl RunDirectory {
         self.path.join("summary.json")
     }
 
-    /// What a resumed run goes on from.
+    /// The checkpoint from which a resumed run continues.
     pub fn checkpoint(&self) -> PathBuf {
         self.path.join("checkpoint").join("checkpoint.bin")
     }
@@ -119,7 +121,7 @@ impl RunDirectory {
         self.path.join("figures")
     }
 
-    /// What `evaluate` keeps of its estimates of the log-likelihood.
+    /// The estimates of the log-likelihood that `evaluate` keeps.
     pub fn log_likelihoods(&self) -> PathBuf {
         self.path.join("log-likelihood")
     }
@@ -135,8 +137,8 @@ impl RunDirectory {
     }
 }
 
-/// Makes a directory where it is not there; an error, which gives more advice, where it holds something. What a killed program
-/// has left does not count, and goes.
+/// Creates a directory if it does not exist. It is an error, to which `more_advice` is added, if the directory holds something;
+/// what a killed program has left there does not count, and is removed.
 fn claim(path: &Path, more_advice: &str) -> io::Result<()> {
     fs::create_dir_all(path)?;
     if is_in_use(path)? {
@@ -157,7 +159,7 @@ fn claim(path: &Path, more_advice: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory holds more than what a run or an import that was killed at once has left.
+/// Whether a directory holds more than what a run or an import leaves that is killed at its start.
 fn is_in_use(path: &Path) -> io::Result<bool> {
     let names: Vec<_> = fs::read_dir(path)?
         .map(|entry| Ok(entry?.file_name()))
@@ -191,12 +193,12 @@ fn next_free(parent: &Path, family: &str) -> io::Result<PathBuf> {
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsLine {
-    /// The phase, in runs of several.
+    /// The phase, in runs of several phases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// Steps done.
     pub step: u64,
-    /// Epochs done; not whole where training ends within one.
+    /// Epochs done; not a whole number if training ends within one.
     pub epoch: f64,
     /// `train`: means over the images of the epoch, as they were trained on; else the split that was measured.
     pub split: String,
@@ -255,7 +257,7 @@ impl MetricsFile {
     /// Makes sure that the lines are on the disk before a checkpoint counts on them.
     ///
     /// # Errors
-    /// When they can't be brought there.
+    /// When they can't be written to the disk.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -273,4 +275,55 @@ pub fn read_metrics(path: &Path) -> io::Result<Vec<MetricsLine>> {
                 .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(step: u64) -> MetricsLine {
+        MetricsLine {
+            phase: None,
+            step,
+            epoch: 0.5,
+            split: "train".into(),
+            terms: Map::from_iter([("loss".into(), Value::from(0.1))]),
+        }
+    }
+
+    #[test]
+    fn a_run_is_not_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("run");
+        let run = RunDirectory::create(Some(&path), "sparse").expect("a run");
+        run.prepare("family = \"sparse\"").expect("a recipe");
+        let error = RunDirectory::create(Some(&path), "sparse").expect_err("in use");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn one_program_at_a_time_has_a_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = RunDirectory::create(Some(folder.path()), "sparse").expect("a run");
+        let held = run.lock().expect("a lock");
+        let error = run.lock().expect_err("held").to_string();
+        assert!(error.contains("no other program"), "{error}");
+        drop(held);
+        run.lock().expect("a lock");
+    }
+
+    #[test]
+    fn lines_after_the_last_checkpoint_are_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("metrics.jsonl");
+        let mut file = MetricsFile::open(&path, 0).expect("a file");
+        file.append(&line(1)).expect("a line");
+        let kept = file.bytes();
+        file.append(&line(2)).expect("a line");
+        let mut file = MetricsFile::open(&path, kept).expect("a file");
+        file.append(&line(3)).expect("a line");
+        assert_eq!(read_metrics(&path).expect("lines"), [line(1), line(3)]);
+        let error = MetricsFile::open(&path, 1 << 20).expect_err("too short");
+        assert!(error.to_string().contains("shorter than the checkpoint"));
+    }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
-use hourglass_files::{Hashing, open_file};
+use hourglass_files::{Hashing, open_file, write_atomically};
 use hourglass_models::{Classifier, Model, ModelConfig, Shape};
 
 use crate::files::{RECIPE_FILE, check_length, read_bounded};
@@ -13,13 +13,13 @@ use crate::published::{PublishedModel, published_models};
 use crate::weights::{build_model, most_bytes, parse_weights};
 use crate::{
     CLASSIFIER_FILE, CONFIG_FILE, Description, Precision, StoreError, WEIGHTS_FILE, save_tensors,
-    save_weights, write_atomically,
+    save_weights,
 };
 
 /// No file of a model is larger: networks have at most 2^30 parameters.
 const MOST_BYTES: u64 = 5 << 30;
 
-/// A finished model: in a directory, or published. Nothing of it is read before it is asked for.
+/// A finished model: in a directory, or published. Its files are read only when they are needed.
 #[derive(Debug, Clone)]
 pub struct SavedModel {
     /// The directory, or the published name.
@@ -28,7 +28,7 @@ pub struct SavedModel {
 }
 
 impl SavedModel {
-    /// The model in a directory, or the published one of this name. The directory goes before the published model.
+    /// The model in a directory, or the published one of this name. The directory takes precedence.
     ///
     /// # Errors
     /// When there is neither, or the training of the model in the directory has not ended.
@@ -129,7 +129,8 @@ impl SavedModel {
         build_model(config, shape, &path, parse_weights(&path, &bytes)?, device)
     }
 
-    /// The classifier that was fine-tuned from `model`, this one, whose code has `code` units; nothing where there is none.
+    /// The classifier that was fine-tuned from this model, if there is one. `model` is this model, loaded; its code has `code`
+    /// units.
     ///
     /// # Errors
     /// Names the file, and what is wrong with it.
@@ -156,7 +157,7 @@ impl SavedModel {
             .map_err(|error| StoreError::weights(&path, error))
     }
 
-    /// The resolved recipe by which Hourglass trained the model; nothing where it was trained elsewhere.
+    /// The resolved recipe with which Hourglass trained the model; none where it was trained elsewhere.
     ///
     /// # Errors
     /// Names the file that can't be read.
@@ -170,7 +171,7 @@ impl SavedModel {
             .map_err(|error| StoreError::content(&path, error.to_string()))
     }
 
-    /// SHA-256 of the weights' file and the settings', since the likelihood is one of these.
+    /// The SHA-256 of the weights' file followed by the settings' file, since the likelihood is among the settings.
     ///
     /// # Errors
     /// Names the file that can't be read.

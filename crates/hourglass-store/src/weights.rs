@@ -18,15 +18,15 @@ use serde::Deserialize;
 use crate::files::read_bounded;
 use crate::{Description, StoreError};
 
-/// Under what key the settings stand in the metadata of weights.
+/// The key under which the settings are stored in the metadata of weights.
 const METADATA_KEY: &str = "hourglass";
 
 /// How weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// As they were trained.
+    /// As they were trained, in single precision.
     Float32,
-    /// In half the space, to three digits.
+    /// In half the space, with about three significant digits.
     Float16,
 }
 
@@ -88,7 +88,7 @@ fn write_tensors(
     });
     let views: Vec<_> = views.collect::<Result<_, StoreError>>()?;
     let metadata = settings.map(|settings| HashMap::from([(METADATA_KEY.to_owned(), settings)]));
-    // Straight into the file: large weights are not in memory once more.
+    // The tensors are written straight to the file, so that large weights are not in memory a second time.
     let file = PendingFile::create(path)?;
     safetensors::serialize_to_file(views, metadata, file.temporary_path())
         .map_err(|error| content(error.to_string()))?;
@@ -113,7 +113,7 @@ fn stored(data: TensorData, dtype: DType) -> Result<TensorData, f32> {
     }
 }
 
-/// The settings in the metadata of a file of weights; nothing where another program has written it.
+/// The settings in the metadata of a file of weights; none where another program has written it.
 ///
 /// # Errors
 /// Names the file, and what is wrong with it.
@@ -135,9 +135,9 @@ struct Header {
     metadata: HashMap<String, String>,
 }
 
-/// The JSON at the start of a file of weights, without the weights; or that start, where it is no such file's.
+/// The JSON at the start of a file of weights, without the weights; or the start of the file, if it is not such a file.
 fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
-    /// As the safetensors crate has it.
+    /// The limit of the safetensors crate.
     const MOST_BYTES: u64 = 100_000_000;
     let mut start = Vec::new();
     let file = open_file(path)?;
@@ -231,7 +231,7 @@ pub(crate) fn parse_weights(path: &Path, bytes: &[u8]) -> Result<StateDict, Stor
     let file =
         SafeTensors::deserialize(bytes).map_err(|error| not_safetensors(path, bytes, &error))?;
     let mut tensors: Vec<_> = file.iter().collect();
-    // The file's own order is lost in reading; a fixed one makes for the same errors every time.
+    // The file's own order is lost in reading; a fixed order gives the same errors every time.
     tensors.sort_by_key(|(name, _)| *name);
     tensors
         .into_iter()
@@ -254,4 +254,53 @@ pub(crate) fn parse_weights(path: &Path, bytes: &[u8]) -> Result<StateDict, Stor
             Ok((name.to_owned(), data.convert::<f32>()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(bytes: &[u8]) -> Result<StateDict, String> {
+        parse_weights(Path::new("weights"), bytes).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_torch_saves_is_told_from_damage() {
+        for start in [&b"PK\x03\x04"[..], &[0x80, 2]] {
+            let error = parsed(start).expect_err("no safetensors");
+            assert!(error.contains("torch.save"), "{error}");
+        }
+        let error = parsed(&[0xff; 40]).expect_err("no safetensors");
+        assert!(!error.contains("torch.save"), "{error}");
+    }
+
+    #[test]
+    fn half_precision_becomes_single_precision() {
+        let values = [1.0_f32, -0.5, 3.25];
+        for dtype in [DType::F32, DType::F16, DType::BF16] {
+            let kind = match dtype {
+                DType::F16 => Dtype::F16,
+                DType::BF16 => Dtype::BF16,
+                _ => Dtype::F32,
+            };
+            let data = TensorData::new(values.to_vec(), [3]).convert_dtype(dtype);
+            let view = TensorView::new(kind, vec![3], data.as_bytes()).expect("a tensor");
+            let bytes = safetensors::serialize([("w", view)], None).expect("bytes");
+            let found = parsed(&bytes).expect("weights");
+            assert_eq!(found[0].1, TensorData::new(values.to_vec(), [3]));
+        }
+    }
+
+    #[test]
+    fn a_model_far_larger_than_its_weights_is_refused_before_it_is_built() {
+        let config: ModelConfig = serde_json::from_str(
+            r#"{"family": "undercomplete", "network": {"kind": "mlp", "hidden": [1000000], "code": 8}}"#,
+        )
+        .expect("settings");
+        let weights = vec![("w".to_owned(), TensorData::new(vec![0.0_f32; 4], [4]))];
+        let path = Path::new("weights");
+        let error = check_size(path, &weights, config.network(), Shape::new(1, 28, 28));
+        let error = error.expect_err("too few").to_string();
+        assert!(error.contains("or more, found 4"), "{error}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Codes to images.
+//! Decodes codes to images.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::NotFinite;
 use crate::codes::{PendingFile, write_floats, write_header};
 use crate::stream::{Done, decoded, decoded_sparse, in_batches};
 
-/// What decoded images become.
+/// The format in which decoded images are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageFormat {
     /// A folder of PNG files, `000000.png` and so on.
     Png,
-    /// A NumPy array of float32: the means of p(x|h) as they are.
+    /// A NumPy array of float32: the means of p(x|h), unchanged.
     Floats,
-    /// A NumPy array of bytes: means below 0 are 0, those above 1 are 255.
+    /// A NumPy array of bytes: means below 0 become 0, means above 1 become 255.
     Bytes,
 }
 
@@ -50,7 +50,7 @@ impl ImageWriter {
             channels => vec![images, channels, height, width],
         };
         let target = match format {
-            // Made with the first image, so that there is none where no image can be made.
+            // The folder is created with the first image, so that there is none if no image can be made.
             ImageFormat::Png => Target::Folder(path.into()),
             ImageFormat::Floats => {
                 let mut file = PendingFile::create(path)?;
@@ -106,7 +106,7 @@ impl ImageWriter {
     /// Ends the folder or the array.
     ///
     /// # Errors
-    /// When it can't be written, or has not as many images as it was begun with.
+    /// When it can't be written, or does not have as many images as `create` was told.
     pub fn finish(self) -> io::Result<()> {
         if self.written != self.images {
             let message = format!("expected {} images, found {}", self.images, self.written);

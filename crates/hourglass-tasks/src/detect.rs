@@ -1,4 +1,4 @@
-//! Anomaly scores: how little an image is like those that a model was trained on. Higher is stranger.
+//! Anomaly scores: how little an image resembles those that a model was trained on. A higher score is more anomalous.
 
 mod table;
 mod threshold;
@@ -16,7 +16,7 @@ pub use threshold::Threshold;
 
 use crate::stream::{Done, codes};
 
-/// Draws of the code per image at a time.
+/// Draws of the code per image that are made at a time.
 const DRAWS: usize = 16;
 
 /// The seed of the noise of the bound.
@@ -26,28 +26,28 @@ const SEED: u64 = 0;
 /// not make every other image infinitely far away.
 const RIDGE: f64 = 1e-6;
 
-/// The widest code that has a Mahalanobis distance: its covariance takes 134 MB, and half a minute to decompose.
+/// The widest code for which the Mahalanobis distance is computed: its covariance takes 134 MB, and half a minute to decompose.
 const WIDEST_DISTANCE: usize = 4096;
 
-/// Products that the covariance of the codes is a sum of, at most: of very many images, a sample is used.
+/// The most products that are summed for the covariance of the codes; if there are very many images, a sample is used.
 const MOST_PRODUCTS: usize = 500_000_000_000;
 
 /// What an image is scored by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Score {
-    /// The reconstruction term of the objective, in its own unit. Of Bernoulli on grey pixels the entropy of the image is
-    /// taken off, which leaves KL(x || p): the cross-entropy would rank images by how grey they are.
+    /// The reconstruction term of the objective, in its own unit. For Bernoulli on grey pixels, the entropy of the image is
+    /// subtracted, which leaves KL(x || p): the cross-entropy would rank images by how grey they are.
     Error,
-    /// The negative evidence lower bound in nats, at beta 1, of families with a prior and a posterior: the mean of so many
-    /// draws of the code. Of Bernoulli on grey pixels the entropy of the image is taken off, as for the error.
+    /// The negative evidence lower bound in nats, at beta 1, of families with a prior and a posterior: the mean over so
+    /// many draws of the code. For Bernoulli on grey pixels, the entropy of the image is subtracted, as for the error.
     Bound {
         /// Draws per image.
         samples: usize,
     },
-    /// The Mahalanobis distance of the code from those of the images that are normal:
+    /// The Mahalanobis distance of the code from the codes of the normal images:
     /// d² = (z - m)ᵀ S⁻¹ (z - m), m and S their mean and covariance.
     Distance,
-    /// The squared error of PCA, fitted to the images that are normal, with as many components as the code: a baseline.
+    /// The squared error of PCA, fitted to the normal images, with as many components as the code has units: a baseline.
     Pca,
 }
 
@@ -71,10 +71,10 @@ pub enum DetectError {
         /// The width of the code.
         code: usize,
     },
-    /// The images that are normal have no mean and covariance.
+    /// No mean and covariance can be computed from the normal images.
     #[error(transparent)]
     Pca(#[from] PcaError),
-    /// A score is no number.
+    /// A score is not a finite number.
     #[error(
         "image {index}: expected a finite score, found {found}; the weights are damaged, or the training has diverged"
     )]
@@ -104,7 +104,7 @@ enum Fitted {
 }
 
 impl<'a, B: Backend> Scorer<'a, B> {
-    /// Fits what the score needs to the images that are `normal`.
+    /// Fits what the score needs to the `normal` images.
     ///
     /// # Errors
     /// When the model has no such score.
@@ -147,7 +147,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
         })
     }
 
-    /// How many images PCA is fitted to, where these are a sample of those that are normal.
+    /// How many images PCA is fitted to, where these are a sample of the normal ones.
     pub fn sampled(&self, normal: &Subset) -> Option<usize> {
         let Fitted::Pca(_, components) = &self.fitted else {
             return None;
@@ -156,7 +156,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
         (fitted < normal.len()).then_some(fitted)
     }
 
-    /// What the scores are, as in the header of their table.
+    /// The name of the scores, as in the header of their table.
     pub fn name(&self) -> &'static str {
         let likelihood = self.model.likelihood();
         let is_grey =
@@ -172,7 +172,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
         }
     }
 
-    /// Scores images batch after batch; `each` is given a batch and its scores.
+    /// Scores images batch after batch; `each` is called with each batch and its scores.
     ///
     /// # Errors
     /// When a score is not finite, or `each` fails.
@@ -219,7 +219,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
 }
 
 impl Score {
-    /// The sizes of the batches that a model gets where so many images are scored.
+    /// The sizes of the batches that the model gets when so many images are scored.
     pub fn batch_sizes(self, images: usize, shape: Shape) -> Vec<usize> {
         let draws = match self {
             Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
@@ -233,7 +233,7 @@ impl Score {
 }
 
 impl<B: Backend> Scorer<'_, B> {
-    /// The negative bound of each image, by a few draws at a time: each has an image's worth of outputs.
+    /// The negative bound of each image. Only a few draws are made at a time, since each has as many outputs as an image.
     fn negative_bounds(&self, images: Tensor<B, 2>, index: u64, samples: usize) -> Vec<f64> {
         let [count, _] = images.dims();
         let entropy = self.model.likelihood().entropy_per_image(images.clone());
@@ -244,7 +244,7 @@ impl<B: Backend> Scorer<'_, B> {
             let context = StepContext::evaluate(SEED, index * parts as u64 + part as u64);
             let images = images.clone();
             let weights = self.model.log_importance_weights(images, &context, draws);
-            // Families without them were refused.
+            // Families without importance weights were refused earlier.
             let bounds = weights.into_iter().flat_map(|weights| {
                 let sums: Tensor<B, 1> = sum_dim(weights, 1).squeeze_dim(1);
                 let bounds = sums / -(draws as f64);
@@ -258,7 +258,7 @@ impl<B: Backend> Scorer<'_, B> {
     }
 }
 
-/// Scores without the entropy of their images, where there is one to take off.
+/// Scores less the entropy of their images, where there is one to subtract.
 fn without<B: Backend>(scores: Tensor<B, 1>, entropy: Option<Tensor<B, 1>>) -> Tensor<B, 1> {
     match entropy {
         Some(entropy) => scores - entropy,

@@ -1,13 +1,13 @@
-//! Codes on a plane.
+//! Maps codes to points on a plane.
 
 use bhtsne::tSNE;
 use faer::{Mat, Side};
 use hourglass_measure::pca::{Pca, PcaError};
 
-/// How codes come onto the plane.
+/// How codes are mapped to the plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// The code itself, of two numbers.
+    /// The code itself, if it has two numbers.
     Code,
     /// The first two principal components of the codes.
     Pca,
@@ -17,13 +17,13 @@ pub enum Method {
     Tsne,
 }
 
-/// What keeps codes from a plane.
+/// Why codes can't be mapped to a plane.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
     /// The components can't be found.
     #[error(transparent)]
     Pca(#[from] PcaError),
-    /// The code is no point of a plane.
+    /// The code does not have two numbers.
     #[error("expected a code of 2 numbers to draw it as it is, found {found}; use another method")]
     NotFlat {
         /// The size of the code.
@@ -45,7 +45,7 @@ pub enum EmbedError {
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
-/// The perplexity of t-SNE, where there are images enough: the size of the neighbourhoods that are kept (scikit-learn's
+/// The perplexity of t-SNE, if there are enough images: the size of the neighbourhoods that are kept (scikit-learn's
 /// default).
 const PERPLEXITY: f64 = 30.0;
 /// Steps of t-SNE (van der Maaten 2014).
@@ -55,7 +55,7 @@ const THETA: f64 = 0.5;
 /// The spread of the points from which t-SNE begins (scikit-learn's).
 const FIRST_SPREAD: f64 = 1e-4;
 
-/// Puts codes onto a plane; `done` is told the steps of t-SNE.
+/// Maps codes to a plane; `done` is told how many steps of t-SNE are done.
 ///
 /// # Errors
 /// When the method can't be used with these codes.
@@ -150,7 +150,7 @@ fn neighbours(
     let squares = first.iter().map(|point| point[0] * point[0]);
     let spread = (squares.sum::<f64>() / first.len() as f64).sqrt();
     if spread == 0.0 {
-        // All codes are one: there are no neighbours to keep.
+        // All codes are the same: there are no neighbours to keep.
         return Ok(first);
     }
     let first: Vec<f64> = first
@@ -173,7 +173,7 @@ fn neighbours(
     }))
 }
 
-/// Images for thumbnails: of each of `cells` x `cells` squares of the plane that has some, the one nearest its middle.
+/// Chooses images for thumbnails: in each of `cells` x `cells` squares of the plane, the image nearest to its middle, if any.
 pub fn spread_out(points: &[[f64; 2]], cells: usize) -> Vec<usize> {
     let bound = |axis: usize, pick: fn(f64, f64) -> f64, from: f64| {
         points.iter().map(|point| point[axis]).fold(from, pick)

@@ -1,4 +1,4 @@
-//! Images to codes.
+//! Encodes images as codes.
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;

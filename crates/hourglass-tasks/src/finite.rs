@@ -1,12 +1,12 @@
-//! What a model gives must be numbers. They are looked at before they become pixels: beyond the range of float32 a sigmoid
-//! gives 0 or 1 all the same, and a file holds what looks like an image.
+//! Checks that what a model gives is finite. The check comes before values become pixels: a sigmoid turns even infinite values
+//! into 0 or 1, so that a file would hold what looks like an image.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_measure::host;
 use hourglass_models::{Autoencoder, Model};
 
-/// A model gives no numbers.
+/// A model gives values that are not finite.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
     "image {image}: expected finite values, found {value}; the weights or the codes are damaged, or the training has diverged"
@@ -64,10 +64,9 @@ pub(crate) fn reconstruct<B: Backend>(
 mod tests {
     use burn::module::{Module, ModuleMapper, Param};
     use burn_flex::Flex;
-    use hourglass_models::ModelConfig;
+    use hourglass_models::{ModelConfig, Shape};
 
     use super::*;
-    use hourglass_models::Shape;
 
     /// Makes every weight so large.
     struct Scale(f32);

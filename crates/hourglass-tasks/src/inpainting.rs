@@ -1,12 +1,12 @@
 //! Filling in the unknown pixels of images; the known ones stay as they are.
 //!
-//! - Projection: from the image with its unknown pixels at the mean of the known ones, x <- known x + unknown g(f(x)), until
-//!   nothing moves. It needs nothing but a reconstruction, so it is there for every family.
-//! - Latent: the code that is the most probable given the known pixels, by Adam (Kingma & Ba 2015) on
-//!   -log p(x_known|z) - log p(z). p(z) is the prior N(0, 1) of variational families; of others a normal distribution fitted to the
-//!   codes of training images.
-//! - Gibbs: z from q(z|x) and x_unknown at the means of p(x|z), in turn (after Rezende et al. 2014, appendix F); the mean over the
-//!   second half of the rounds. For variational families.
+//! - Projection: starting with the unknown pixels at the mean of the known ones, x <- known x + unknown g(f(x)) is repeated until
+//!   nothing changes any more. It only needs reconstructions, so it works for every family.
+//! - Latent: searches for the code that is the most probable given the known pixels, by Adam (Kingma & Ba 2015) on
+//!   -log p(x_known|z) - log p(z). p(z) is the prior N(0, 1) of variational families; for other families, a normal distribution is
+//!   fitted to the codes of training images.
+//! - Gibbs: z is drawn from q(z|x), and x_unknown set to the means of p(x|z), in turn (after Rezende et al. 2014, appendix F). The
+//!   result is the mean over the second half of the rounds. This is for variational families only.
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -14,8 +14,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 use hourglass_data::Subset;
 use hourglass_kernels::{sum, sum_dim};
 use hourglass_measure::Progress;
-use hourglass_models::Shape;
-use hourglass_models::{Autoencoder, Model, StepContext, Stream};
+use hourglass_models::{Autoencoder, Model, Shape, StepContext, Stream};
 
 use crate::finite::{NotFinite, reconstruct};
 use crate::mask::Mask;
@@ -43,35 +42,38 @@ pub enum InpaintMethod {
 /// Hides pixels of images and fills them in.
 #[derive(Debug, Clone)]
 pub struct Inpainter {
-    /// What is unknown.
+    /// Which pixels are unknown.
     pub mask: Mask,
     /// The shape of the images.
     pub shape: Shape,
-    /// How it is found.
+    /// How they are filled in.
     pub method: InpaintMethod,
-    /// Rounds or steps, at most.
+    /// The most rounds or steps.
     pub steps: usize,
-    /// Projection ends when no image's unknown pixels move by more than this, the root of their mean square.
+    /// Projection ends when no image's unknown pixels change by more than this (root mean square).
     pub tolerance: f64,
-    /// Of random masks and of draws.
+    /// The seed of random masks and of draws.
     pub seed: u64,
-    /// p(z), for [`InpaintMethod::Latent`]; where it is not known yet, it is fitted to the training images, or N(0, 1)
-    /// where there are none.
+    /// p(z), for [`InpaintMethod::Latent`]. If it is not given, it is fitted to the codes of the training images; if there
+    /// are none, it is N(0, 1).
     pub prior: Option<CodePrior>,
-    /// The images that the model was trained on, or some like them.
+    /// The images that the model was trained on, or similar ones.
     pub training: Option<Subset>,
 }
 
 impl Restore for Inpainter {
+    fn prepared_from(&self) -> Option<&Subset> {
+        let is_fitted = self.method == InpaintMethod::Latent && self.prior.is_none();
+        self.training.as_ref().filter(|_| is_fitted)
+    }
+
     fn prepare<B: AutodiffBackend>(
         &mut self,
         model: &Model<B>,
         device: &B::Device,
         progress: Progress<'_>,
     ) -> Result<(), RestoreError> {
-        if let (InpaintMethod::Latent, None, Some(images)) =
-            (self.method, &self.prior, &self.training)
-        {
+        if let Some(images) = self.prepared_from() {
             self.prior = Some(CodePrior::fit(&model.valid(), images, device, progress)?);
         }
         Ok(())
@@ -96,7 +98,7 @@ impl Restore for Inpainter {
             filled: Tensor::from_data(TensorData::new(filled.clone(), shape), device),
             unknown: Tensor::from_data(TensorData::new(unknown.clone(), shape), device),
         };
-        // What is filled in is cut off at 0 and 1, which would hide that the model gives no numbers.
+        // What is filled in is clipped to [0, 1], which would hide that the model gives values that are not finite.
         reconstruct(&model.valid(), unknowns.filled.clone())?;
         let (restored, rounds) = match self.method {
             InpaintMethod::Projection => {
@@ -107,7 +109,7 @@ impl Restore for Inpainter {
                 (inferred, self.steps)
             }
             InpaintMethod::Gibbs => {
-                // The rounds of a batch have streams of their own.
+                // The rounds of each batch have noise of their own.
                 let first = batch * self.steps as u64;
                 let drawn = unknowns.sample(&model.valid(), self.steps, self.seed, first);
                 (drawn, self.steps)
@@ -137,7 +139,7 @@ impl Restore for Inpainter {
     }
 }
 
-/// Images with their unknown values, each channel's at the mean of its known ones; at 1/2 where none is known.
+/// Images whose unknown values are set to the mean of the known values in the same channel, or to 1/2 if none is known.
 ///
 /// # Shapes
 /// - images, unknown, output: `[batch * channels * height * width]`
@@ -165,14 +167,14 @@ struct Unknowns<B: Backend> {
 }
 
 impl<B: Backend> Unknowns<B> {
-    /// The images with the unknown pixels of others.
+    /// The images with their unknown pixels taken from others.
     fn with_unknown_of(&self, others: Tensor<B, 2>) -> Tensor<B, 2> {
         self.filled
             .clone()
             .mask_where(self.unknown.clone(), others.clamp(0.0, 1.0))
     }
 
-    /// Reconstructs until nothing moves; returns the images and the rounds that it took.
+    /// Reconstructs until nothing changes; returns the images and the number of rounds that it took.
     fn project(&self, model: &Model<B>, rounds: usize, tolerance: f64) -> (Tensor<B, 2>, usize) {
         let unknown = sum_dim(self.unknown.clone().float(), 1).clamp_min(1.0); // [batch, 1]
         let mut images = self.filled.clone();
@@ -222,7 +224,7 @@ impl<B: Backend> Unknowns<B> {
         let [_, code] = start.dims();
         let standard = CodePrior::standard(code);
         let prior = prior.unwrap_or(&standard);
-        // In units of the prior, in which all dimensions are alike.
+        // The search is in units of the prior, in which all dimensions are alike.
         let mut codes = prior.standardised(start);
         let model = model.clone().no_grad();
         let known = Tensor::<A, 2>::from_inner(self.unknown.clone().bool_not().float());

@@ -1,5 +1,5 @@
-//! What trained autoencoders are for, as functions from a model and images to results: one file a task. The commands of the
-//! program are thin over them.
+//! The tasks that trained autoencoders are used for, as functions from a model and images to results. Each task has a file of
+//! its own. The commands of the program are thin layers over these functions.
 
 pub mod codes;
 pub mod compress;

@@ -1,8 +1,8 @@
 //! Which pixels of an image are unknown.
 
-use hourglass_models::Shape;
 use std::str::FromStr;
 
+use hourglass_models::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
@@ -10,7 +10,7 @@ use thiserror::Error;
 /// The unknown pixels of an image, alike in all its channels.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mask {
-    /// Those in a rectangle, whose top left corner is at (`x`, `y`).
+    /// The pixels in a rectangle, whose top left corner is at (`x`, `y`).
     Rectangle {
         /// Columns to the left of it.
         x: usize,
@@ -21,11 +21,11 @@ pub enum Mask {
         /// Its rows.
         height: usize,
     },
-    /// Those of one half; of an odd number of rows or columns the middle one is known.
+    /// The pixels of one half. If the number of rows or columns is odd, the middle one is known.
     Half(Side),
-    /// Each with this probability, drawn anew for every image.
+    /// Each pixel with this probability, drawn anew for every image.
     Random(f64),
-    /// These, row by row: `[height * width]`.
+    /// The pixels marked here, row by row: `[height * width]`.
     Pixels(Vec<bool>),
 }
 
@@ -45,7 +45,7 @@ pub enum Side {
 /// A mask that can't be used.
 #[derive(Debug, Error, PartialEq)]
 pub enum MaskError {
-    /// The text is none of the forms.
+    /// The text has none of the known forms.
     #[error(
         "mask: expected rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE or an image file whose white pixels are unknown, found {0}"
     )]
@@ -105,7 +105,7 @@ impl FromStr for Mask {
 }
 
 impl Mask {
-    /// Checks that the mask leaves something known and something unknown of images of `shape`.
+    /// Checks that the mask leaves both known and unknown pixels in images of `shape`.
     ///
     /// # Errors
     /// Says what does not fit.
@@ -142,7 +142,7 @@ impl Mask {
         Ok(())
     }
 
-    /// Which values of image number `image` are unknown; what is drawn is a function of `seed` and the number.
+    /// Which values of image number `image` are unknown; random masks are a function of `seed` and this number.
     ///
     /// # Shapes
     /// - output: `[channels * height * width]`

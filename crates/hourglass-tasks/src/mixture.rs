@@ -1,7 +1,7 @@
 //! A mixture of normal distributions with full covariances, fitted by expectation-maximisation (Dempster et al. 1977), in f64.
 //!
-//! p(x) = sum_k w_k N(x; m_k, S_k). It begins with k-means++ (Arthur & Vassilvitskii 2007) and a few rounds of k-means. So that no
-//! covariance can become singular, what is maximised is sum_i log p(x_i) - c/2 sum_k tr(S_k^-1): its exact maximisation step is
+//! p(x) = sum_k w_k N(x; m_k, S_k). The fit begins with k-means++ (Arthur & Vassilvitskii 2007) and a few rounds of k-means. So
+//! that no covariance can become singular, it maximises sum_i log p(x_i) - c/2 sum_k tr(S_k^-1): its exact maximisation step is
 //! S_k = (scatter of k) / n_k + c / n_k, and every step raises it or leaves it as it is.
 
 use faer::linalg::matmul::matmul;
@@ -22,13 +22,13 @@ const EMPTY: f64 = 1e-6;
 /// How a mixture is fitted.
 #[derive(Debug, Clone, Copy)]
 pub struct MixtureOptions {
-    /// Components, at most as many as there are points.
+    /// The number of components, at most as many as there are points.
     pub components: usize,
-    /// Of the choice of the first centres.
+    /// The seed for the choice of the first centres.
     pub seed: u64,
-    /// Steps at most.
+    /// The most steps.
     pub steps: usize,
-    /// The end: when a step raises the objective, per point, by less.
+    /// The fit ends when a step raises the objective per point by less than this.
     pub tolerance: f64,
     /// What is added to the variances of a component of average size, as a share of the mean variance of the points.
     pub regularisation: f64,
@@ -87,14 +87,14 @@ struct Component {
     inverse_trace: f64,
 }
 
-/// A mixture, and how it came about.
+/// A mixture, and how its fit went.
 #[derive(Debug, Clone)]
 pub struct MixtureFit {
     /// The mixture.
     pub mixture: Mixture,
     /// The mean log-likelihood of a point in nats, before each step and after the last.
     pub log_likelihoods: Vec<f64>,
-    /// The same of the objective, that is, less the penalty of small variances.
+    /// The same for the objective, that is, less the penalty on small variances.
     pub objectives: Vec<f64>,
 }
 
@@ -241,7 +241,7 @@ impl Mixture {
 }
 
 impl Component {
-    /// The one of points that belong to it by these shares.
+    /// The component of points that belong to it by these shares.
     fn of(
         points: Points<'_>,
         share: &[f64],
@@ -347,7 +347,7 @@ fn k_means(points: Points<'_>, components: usize, seed: u64) -> Vec<usize> {
             }
         }
     }
-    // Where points coincide, a centre may have none: it gets one of a centre that has others.
+    // If points coincide, a centre may have none: it gets a point of a centre that has several.
     let mut counts = vec![0; components];
     for &component in &nearest {
         counts[component] += 1;

@@ -1,16 +1,16 @@
-//! Ways from one code to another, and along one dimension.
+//! Paths from one code to another, and along one dimension.
 
 /// How to go from one code to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
     /// (1 - t) a + t b
     Linear,
-    /// sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b: codes on the way have a length
+    /// sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b: codes on the path have a length
     /// between those of the ends, as draws from a normal distribution of many dimensions do (White 2016).
     Spherical,
 }
 
-/// Codes on the way from `from` to `to`, both included: `steps` of them, at least 2.
+/// Codes on the path from `from` to `to`, both included: `steps` of them, at least 2.
 ///
 /// # Shapes
 /// - from, to: `[code]`
@@ -27,7 +27,7 @@ pub fn interpolate(from: &[f32], to: &[f32], steps: usize, path: Path) -> Vec<f3
         .collect()
 }
 
-/// Copies of a code in which one dimension has one of these values after the other, and the others are as they were.
+/// Copies of a code in which one dimension takes each of these values in turn, and the others are unchanged.
 ///
 /// # Shapes
 /// - start, and each of the output: `[code]`
@@ -43,7 +43,7 @@ pub fn traverse(
     })
 }
 
-/// The weights of both ends.
+/// The weights of both ends in a code on the path.
 fn weights(from: &[f32], to: &[f32], share: f64, path: Path) -> [f64; 2] {
     let linear = [1.0 - share, share];
     if path == Path::Linear {
@@ -58,7 +58,7 @@ fn weights(from: &[f32], to: &[f32], share: f64, path: Path) -> [f64; 2] {
     let lengths = (product(from, from) * product(to, to)).sqrt();
     let angle = (product(from, to) / lengths).clamp(-1.0, 1.0).acos();
     let sine = angle.sin();
-    // Parallel codes, opposite ones, between which no way is the shortest, and a code of length 0, which has no direction.
+    // Parallel codes, opposite ones, between which no path is the shortest, and a code of length 0, which has no direction.
     if sine.is_nan() || sine < 1e-6 {
         return linear;
     }

@@ -1,11 +1,11 @@
-//! Images as files: one by one, and one after the other.
+//! Images as files: single PNGs, and animated GIFs.
 
-use hourglass_models::Shape;
 use std::io::Cursor;
 use std::path::PathBuf;
 
 use hourglass_data::Dataset;
 use hourglass_figures::to_byte;
+use hourglass_models::Shape;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::codecs::png::PngEncoder;
 use image::error::{ParameterError, ParameterErrorKind};
@@ -14,7 +14,7 @@ use image::{Delay, ExtendedColorType, Frame, ImageEncoder, ImageError};
 /// A PNG of one image, each value of which is rounded to the nearest byte.
 ///
 /// # Errors
-/// When there are not as many values as the shape has, or not 1 or 3 channels.
+/// When the number of values does not fit the shape, or there are not 1 or 3 channels.
 ///
 /// # Shapes
 /// - image: `[channels * height * width]` in [0, 1]
@@ -40,10 +40,10 @@ pub fn png(image: &[f32], shape: Shape) -> Result<Vec<u8>, ImageError> {
     Ok(png.into_inner())
 }
 
-/// A GIF that shows pictures one after the other, without end.
+/// A GIF that shows pictures one after the other, in an endless loop.
 ///
 /// # Errors
-/// When a picture is no PNG.
+/// When a picture is not a PNG.
 pub fn animation(pictures: &[Vec<u8>], milliseconds: u32) -> Result<Vec<u8>, ImageError> {
     let mut gif = Vec::new();
     // Speed 10 of 1 to 30 is the encoder's own compromise between good colours and a short time.
@@ -58,7 +58,7 @@ pub fn animation(pictures: &[Vec<u8>], milliseconds: u32) -> Result<Vec<u8>, Ima
     Ok(gif)
 }
 
-/// The name of the file for what is made of an image: its own with the extension .png, or its number.
+/// The name of the file for an image that is made from this one: its own with the extension .png, or its number.
 pub fn image_file_name(dataset: &Dataset, index: usize) -> PathBuf {
     let number = || PathBuf::from(format!("{index:06}.png"));
     let Some(id) = dataset.id(index) else {

@@ -1,4 +1,4 @@
-//! How likely a code is, for families that say nothing of it: a normal distribution fitted to the codes of training images.
+//! A prior for the codes of families without one: a normal distribution fitted to the codes of training images.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -7,7 +7,7 @@ use faer::{Mat, get_global_parallelism};
 use hourglass_data::Subset;
 use hourglass_kernels::sum;
 use hourglass_measure::{Progress, input_batches};
-use hourglass_models::{Autoencoder, Likelihood, Model};
+use hourglass_models::{Autoencoder, Model};
 
 use crate::mixture::{Mixture, MixtureError, MixtureOptions};
 
@@ -20,7 +20,7 @@ pub struct CodePrior {
     factor: Vec<f32>,
     /// L^-T, row by row.
     inverse: Vec<f32>,
-    /// By what the reconstruction loss must be multiplied to be -log p(x|z) but for a constant.
+    /// The factor by which the reconstruction loss must be multiplied to be -log p(x|z) up to a constant.
     pub(crate) scale: f64,
 }
 
@@ -45,10 +45,10 @@ impl CodePrior {
         }
     }
 
-    /// The one of the codes of images.
+    /// The normal distribution of the codes of images.
     ///
-    /// Squared errors have no unit: they count as if of a normal distribution whose variance is that of the images about
-    /// their reconstructions.
+    /// Squared errors have no unit. They are treated as those of a normal distribution whose variance is that of the images
+    /// about their reconstructions.
     ///
     /// # Errors
     /// When the codes are not finite.
@@ -73,10 +73,7 @@ impl CodePrior {
         let variance = (error / values as f64).max(1e-8);
         let prior = Self::of_codes(&all, all.len() / images.len().max(1))?;
         Ok(Self {
-            scale: match model.likelihood() {
-                Likelihood::SquaredError => 0.5 / variance,
-                Likelihood::Bernoulli | Likelihood::Gaussian { .. } => 1.0,
-            },
+            scale: model.likelihood().factor_to_nats(variance),
             ..prior
         })
     }

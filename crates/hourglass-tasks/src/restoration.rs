@@ -1,5 +1,5 @@
-//! Images through a model and back, batch by batch: reconstructed, cleaned of noise or filled in, with the errors where the truth
-//! is known.
+//! Restores images with a model, batch by batch: they are reconstructed, cleaned of noise or filled in. Where the true images are
+//! known, the errors are measured.
 
 use std::io;
 
@@ -16,27 +16,32 @@ use thiserror::Error;
 
 use crate::finite::{NotFinite, check_finite, reconstruct};
 
-/// What becomes of a batch; values are `[batch * features]`.
+/// A restored batch; values are `[batch * features]`.
 #[derive(Debug, Clone)]
 pub struct Restored {
-    /// What is shown as the input, where that is not the images.
+    /// The input to show, if it differs from the images.
     pub given: Option<Vec<f32>>,
     /// What the model made of it.
     pub restored: Vec<f32>,
-    /// What needs no model: the noisy images, or the mean of the known pixels.
+    /// The result without a model: the noisy images, or the mean of the known pixels.
     pub baseline: Option<Vec<f32>>,
     /// Which values were unknown.
     pub unknown: Option<Vec<bool>>,
-    /// The rounds that it took.
+    /// The number of rounds that it took.
     pub rounds: usize,
 }
 
 /// A way to restore images.
 pub trait Restore {
+    /// The images that the model encodes and decodes before it restores any.
+    fn prepared_from(&self) -> Option<&Subset> {
+        None
+    }
+
     /// Called once, before the first batch.
     ///
     /// # Errors
-    /// When what is needed can't be made.
+    /// When what the restoration needs can't be computed.
     fn prepare<B: AutodiffBackend>(
         &mut self,
         _model: &Model<B>,
@@ -49,7 +54,7 @@ pub trait Restore {
     /// Restores the images with these indices in their dataset, batch number `batch`.
     ///
     /// # Errors
-    /// When the model gives no numbers for an image; it is named by its place in the batch.
+    /// When the model gives values that are not finite for an image, which is named by its place in the batch.
     ///
     /// # Shapes
     /// - images: `[batch * features]`
@@ -70,9 +75,9 @@ pub struct Reconstructor;
 /// Reconstructs noisy images.
 #[derive(Debug, Clone, Copy)]
 pub struct Denoiser {
-    /// The noise that is added first, and its level; the images are noisy where there is none.
+    /// The noise that is added first, and its level; if none, the images are noisy already.
     pub corruption: Option<(Corruption, f64)>,
-    /// Of the noise.
+    /// The seed of the noise.
     pub seed: u64,
 }
 
@@ -132,7 +137,7 @@ fn tensor<B: Backend>(values: &[f32], rows: usize, device: &B::Device) -> Tensor
 /// The errors of images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ErrorSummary {
-    /// The sum of squares of an image.
+    /// The squared error of an image, summed over its values.
     pub squared_error: Estimate,
     /// The same over the unknown values alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,10 +146,10 @@ pub struct ErrorSummary {
     pub psnr: Estimate,
 }
 
-/// What has become of all images.
+/// The result for all images.
 #[derive(Debug)]
 pub struct RestorationSummary {
-    /// Images seen.
+    /// The number of images.
     pub images: usize,
     /// The model's errors.
     pub model: Option<ErrorSummary>,
@@ -156,16 +161,16 @@ pub struct RestorationSummary {
     pub grid: Vec<Vec<f32>>,
 }
 
-/// What keeps images from being restored.
+/// Why images can't be restored.
 #[derive(Debug, Error)]
 pub enum RestoreError {
-    /// What was made can't be kept.
+    /// A restored image can't be written.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The distribution of codes can't be fitted.
     #[error(transparent)]
     Prior(#[from] crate::MixtureError),
-    /// The model gives no numbers.
+    /// The model gives values that are not finite.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
 }

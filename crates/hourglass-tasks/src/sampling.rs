@@ -1,4 +1,4 @@
-//! New images of families without a prior: from a mixture that is fitted to the codes of training images.
+//! New images for families without a prior: codes are drawn from a mixture that is fitted to the codes of training images.
 
 use burn::tensor::backend::Backend;
 use hourglass_data::measuring_batch;
@@ -10,14 +10,14 @@ use crate::finite::NotFinite;
 use crate::mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 use crate::stream::decoded_sparse;
 
-/// Codes that are wider than this are fitted in the space of so many principal components of theirs: a covariance has
-/// the square of their number of entries.
+/// For codes wider than this, the mixture is fitted to so many of their principal components, since the size of a covariance is
+/// the square of the dimensions.
 const MOST_DIMENSIONS: usize = 64;
 
 /// The distribution of a model's codes.
 pub struct CodeMixture {
     fit: MixtureFit,
-    /// Of wide codes.
+    /// The principal components, for wide codes.
     pca: Option<Pca>,
     /// The smallest and the largest value of each dimension.
     ranges: Vec<(f32, f32)>,
@@ -104,7 +104,7 @@ impl CodeMixture {
     }
 }
 
-/// The means of p(x|h) at codes, which are made sparse first where the family's are.
+/// The means of p(x|h) at codes, which are first made sparse if the family's codes are.
 ///
 /// # Errors
 /// When what the decoder gives is not finite.

@@ -1,4 +1,4 @@
-//! Codes of many images, and what they range over.
+//! The codes of many images, and their ranges.
 
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
@@ -67,7 +67,7 @@ impl CodeStatistics {
         &self.mean
     }
 
-    /// The value below which a share of the images lies in a dimension, interpolated between neighbours.
+    /// The value of a dimension below which a share of the images lies, interpolated between neighbours.
     pub fn quantile(&self, dimension: usize, share: f64) -> f32 {
         let column = &self.sorted[dimension];
         let place = share.clamp(0.0, 1.0) * column.len().saturating_sub(1) as f64;
@@ -79,7 +79,7 @@ impl CodeStatistics {
         }
     }
 
-    /// The dimensions with the widest range between the shares, the widest first.
+    /// The dimensions in decreasing order of the range between these two shares.
     pub fn widest(&self, low: f64, high: f64) -> Vec<usize> {
         let range =
             |&dimension: &usize| self.quantile(dimension, high) - self.quantile(dimension, low);
@@ -92,7 +92,7 @@ impl CodeStatistics {
 /// The value below which a standard normal variable is with probability `share`, for shares within (0, 1).
 pub fn normal_quantile(share: f64) -> f64 {
     let below = |value: f64| 0.5 * libm::erfc(-value / std::f64::consts::SQRT_2);
-    // No double is as far out as 40, and 100 halvings are more than a double has digits.
+    // No share that a double can hold has a quantile as far out as 40, and 100 halvings exceed a double's precision.
     let (mut low, mut high) = (-40.0, 40.0);
     for _ in 0..100 {
         let middle = f64::midpoint(low, high);

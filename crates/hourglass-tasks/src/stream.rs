@@ -1,4 +1,4 @@
-//! Images through a model, a batch at a time.
+//! Runs images through a model, a batch at a time.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -9,7 +9,7 @@ use hourglass_models::{Autoencoder, Model, Selection, Shape, StepContext};
 
 use crate::finite::{NotFinite, means};
 
-/// Called with the images done so far.
+/// Called with the number of images done so far.
 pub type Done<'a> = &'a mut dyn FnMut(usize);
 
 /// The codes of images, batch after batch, `[batch, code]` row-major: the means where the encoder is stochastic.
@@ -34,7 +34,7 @@ pub fn codes_of_pixels<B: Backend>(
     host(model.encode(drawn.unwrap_or(images)))
 }
 
-/// The same codes in the batches in which images of a shape are decoded, whatever the parts that they come in.
+/// The same codes, regrouped into the batches in which images of a shape are decoded, whatever parts they come in.
 pub fn in_batches<E>(
     parts: impl Iterator<Item = Result<Vec<f32>, E>>,
     code: usize,
@@ -67,12 +67,10 @@ pub fn decoded<B: Backend>(
     first: usize,
     device: &B::Device,
 ) -> Result<Vec<f32>, NotFinite> {
-    let rows = codes.len() / code;
-    let codes = Tensor::from_data(TensorData::new(codes, [rows, code]), device);
-    means(model, codes, first)
+    means(model, on_device::<B>(codes, code, device), first)
 }
 
-/// The same at codes that are made sparse first where the family's are.
+/// The same, at codes that are made sparse first where the family's are.
 ///
 /// # Errors
 /// When what the decoder gives is not finite.
@@ -83,13 +81,19 @@ pub(crate) fn decoded_sparse<B: Backend>(
     first: usize,
     device: &B::Device,
 ) -> Result<Vec<f32>, NotFinite> {
-    let rows = codes.len() / code;
-    let codes = Tensor::<B, 2>::from_data(TensorData::new(codes, [rows, code]), device);
+    let codes = on_device::<B>(codes, code, device);
     let codes = match model.selection() {
         Selection::Largest(count) => keep_largest(codes, count),
         Selection::All | Selection::First(_) => codes,
     };
     means(model, codes, first)
+}
+
+/// # Shapes
+/// - output: `[codes, code]`
+fn on_device<B: Backend>(codes: Vec<f32>, code: usize, device: &B::Device) -> Tensor<B, 2> {
+    let rows = codes.len() / code.max(1);
+    Tensor::from_data(TensorData::new(codes, [rows, code]), device)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //!
 //! `cargo bench --workspace --bench pieces`
 
-use hourglass_models::Shape;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use hourglass_data::{Batches, Cursor, Locations, Subset};
 use hourglass_kernels::{FusedAdam, cross_entropy};
-use hourglass_models::{Autoencoder, StepContext};
+use hourglass_models::{Autoencoder, Shape, StepContext};
 use hourglass_train::Recipe;
 use hourglass_train::throughput::Load;
 

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hourglass_store::write_atomically;
+use hourglass_files::write_atomically;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -20,7 +20,7 @@ pub struct State {
     pub recipe: String,
     /// SHA-256 of the training images.
     pub dataset: String,
-    /// The name of the backend: another rounds otherwise.
+    /// The name of the backend, since each backend rounds in its own way.
     pub backend: String,
     /// The phases before this one.
     pub finished: Vec<FinishedPhase>,
@@ -38,7 +38,7 @@ pub struct State {
     pub summed_images: u64,
     /// The best value that early stopping has seen, and its step.
     pub best: Option<(f64, u64)>,
-    /// Evaluations since.
+    /// The number of evaluations since then.
     pub evaluations_since_best: u64,
 }
 
@@ -49,12 +49,12 @@ pub struct FinishedPhase {
     pub phase: Phase,
     /// Steps done.
     pub steps: u64,
-    /// Passes over the images; not whole where it ended within one.
+    /// Passes over the images; not a whole number if the phase ended within one.
     pub epochs: f64,
-    /// The step of the weights that were kept, where it stopped early.
+    /// The step of the weights that were kept, if the phase stopped early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_step: Option<u64>,
-    /// Seconds of training, also those before the run was resumed.
+    /// Seconds of training, including those before the run was resumed.
     pub seconds: f64,
 }
 
@@ -99,7 +99,7 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
-    /// Replaces the file by this checkpoint, at once.
+    /// Replaces the file by this checkpoint atomically.
     ///
     /// # Errors
     /// Names the path; the checkpoint that was there is still there.

@@ -1,4 +1,4 @@
-//! Training autoencoders: recipes, the loop and its phases, checkpoints, and the check of a GPU against the CPU.
+//! Training of autoencoders: recipes, the training loop and its phases, checkpoints, and the self-check of a GPU against the CPU.
 
 mod checkpoint;
 mod optimizer;

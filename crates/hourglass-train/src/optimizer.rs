@@ -41,7 +41,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> AnyOptimizer<M, B> {
         }
     }
 
-    /// The model after a step by the gradients, cut down to the norm that the recipe allows.
+    /// The model after a step along the gradients, which are clipped to the norm that the recipe allows.
     pub(crate) fn step(
         &mut self,
         config: &TrainingConfig,
@@ -96,8 +96,8 @@ pub(crate) fn record_from_bytes<B: Backend, R: Record<B>>(
     Recorder::<B>::load(&recorder, bytes, device)
 }
 
-/// Scales the gradient down so that its norm over all parameters is at most `largest`. Burn's own clipping is by
-/// parameter.
+/// Scales the gradient down so that its norm over all parameters is at most `largest`. Burn's own clipping treats
+/// each parameter separately.
 fn clip_by_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
     model: &M,
     gradients: GradientsParams,

@@ -31,7 +31,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Where the settings of its training stand in a recipe.
+    /// The section of a recipe that holds the settings of its training.
     pub(crate) fn section(self) -> &'static str {
         match self {
             Self::Layer(_) => "pretraining.training",
@@ -89,7 +89,7 @@ pub(crate) fn plans(recipe: &Recipe, shape: Shape) -> Result<Vec<Plan>, ConfigEr
     Ok(plans)
 }
 
-/// Another order and other noise in every phase; in the whole model's those of the recipe's seed itself.
+/// A different seed for the order and the noise of every phase; the phase of the whole model uses the recipe's seed itself.
 fn seed_of(seed: u64, phase: Phase) -> u64 {
     let number = match phase {
         Phase::Whole => 0,
@@ -99,7 +99,7 @@ fn seed_of(seed: u64, phase: Phase) -> u64 {
     seed ^ (number << 32)
 }
 
-/// The number of classes of a dataset, one more than its largest label; nothing without labels.
+/// The number of classes of a dataset, one more than its largest label; none without labels.
 pub(crate) fn classes_of(dataset: &Dataset) -> Option<usize> {
     let labels = (0..dataset.len()).map(|index| dataset.label(index));
     let largest = labels.collect::<Option<Vec<u8>>>()?.into_iter().max()?;
@@ -117,7 +117,7 @@ pub(crate) enum Trainee<B: Backend> {
     Classifier(Classifier<B>),
 }
 
-/// A batch as a phase takes it.
+/// A batch in the form that a phase takes it.
 #[derive(Debug)]
 pub(crate) struct Examples<B: Backend> {
     /// The images, or what the layers below make of them, `[batch, features]`.
@@ -127,7 +127,7 @@ pub(crate) struct Examples<B: Backend> {
 }
 
 impl<B: AutodiffBackend> Examples<B> {
-    /// Inputs that no gradient goes back to.
+    /// Turns examples into constants, to which no gradient flows back.
     pub(crate) fn constant(examples: Examples<B::InnerBackend>) -> Self {
         Self {
             inputs: Tensor::from_inner(examples.inputs),

@@ -1,8 +1,8 @@
-//! The self-check that a run on a GPU starts with. What the GPU will compute with the actual model is compared with the CPU:
-//! for training the loss and its gradients, for use the codes and the decoded images.
+//! The self-check with which a run on a GPU starts. It compares what the GPU and the CPU compute with the actual model: the loss
+//! and its gradients before training, the codes and the decoded images before use.
 //!
-//! GPU kernels have given wrong numbers for some shapes without an error, and the batch size is such a shape (it is the
-//! inner dimension of a weight's gradient). So the check runs at every batch size that the run will use.
+//! GPU kernels have been found to give wrong numbers for some shapes without an error. The batch size is part of these shapes (it
+//! is the inner dimension of a weight's gradient). So the check runs at every batch size that the run will use.
 
 use std::collections::BTreeSet;
 
@@ -25,11 +25,11 @@ pub const TOLERANCE: f64 = 1e-3;
 /// Gradients whose norm is below this share of the whole gradient's are measured against that share: they are rounding.
 const NEGLIGIBLE: f64 = 1e-5;
 
-/// Batches tried at a size. Where top-k or ReLU stand at a kink, rounding alone can change a gradient; a wrong kernel is
-/// wrong on every batch.
+/// The most batches that are tried at a size. At a kink of top-k or ReLU, rounding alone can change a gradient, whereas a wrong
+/// kernel is wrong on every batch.
 const ATTEMPTS: u32 = 3;
 
-/// What is compared, by what it is called.
+/// The quantities that are compared, by name.
 type Quantities = Vec<(String, TensorData)>;
 
 const LOSS: &str = "the loss";
@@ -37,7 +37,7 @@ const LOSS: &str = "the loss";
 /// Why a device is not trusted with a model.
 #[derive(Debug, Error)]
 pub enum SelfCheckError {
-    /// It does not compute what the CPU does.
+    /// The device does not compute what the CPU does.
     #[error(
         "this device computes other numbers than the CPU: with {images} images, {quantity} differs by {error:.1e} \
          (relative; at most {TOLERANCE:.0e} was expected); run with `--backend flex`, or use a build without \
@@ -52,7 +52,7 @@ pub enum SelfCheckError {
         error: f64,
     },
 
-    /// The CPU has nothing to compare with.
+    /// The CPU's result is not finite, so there is nothing to compare with.
     #[error(
         "expected finite numbers, but {quantity} is not finite for {images} images, and not on the CPU either; the weights are \
          damaged, or the training has diverged"
@@ -64,7 +64,7 @@ pub enum SelfCheckError {
         quantity: String,
     },
 
-    /// The model can't be had on both.
+    /// The model can't be copied to the CPU.
     #[error("can't compare the model with itself on the CPU: {0}")]
     Model(String),
 }
@@ -81,9 +81,9 @@ impl SelfCheckError {
 /// The batch sizes that a model is compared at.
 #[derive(Debug, Clone, Default)]
 pub struct Sizes {
-    /// Where gradients are asked for, as in training: by the loss and its gradients.
+    /// Batch sizes at which the loss and its gradients are compared, as in training.
     pub with_gradients: Vec<usize>,
-    /// Where they are not, as in measuring: by the loss alone.
+    /// Batch sizes at which only the loss is compared, as in measuring.
     pub losses: Vec<usize>,
 }
 
@@ -210,7 +210,7 @@ impl<'a, B: AutodiffBackend> Side<'a, B> {
         })
     }
 
-    /// The loss and, where they are asked for, the gradients by the places of their weights.
+    /// The loss and, if asked for, the gradients under the paths of their weights.
     fn measure(&self, batch: &Batch, context: &StepContext, gradients: bool) -> Quantities {
         let examples = self.plan.examples(&self.model, batch, self.device);
         let loss = self
@@ -232,7 +232,7 @@ impl<'a, B: AutodiffBackend> Side<'a, B> {
     }
 }
 
-/// Gathers gradients by the places of their weights.
+/// Collects gradients under the paths of their weights.
 struct Named<'a> {
     path: Vec<String>,
     gradients: &'a GradientsParams,
@@ -266,7 +266,7 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
 ) -> Result<f64, SelfCheckError> {
     attempts(size, |attempt| {
         let batch = images(split, size, attempt);
-        // At the end of the run, where no schedule has a term at weight 0.
+        // The end of the run, where no schedule gives a term the weight 0.
         let context = StepContext::train(u64::from(attempt), 1, 1);
         (
             ours.measure(&batch, &context, gradients),
@@ -275,7 +275,7 @@ fn check_size<G: AutodiffBackend, C: AutodiffBackend>(
     })
 }
 
-/// The largest relative difference, by the first attempt where it is rounding.
+/// The largest relative difference, from the first attempt in which it is no more than rounding.
 fn attempts(
     images: usize,
     mut attempt: impl FnMut(u32) -> (Quantities, Quantities),
@@ -301,7 +301,7 @@ fn attempts(
     })
 }
 
-/// `size` images, others at every attempt where there are enough.
+/// `size` images, different ones at every attempt if there are enough.
 fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
     let count = split.len().max(1);
     let indices: Vec<u32> = (0..size)
@@ -310,7 +310,7 @@ fn images(split: &Subset, size: usize, attempt: u32) -> Batch {
     Batch::read(split.dataset(), &indices, Cursor::default())
 }
 
-/// The quantity with the largest ||a - b|| / ||b||, and that.
+/// The quantity with the largest ||a - b|| / ||b||, and that value.
 fn most_different(ours: &Quantities, expected: &Quantities) -> (String, f64) {
     let norm = |data: &TensorData| data.iter::<f64>().map(|x| x * x).sum::<f64>().sqrt();
     let whole = expected

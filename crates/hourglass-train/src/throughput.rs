@@ -16,17 +16,17 @@ use crate::recipe::TrainingConfig;
 
 /// Steps that are not timed: the first ones compile, allocate and fill caches.
 const WARM_UP_STEPS: usize = 5;
-/// Steps are timed in groups that take at least so long, so that devices with a queue need not wait for each.
+/// Steps are timed in groups that take at least this long, so that devices with a queue need not wait for every step.
 const GROUP: Duration = Duration::from_millis(20);
-/// Images that are kept ready, in bytes as single-precision numbers.
+/// The most bytes of images that are kept ready, as single-precision numbers.
 const MOST_BYTES: usize = 64 << 20;
 
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
 pub enum Budget {
-    /// So many steps.
+    /// For so many steps.
     Steps(NonZeroUsize),
-    /// Groups of steps until so much time has passed.
+    /// For groups of steps until so much time has passed.
     Time(Duration),
 }
 
@@ -43,7 +43,7 @@ pub struct Throughput {
     pub images_per_second: f64,
     /// Steps that were timed.
     pub steps: usize,
-    /// The last step's loss, where the model was trained.
+    /// The loss of the last step, if the model was trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
 }
@@ -55,7 +55,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// The first whole batches of a set, as many as 64 MiB hold; of a set smaller than a batch, all of it.
+    /// The first whole batches of a set, as many as fit into 64 MiB; all of the set if it is smaller than a batch.
     pub fn new(images: &Subset, batch: NonZeroUsize) -> Self {
         let size = batch.get().min(images.len());
         let features = images.dataset().features();
@@ -91,7 +91,7 @@ pub fn time_training<B: AutodiffBackend>(
     let step = |step: usize| {
         let before = model.take().expect("put back after every step");
         let images = load.batch::<B>(step, device);
-        // As at the beginning of a training: schedules have not moved yet.
+        // As at the beginning of training, where schedules have not advanced yet.
         let context = StepContext::train(0, step as u64, u64::MAX);
         let loss = before.loss(images, &context).total;
         let gradients = GradientsParams::from_grads(loss.backward(), &before);

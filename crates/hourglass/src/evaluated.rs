@@ -1,15 +1,20 @@
-//! The images that a model is evaluated on, and what is kept of its evaluations.
-
-use std::path::PathBuf;
+//! The evaluation of a finished model: on which images, how, and what is kept of it.
 
 use anyhow::{Context, Result, bail};
+use burn::tensor::backend::Backend;
+use burn::train::Interrupter;
 use hourglass_data::{Locations, Split, Splits, Subset};
-use hourglass_measure::Cache;
+use hourglass_measure::{
+    Cache, EstimateDirectory, Measure, Report, Request, Subject, examine, examined_sizes,
+};
+use hourglass_models::{Model, ModelConfig};
 use hourglass_store::{DataIdentity, Description, RunDirectory, SavedModel};
 
 use crate::arguments::ImageArguments;
+use crate::backend::Chosen;
 use crate::finished::recipe_of;
 use crate::images::{open, split_to_measure, training_images};
+use crate::progress::Stages;
 
 /// What the model is measured on.
 pub(crate) struct Images {
@@ -27,13 +32,82 @@ pub(crate) fn baselines(locations: &Locations) -> Option<Cache> {
     Some(Cache::new(&directory.join("baselines")))
 }
 
-/// Where the estimates of a model's log-likelihood are kept: in its run, or for a published one in the data directory.
-pub(crate) fn estimates_of(saved: &SavedModel, locations: &Locations) -> Option<PathBuf> {
-    if let Some(run) = saved.directory() {
-        return Some(RunDirectory::open(run).log_likelihoods());
+/// Where the estimates of a model's log-likelihood on these images are kept: in its run, or for a published one in the data
+/// directory. None where there is no such place, or the model can't be read.
+pub(crate) fn estimates(
+    saved: &SavedModel,
+    locations: &Locations,
+    backend: &Chosen,
+    (data, split): (&str, Split),
+) -> Option<EstimateDirectory> {
+    let path = match saved.directory() {
+        Some(run) => RunDirectory::open(run).log_likelihoods(),
+        None => {
+            let directory = locations.data_directory().ok()?;
+            directory.join("log-likelihood").join(saved.name())
+        }
+    };
+    Some(EstimateDirectory {
+        path,
+        model_sha256: saved.sha256().ok()?,
+        backend: backend.name().into(),
+        data: data.to_owned(),
+        split: split.to_string(),
+    })
+}
+
+/// The evaluation of a finished model.
+pub(crate) struct Examination<'a> {
+    pub(crate) saved: &'a SavedModel,
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) split: &'a Subset,
+    /// The images that the model was trained on, or why they are not there.
+    pub(crate) training: Result<&'a Subset, &'a str>,
+    pub(crate) request: Request<'a>,
+    pub(crate) interrupter: &'a Interrupter,
+}
+
+impl Examination<'_> {
+    /// The sizes of all batches that the model will get.
+    pub(crate) fn sizes(&self, measures: &[Measure]) -> Vec<usize> {
+        examined_sizes(self.config, self.split, measures, &self.request)
     }
-    let directory = locations.data_directory().ok()?.join("log-likelihood");
-    Some(directory.join(saved.name()))
+
+    /// Measures the model, showing how far it is; the error is the reason why it has no numbers.
+    pub(crate) fn run<B: Backend>(
+        &self,
+        model: &Model<B>,
+        measures: &[Measure],
+        device: &B::Device,
+    ) -> Result<Report, String> {
+        let classifier = self
+            .saved
+            .load_classifier(model, self.config.code(), device);
+        let classifier =
+            classifier.map_err(|error| format!("the classifier can't be loaded: {error}"))?;
+        let subject = Subject {
+            model,
+            classifier: classifier.as_ref(),
+            split: self.split,
+            training: self.training,
+            device,
+        };
+        let mut stages = Stages::new();
+        let report = examine(
+            subject,
+            measures,
+            &self.request,
+            &mut stages.of_measures(self.interrupter),
+        );
+        stages.finish();
+        let report = report?;
+        match report.evaluation.first_not_finite() {
+            Some((term, value)) => Err(format!(
+                "expected a finite {term}, found {value}; the weights are damaged, or the training has diverged"
+            )),
+            None => Ok(report),
+        }
+    }
 }
 
 /// The images of the split, and those beside which it is measured.

@@ -112,13 +112,13 @@ pub(crate) fn open(
     locations: &Locations,
     options: &ImageOptions,
 ) -> Result<Splits, DataError> {
-    let mut phases = Stages::new();
+    let mut stages = Stages::new();
     let mut scanned = false;
     let splits = hourglass_data::open_with(name, locations, options, &mut |done, total| {
         scanned = true;
-        phases.update("reading images", done, total);
+        stages.update("reading images", done, total);
     });
-    phases.finish();
+    stages.finish();
     let splits = splits?;
     for line in report_lines(name, splits.report(), scanned) {
         note!("{line}");

@@ -1,12 +1,13 @@
 //! Pictures of many images: a grid as a PNG, or a GIF that moves.
 
-use hourglass_models::Shape;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use hourglass_figures::image_grid;
-use hourglass_store::{Description, write_atomically};
+use hourglass_files::write_atomically;
+use hourglass_models::Shape;
+use hourglass_store::Description;
 use hourglass_tasks::animation;
 
 use crate::output::check_is_new;

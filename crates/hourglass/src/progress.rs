@@ -183,7 +183,7 @@ impl Bar {
 pub(crate) struct Stages {
     bar: Bar,
     is_terminal: bool,
-    phase: String,
+    stage: String,
     last_line: Instant,
 }
 
@@ -192,23 +192,23 @@ impl Stages {
         Self {
             bar: Bar::new(Unit::Parts),
             is_terminal: std::io::stderr().is_terminal(),
-            phase: String::new(),
+            stage: String::new(),
             last_line: Instant::now(),
         }
     }
 
-    pub(crate) fn update(&mut self, phase: &str, done: usize, total: usize) {
-        // A phase can have several parts, each from the beginning.
-        if self.phase != phase || (done as u64) < self.bar.standing.done {
-            phase.clone_into(&mut self.phase);
+    pub(crate) fn update(&mut self, stage: &str, done: usize, total: usize) {
+        // A stage can have several parts, each from the beginning.
+        if self.stage != stage || (done as u64) < self.bar.standing.done {
+            stage.clone_into(&mut self.stage);
             self.bar.begin(done as u64);
         }
         self.bar.update(done as u64, total as u64);
         if self.is_terminal {
-            self.bar.draw(|| self.phase.clone());
+            self.bar.draw(|| self.stage.clone());
         } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
-            note!("{phase} {}", self.bar.standing.text());
+            note!("{stage} {}", self.bar.standing.text());
         }
     }
 
@@ -217,11 +217,11 @@ impl Stages {
         &mut self,
         interrupter: &Interrupter,
     ) -> impl FnMut(&str, usize, usize) {
-        |phase, done, total| {
+        |stage, done, total| {
             if interrupter.should_stop() {
                 interrupt();
             }
-            self.update(phase, done, total);
+            self.update(stage, done, total);
         }
     }
 

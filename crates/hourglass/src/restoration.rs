@@ -1,6 +1,5 @@
 //! What `reconstruct`, `denoise` and `inpaint` share: images in, images and a grid out.
 
-use hourglass_models::Shape;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,8 +9,9 @@ use burn::tensor::backend::AutodiffBackend;
 use fs_err as fs;
 use hourglass_data::{Subset, measuring_sizes};
 use hourglass_figures::image_grid;
-use hourglass_files::write_quickly;
-use hourglass_store::{Description, SavedModel, write_atomically};
+use hourglass_files::{write_atomically, write_quickly};
+use hourglass_models::Shape;
+use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::{
     ErrorSummary, RestorationSummary, Restore, image_file_name, png, restore_images,
 };
@@ -230,7 +230,10 @@ impl<R: Restore> Task for Restoring<'_, R> {
         let load = || saved.load::<B>(device).context("the model can't be loaded");
         let sizes = Sizes {
             with_gradients: measuring_sizes(images.len(), images.shape()).to_vec(),
-            ..Sizes::default()
+            losses: match self.how.prepared_from() {
+                Some(images) => measuring_sizes(images.len(), images.shape()).to_vec(),
+                None => Vec::new(),
+            },
         };
         check_model(
             self_check,
@@ -246,7 +249,7 @@ impl<R: Restore> Task for Restoring<'_, R> {
             directory: (!arguments.grid_only).then(|| arguments.out.join("images")),
             last: None,
         };
-        let mut phases = Stages::new();
+        let mut stages = Stages::new();
         let outcome = restore_images(
             &model,
             images,
@@ -257,9 +260,9 @@ impl<R: Restore> Task for Restoring<'_, R> {
                 let name = || image_file_name(images.dataset(), index as usize);
                 files.write(name, values, description.shape)
             },
-            &mut |phase, done, total| phases.update(phase, done, total),
+            &mut |phase, done, total| stages.update(phase, done, total),
         );
-        phases.finish();
+        stages.finish();
         outcome.with_context(|| name_of(saved))
     }
 }

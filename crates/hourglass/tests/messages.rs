@@ -74,7 +74,7 @@ fn errors_of_recipes_name_the_key_and_its_place() {
         let arguments: Vec<&str> = start.into_iter().chain(settings).collect();
         workplace.run(&arguments).fails(code, parts);
     };
-    let forms = "expected \"squared_error\", \"bernoulli\" or { gaussian = { sigma = 0.1 } }, found \"gaussian\"";
+    let forms = "expected \"squared_error\", \"bernoulli\", { gaussian = { sigma = 0.1 } }, { laplace = { scale = 0.1 } } or { huber = { delta = 0.1 } }, found \"gaussian\"";
     train(
         "gaussian.toml",
         &[],

@@ -67,7 +67,9 @@ impl Crate {
         let mut paths = Paths {
             found: self,
             module,
+            imported: BTreeMap::new(),
         };
+        paths.import(&file.items);
         paths.visit_file(&file);
     }
 
@@ -176,11 +178,16 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
+/// Whether a condition holds in tests alone.
 fn quotes_test(meta: &syn::Meta) -> bool {
+    let every = syn::punctuated::Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated;
     match meta {
         syn::Meta::Path(path) => path.is_ident("test"),
-        syn::Meta::List(list) => list.tokens.to_string().contains("test"),
-        syn::Meta::NameValue(_) => false,
+        syn::Meta::List(list) if list.path.is_ident("all") => {
+            let conditions = list.parse_args_with(every).into_iter().flatten();
+            conditions.into_iter().any(|meta| quotes_test(&meta))
+        }
+        syn::Meta::List(_) | syn::Meta::NameValue(_) => false,
     }
 }
 
@@ -188,6 +195,8 @@ fn quotes_test(meta: &syn::Meta) -> bool {
 struct Paths<'a> {
     found: &'a mut Crate,
     module: Module,
+    /// What the names that the module imports stand for, from the root.
+    imported: BTreeMap<String, Vec<String>>,
 }
 
 impl Paths<'_> {
@@ -207,12 +216,37 @@ impl Paths<'_> {
                 }
                 Some([module, rest.to_vec()].concat())
             }
-            child => {
-                let child = [self.module.clone(), vec![child.to_owned()]].concat();
-                let is_child = self.found.files.contains_key(&child);
-                is_child.then(|| [self.module.clone(), path.to_vec()].concat())
+            first => {
+                let child = [self.module.clone(), vec![first.to_owned()]].concat();
+                if self.found.files.contains_key(&child) {
+                    return Some([self.module.clone(), path.to_vec()].concat());
+                }
+                let imported = self.imported.get(first)?.clone();
+                Some([imported, rest.to_vec()].concat())
             }
         }
+    }
+
+    /// Notes what the file's own `use` items give names to, wherever they stand in it.
+    fn import(&mut self, items: &[Item]) {
+        for item in items {
+            let Item::Use(item) = item else { continue };
+            let mut leaves = Vec::new();
+            gather(&item.tree, Vec::new(), &mut leaves);
+            for (path, name) in leaves {
+                if let Some(from_root) = self.root_path(&path) {
+                    self.imported.insert(name, from_root);
+                }
+            }
+        }
+    }
+
+    /// Whether a path from the root leads into a child of the module.
+    fn is_below(&self, from_root: &[String]) -> bool {
+        let child = from_root.get(..=self.module.len());
+        child.is_some_and(|child| {
+            child.starts_with(&self.module) && self.found.files.contains_key(child)
+        })
     }
 
     fn name(&mut self, path: &[String]) {
@@ -230,15 +264,20 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        let is_passed_on = !matches!(item.vis, syn::Visibility::Inherited);
+        let is_visible = !matches!(item.vis, syn::Visibility::Inherited);
         let mut leaves = Vec::new();
         gather(&item.tree, Vec::new(), &mut leaves);
         for (path, name) in leaves {
             let Some(from_root) = self.root_path(&path) else {
                 continue;
             };
-            match (is_passed_on, name.as_str()) {
-                // What a module passes on is its child's, and no need of its own.
+            if is_visible && !self.is_below(&from_root) {
+                self.found
+                    .named
+                    .push((self.module.clone(), from_root.clone()));
+            }
+            match (is_visible, name.as_str()) {
+                // What a module passes on of its child is no need of its own.
                 (true, "*") => {
                     let opened = self.found.opened.entry(self.module.clone());
                     opened.or_default().push(from_root);
@@ -260,6 +299,43 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         }
         visit::visit_path(self, path);
     }
+
+    /// The arguments of a macro are no syntax tree, so their paths are looked for among the tokens.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        for path in paths_among(call.tokens.clone()) {
+            self.name(&path);
+        }
+        visit::visit_macro(self, call);
+    }
+}
+
+/// Names that are joined by `::`.
+fn paths_among(tokens: proc_macro2::TokenStream) -> Vec<Vec<String>> {
+    use proc_macro2::TokenTree;
+    let (mut found, mut path, mut colons) = (Vec::new(), Vec::new(), 0);
+    for token in tokens {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == ':' => {
+                colons += 1;
+                continue;
+            }
+            TokenTree::Ident(ident) => {
+                if colons != 2 {
+                    found.push(std::mem::take(&mut path));
+                }
+                path.push(ident.to_string());
+            }
+            TokenTree::Group(group) => {
+                found.push(std::mem::take(&mut path));
+                found.extend(paths_among(group.stream()));
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => found.push(std::mem::take(&mut path)),
+        }
+        colons = 0;
+    }
+    found.push(path);
+    found.retain(|path| path.len() > 1);
+    found
 }
 
 /// The paths of a `use`, each with the name that it has from there on.
@@ -326,4 +402,13 @@ fn a_circle_is_found() {
         "pub struct C; #[cfg(test)] mod tests { use crate::a::A; }",
     );
     assert!(circles().is_empty());
+    for text in [
+        "pub struct C; use crate::a; fn c() { a::A; }",
+        "pub struct C; pub use crate::a::A;",
+        "pub struct C; fn c() { println!(\"{}\", f(crate::a::A)); }",
+        "pub struct C; #[cfg(not(test))] mod inner { use crate::a::A; }",
+    ] {
+        write("c.rs", text);
+        assert_eq!(circles(), ["a -> b -> c -> a"], "{text}");
+    }
 }

@@ -4,7 +4,6 @@
 
 mod support;
 
-use hourglass_models::Shape;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -18,7 +17,7 @@ use hourglass_data::{Locations, Subset};
 use hourglass_kernels::{
     doubling_convolution, halving_convolution, linear, mean, row_sums, sum, sum_dim,
 };
-use hourglass_models::{Model, ModelConfig};
+use hourglass_models::{Model, ModelConfig, Shape};
 use hourglass_train::self_check::{self, SelfCheckError, Sizes};
 use serde_json::{Value, json};
 use support::{Workplace, idx_images, idx_labels, read};

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Split;
 use crate::options::Skipped;
-use hourglass_samples::Shape;
 
 /// The file that says what the others are.
 pub(super) const ABOUT: &str = "about.json";

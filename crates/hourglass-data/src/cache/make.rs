@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use hourglass_samples::Shape;
 use rayon::prelude::*;
 
 use super::images::{Images, Progress, Unusable};
@@ -11,7 +12,6 @@ use super::write::{Part, SplitWriter};
 use crate::dataset::Split;
 use crate::error::DataError;
 use crate::options::{OnError, Skipped};
-use hourglass_samples::Shape;
 
 /// Memory for the images that wait to be written.
 const WAITING_BYTES: usize = 32 << 20;

@@ -7,6 +7,7 @@
 //! - the largest window of the wanted aspect ratio is cut from the centre (an odd pixel stays on the right or at the bottom);
 //! - the window is scaled by a triangle filter as wide as the reduction: bilinear interpolation that does not alias.
 
+use hourglass_samples::Shape;
 use image::imageops::{self, FilterType};
 use image::{
     ColorType, DynamicImage, GenericImageView, GrayImage, ImageBuffer, Luma, LumaA, Pixel, Rgb,
@@ -14,7 +15,6 @@ use image::{
 };
 
 use crate::cache::Unusable;
-use hourglass_samples::Shape;
 
 /// An image that does not have the required shape.
 #[derive(Debug, thiserror::Error)]

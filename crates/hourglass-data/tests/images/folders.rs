@@ -1,8 +1,7 @@
 //! Which files are images, in which order, and what their folders mean.
 
-use proptest::prelude::*;
-
 use hourglass_data::Shape;
+use proptest::prelude::*;
 
 use crate::{Place, firsts, grey, ids};
 

@@ -1,11 +1,10 @@
 //! How pixels become those of the wanted shape, against values computed by hand.
 
+use hourglass_data::Shape;
 use image::{
     DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage,
     Rgba, RgbaImage,
 };
-
-use hourglass_data::Shape;
 
 use crate::{Place, grey, strict, wanting};
 

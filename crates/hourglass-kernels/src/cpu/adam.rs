@@ -8,12 +8,15 @@ use rayon::prelude::*;
 use super::backend::Cpu;
 use super::operation::{cast, primitive, tensor};
 use super::{CHUNK, for_each};
-use crate::adam::{BETA_1, BETA_2, EPSILON};
 
 /// What a step of Adam needs to know beside the tensors.
 pub(crate) struct AdamStep {
     /// The learning rate.
     pub(crate) rate: f32,
+    /// The decay of the mean of the gradient, and of that of the squared gradient.
+    pub(crate) betas: [f32; 2],
+    /// What is added to the root of the second mean.
+    pub(crate) epsilon: f32,
     /// Times the weights, added to the gradient.
     pub(crate) penalty: f32,
     /// The share of the weights that weight decay leaves.
@@ -78,12 +81,14 @@ fn adam_pass(
 ) {
     let &AdamStep {
         rate,
+        betas: [beta_1, beta_2],
+        epsilon,
         penalty,
         keep,
     } = step;
-    let unbiased = (1.0 - BETA_2.powi(time)).sqrt();
-    let rate = rate * unbiased / (1.0 - BETA_1.powi(time));
-    let epsilon = EPSILON * unbiased;
+    let unbiased = (1.0 - beta_2.powi(time)).sqrt();
+    let rate = rate * unbiased / (1.0 - beta_1.powi(time));
+    let epsilon = epsilon * unbiased;
     let chunks = weights
         .par_chunks_mut(CHUNK)
         .zip(gradient.par_chunks(CHUNK))
@@ -94,8 +99,8 @@ fn adam_pass(
         vectorised!({
             for (((weight, gradient), first), second) in elements {
                 let gradient = gradient + penalty * *weight;
-                *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-                *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+                *first = beta_1 * *first + (1.0 - beta_1) * gradient;
+                *second = beta_2 * *second + (1.0 - beta_2) * gradient * gradient;
                 *weight = keep * *weight - rate * *first / (second.sqrt() + epsilon);
             }
         });

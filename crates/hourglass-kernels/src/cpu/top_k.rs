@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::backend::Cpu;
 use super::for_each;
 use super::operation::Operation;
-use crate::top_k::places_of_largest;
+use crate::largest::places_of_largest;
 
 /// See [`crate::keep_largest`].
 #[derive(Debug, Clone, Copy)]

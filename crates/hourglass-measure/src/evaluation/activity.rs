@@ -7,20 +7,20 @@ use serde::Serialize;
 use super::subject::{LabelledImages, Subject};
 use crate::source::{Progress, host};
 
-/// Bins of the histogram of the units.
+/// The number of bins in the histogram of the units.
 const BINS: usize = 10;
 
 /// The activity of a code's units on a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Activity {
-    /// Units active per image, in the mean.
+    /// The mean number of active units per image.
     pub active_units: f64,
     /// Units that are active for no image.
     pub dead_units: usize,
-    /// The mean over images and units of the activation.
+    /// The mean activation, over images and units.
     pub mean_activation: f64,
-    /// Units by the share of the images for which they are active: above 0 to 10 %, to 20 % and so on. Dead units are in
-    /// none.
+    /// The number of units by the share of the images for which they are active: above 0 to 10 %, above 10 to 20 % and so
+    /// on. Dead units are in no bin.
     pub units_by_share_of_images: [usize; BINS],
     /// The median over units of |rho_j - rho| / rho, rho_j the unit's mean and rho the target, where there is one.
     pub median_target_deviation: Option<f64>,
@@ -81,7 +81,7 @@ pub(super) fn measure<B: Backend>(
     }
 }
 
-/// Shares above 0 by tenths; each bin has its upper end.
+/// Counts shares above 0 by tenths; each bin includes its upper end.
 fn histogram(shares: impl Iterator<Item = f64>) -> [usize; BINS] {
     let mut bins = [0; BINS];
     for share in shares.filter(|&share| share > 0.0) {

@@ -1,25 +1,25 @@
-//! Measuring what can fail: a measure that panics or is interrupted is left out, and the others go on.
+//! Measures that can fail: one that panics or is interrupted is left out, and the others continue.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// What an interrupted measure unwinds with.
+/// The payload with which an interrupted measure unwinds.
 struct Interrupted;
 
 /// Ends the measure in progress, from within the function that it reports its progress to.
 ///
-/// It unwinds to [`attempt`], as rust-analyzer's queries are cancelled: a measure is many loops deep in numerics that need
-/// not know of it. Nothing is printed, since this is not a panic of its own.
+/// It unwinds to [`attempt`], in the way in which rust-analyzer cancels queries: a measure is many loops deep in numerics,
+/// which need not know of it. Nothing is printed, since this does not start a panic.
 pub fn interrupt() -> ! {
     resume_unwind(Box::new(Interrupted))
 }
 
-/// What the work gives, or why it gives nothing.
+/// Runs `work`, and turns a panic or an interruption into an error.
 ///
 /// # Errors
 /// The reason, in words, when the work panicked or was interrupted.
 pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    // Whatever the work has changed is given up with it.
+    // Whatever a failed piece of work has changed is dropped with it.
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| reason(&*payload))
 }
 

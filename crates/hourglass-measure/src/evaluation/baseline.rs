@@ -6,8 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Batches, Subset, measuring_batch};
-use hourglass_files::hex_sha256;
-use hourglass_store::write_atomically;
+use hourglass_files::{hex_sha256, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,7 +19,7 @@ use crate::source::{EVALUATION_SEED, Progress, host};
 pub(super) struct Baseline {
     pub(super) pca: Pca,
     pub(super) components: usize,
-    /// The training images that it is fitted to, where they are a sample of very many.
+    /// How many training images it is fitted to, where these are a sample of very many.
     pub(super) sampled: Option<usize>,
 }
 
@@ -31,7 +30,7 @@ impl Baseline {
     }
 }
 
-/// The squared errors of images, the model's and, where there is a baseline, PCA's.
+/// The squared errors of images: the model's and, where there is a baseline, PCA's.
 #[derive(Default)]
 pub(super) struct Errors {
     pub(super) model: Vec<f64>,
@@ -39,7 +38,7 @@ pub(super) struct Errors {
 }
 
 impl Errors {
-    /// Adds those of the reconstructions from a batch of inputs, `[batch, features]`, against its targets.
+    /// Adds the errors of a batch: the reconstructions of its inputs, `[batch, features]`, are compared with its targets.
     pub(super) fn add<B: Backend>(
         &mut self,
         subject: Subject<'_, B>,
@@ -92,14 +91,14 @@ pub(super) fn fit<B: Backend>(
     let pca = fit_to(kind, &training, components, &read, cache, progress);
     let pca = pca.map_err(|error| error.to_string())?;
     Ok(Baseline {
-        // Of few images there are fewer along which they vary.
+        // Few images vary along fewer components than that.
         components: components.min(pca.variances().len()),
         pca,
         sampled: (training.len() < all.len()).then_some(training.len()),
     })
 }
 
-/// The images that PCA with so many components is fitted to: of very many, a sample.
+/// The images that PCA with so many components is fitted to: all, or a sample if there are very many.
 fn fitted_images(training: &Subset, components: usize) -> Subset {
     let most = rows_fitted(training.len(), training.dataset().features(), components);
     match most < training.len() {
@@ -108,8 +107,8 @@ fn fitted_images(training: &Subset, components: usize) -> Subset {
     }
 }
 
-/// PCA of a subset's images, from the cache where it is there: so many components, or fewer of few images, which vary along no
-/// more.
+/// PCA of a subset's images with so many components, or fewer if the images vary along fewer. It is read from the cache if it is
+/// there.
 ///
 /// # Errors
 /// When there are no images, or the components would need too much memory.
@@ -130,7 +129,7 @@ fn boxed<'a>(blocks: impl Iterator<Item = Vec<f32>> + 'a) -> Blocks<'a> {
     Box::new(blocks)
 }
 
-/// PCA of the rows that are read of the images, from the cache where it is there; `kind` is how they are read.
+/// PCA of the rows that `read` makes of the images, or from the cache if it is there; `kind` names how they are read.
 fn fit_to<'a>(
     kind: &str,
     training: &Subset,
@@ -163,26 +162,26 @@ fn fit_to<'a>(
     Ok(pca)
 }
 
-/// Baselines that were fitted before, in files named by the images that they were fitted to.
+/// Baselines that were fitted earlier, in files named after the images that they were fitted to.
 #[derive(Debug)]
 pub struct Cache {
     directory: PathBuf,
 }
 
 impl Cache {
-    /// A cache in a directory, which is made when something is put there.
+    /// A cache in a directory, which is created when something is first stored there.
     pub fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
         }
     }
 
-    /// What was put there; nothing where that can't be read, since it can be fitted anew.
+    /// The stored value; none where it can't be read, since it can be fitted again.
     pub(super) fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         serde_json::from_slice(&self.read(&format!("{key}.json"))?).ok()
     }
 
-    /// Keeps a value.
+    /// Stores a value.
     pub(super) fn put<T: Serialize>(&self, key: &str, value: &T) {
         if let Ok(bytes) = serde_json::to_vec(value) {
             self.write(&format!("{key}.json"), &bytes);
@@ -208,10 +207,10 @@ impl Cache {
     }
 }
 
-/// Changes when baselines are fitted in another way, so that those of before are not used.
+/// Raise this when baselines are fitted in another way, so that earlier ones are not used.
 const METHOD: u32 = 2;
 
-/// A name for the very images of some subsets, and for how baselines are fitted to them.
+/// A name for exactly the images of some subsets, and for how baselines are fitted to them.
 pub(super) fn cache_key(subsets: &[&Subset]) -> String {
     let mut text = Vec::new();
     for number in [METHOD, EVALUATION_SEED as u32] {

@@ -1,10 +1,10 @@
-//! The numbers that an evaluation has whatever was asked for.
+//! The numbers that every evaluation has, whatever parts were asked for.
 
 use super::basics::Evaluation;
 use super::quantity::{Better, Outputs, Quantity};
 
 impl Evaluation {
-    /// The error; with its own over the images where that was measured.
+    /// The squared error, with its standard error over the images where that was measured.
     pub const SQUARED_ERROR: Quantity = Quantity {
         places: &["reconstruction.model.squared_error", "squared_error"],
         pca: &["reconstruction.pca.squared_error", "pca.squared_error"],
@@ -15,7 +15,7 @@ impl Evaluation {
         is_headline: true,
         ..Quantity::PLAIN
     };
-    /// The error of what a denoising model sees.
+    /// The squared error of the corrupted images that a denoising model sees.
     pub const CORRUPTED_SQUARED_ERROR: Quantity = Quantity {
         places: &["corrupted_squared_error"],
         title: "Corrupted squared error",
@@ -33,7 +33,7 @@ impl Evaluation {
         is_headline: true,
         ..Quantity::PLAIN
     };
-    /// How many are never active.
+    /// How many units are never active.
     pub const DEAD_UNITS: Quantity = Quantity {
         places: &["dead_units"],
         title: "Dead units",
@@ -74,13 +74,13 @@ impl Evaluation {
         ..Quantity::PLAIN
     };
 
-    /// What stands before the numbers of the parts.
+    /// The numbers that are shown before those of the parts.
     pub const FIRST_QUANTITIES: &[Quantity] = &[
         Self::SQUARED_ERROR,
         Self::CORRUPTED_SQUARED_ERROR,
         Self::PCA_SQUARED_ERROR,
     ];
-    /// What stands behind them, after the family's own terms.
+    /// The numbers that are shown after those of the parts and the family's own terms.
     pub const LAST_QUANTITIES: &[Quantity] = &[
         Self::ACTIVE_UNITS,
         Self::DEAD_UNITS,

@@ -1,4 +1,4 @@
-//! The numbers that every model has: its own terms, its error, the activity of its code, and PCA beside them.
+//! The numbers that every model has: the terms of its objective, its error, the activity of its code, and the error of PCA.
 
 use burn::tensor::backend::Backend;
 use hourglass_models::Autoencoder;
@@ -18,10 +18,10 @@ use crate::terms::{Terms, means, stacked};
 pub struct Evaluation {
     /// Images measured.
     pub images: usize,
-    /// Whether the images are binary ones, drawn from the split's, for models of such.
+    /// Whether the images are binary ones drawn from the split's, as for models of binary images.
     pub binarized: bool,
-    /// sum_i (x_i - mu_i)^2 per image, mu the mean of p(x|h) at the image's code, of the corrupted image where the family
-    /// corrupts.
+    /// sum_i (x_i - mu_i)^2 per image, mu the mean of p(x|h) at the code of the image, or of the corrupted image where the
+    /// family corrupts.
     pub squared_error: f64,
     /// The family's own terms, means over the images, by name.
     pub terms: Vec<(String, f64)>,
@@ -39,7 +39,7 @@ pub struct Evaluation {
     pub has_failed: bool,
 }
 
-/// PCA beside a model.
+/// The error of PCA, with which a model's error is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PcaComparison {
     /// The squared error of PCA with as many components as the code has (active) units, on the same inputs.
@@ -48,7 +48,7 @@ pub enum PcaComparison {
         components: usize,
         /// sum_i (x_i - reconstruction_i)^2 per image.
         squared_error: f64,
-        /// The training images that it is fitted to, where they are a sample of very many.
+        /// How many training images it is fitted to, where these are a sample of very many.
         fitted_to: Option<usize>,
     },
     /// Why there is no such number.
@@ -56,7 +56,7 @@ pub enum PcaComparison {
 }
 
 impl Evaluation {
-    /// The first number that is none, and its name.
+    /// The name and the value of the first number that is not finite.
     pub fn first_not_finite(&self) -> Option<(&str, f64)> {
         let terms = self
             .terms
@@ -137,7 +137,7 @@ pub fn evaluate<B: Backend>(
     attempt(|| evaluate_beside(subject, cache, progress).0)
 }
 
-/// Measures a model, and gives the baseline that stands beside it, or why there is none.
+/// Measures a model. Also returns the baseline that it is compared with, or why there is none.
 pub(super) fn evaluate_beside<B: Backend>(
     subject: Subject<'_, B>,
     cache: Option<&Cache>,

@@ -1,22 +1,22 @@
-//! What a measure may cost: a number of values, so that how many images it uses depends on their number and size and on the
-//! code's size, but not on the machine.
+//! What a measure may cost. The cost is counted in values, so that the number of images that a measure uses depends on how many
+//! images there are, on their size and on the code's size, but not on the machine.
 
 use hourglass_data::Subset;
 
 use crate::source::EVALUATION_SEED;
 
-/// Values that the images of a measure may have together, counted as often as a model is shown them: about a minute's work
-/// for two cores. The error, PSNR, SSIM and a model's own terms are measured on all images.
+/// The most values that the images of a measure may have together, counted once for each time that a model is shown them:
+/// about a minute's work for two cores. The error, PSNR, SSIM and a model's own terms are measured on all images.
 const VALUES: usize = 1 << 31;
 
-/// The images that a measure uses which shows each to the model so many times: all, or a sample of very many.
+/// The images for a measure that shows each image to the model so many times: all, or a sample if there are very many.
 pub(super) fn sample(split: &Subset, times: usize) -> Subset {
     let most = VALUES / times.max(1) / split.dataset().features();
     split.sample(most.max(1), EVALUATION_SEED)
 }
 
-/// How many Jacobians, `[code, features]` each, a measure computes at most: they are as large as so many images, and so
-/// many multiplications for each of their values decompose them.
+/// The most Jacobians, `[code, features]` each, that a measure computes. A Jacobian is as large as `code` images, and its
+/// decomposition takes about `2 * min(code, features)` multiplications for each of its values.
 pub(super) fn jacobians(code: usize, features: usize) -> usize {
     const OPERATIONS: usize = 1 << 40;
     let values = code.saturating_mul(features);

@@ -1,4 +1,4 @@
-//! How well a fine-tuned classifier tells the classes.
+//! How well a fine-tuned classifier tells the classes apart.
 
 use burn::tensor::backend::Backend;
 use hourglass_models::Classifier;
@@ -12,9 +12,9 @@ use crate::source::{Progress, host};
 /// A classifier's errors on a split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Classification {
-    /// The classes that it tells.
+    /// The number of classes that it tells apart.
     pub classes: usize,
-    /// Images whose most probable class is not their own.
+    /// The number of images whose most probable class is not their own.
     pub errors: usize,
     /// Their share of the images.
     pub error: f64,

@@ -1,10 +1,10 @@
-//! The estimates of log p(x), image by image, in files of the run directory: with thousands of samples they take minutes, so
-//! that a killed estimate goes on where it was; and two models are compared by the images that they share.
+//! Keeps the estimates of log p(x), image by image, in files of the run directory. With thousands of samples an estimate takes
+//! minutes, so one that was killed continues where it stopped. Two models can also be compared image by image.
 //!
 //! `log-likelihood/<split>-<samples>-<hash of the images>.jsonl` grows while the estimate is computed. Its first line says
-//! what it is of ([`Origin`]): where that is another model, backend or method, the file is started over. Then comes a
-//! line a batch ([`Line`]). A line counts if it is whole, in its place and has its checksum; from the first that does not,
-//! all is computed anew.
+//! what the estimate is of ([`Origin`]); if that is another model, backend or method, the file is started over. One line per
+//! batch follows ([`Line`]). A line counts if it is complete, in its place and has the right checksum; from the first line that
+//! does not count on, everything is computed again.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::source::EVALUATION_SEED;
 /// Pixels that are decoded at a time, over all images and samples.
 pub(super) const CHUNK: usize = 4_000_000;
 
-/// What the weights say of an image.
+/// What the importance weights say about an image.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct ImageEstimate {
     /// log 1/K sum_i w_i
@@ -31,17 +31,17 @@ pub(super) struct ImageEstimate {
     pub(super) effective_samples: f64,
 }
 
-/// Changes when estimates are computed or written in another way, so that those of before are not used.
+/// Raise this when estimates are computed or written in another way, so that earlier ones are not used.
 const FORMAT: u32 = 1;
 
-/// Where the estimates of a model are kept, and what only the caller knows of them.
+/// Where the estimates of a model are kept, and what only the caller knows about them.
 #[derive(Debug, Clone)]
 pub struct EstimateDirectory {
-    /// The directory, which is made when there is something to keep.
+    /// The directory, which is created when there is something to keep.
     pub path: PathBuf,
     /// See [`SavedModel::sha256`].
     pub model_sha256: String,
-    /// The backend's name: another one rounds otherwise.
+    /// The name of the backend, since each backend rounds in its own way.
     pub backend: String,
     /// The name of the images' data set.
     pub data: String,
@@ -60,20 +60,20 @@ pub struct Origin {
     pub data: String,
     /// The name of the split.
     pub split: String,
-    /// Of the pixels of the data set, and which of its images are in the split.
+    /// The hash of the data set's pixels and of the indices of the images in the split.
     images_sha256: String,
     /// Images in the split.
     pub images: usize,
     /// K, the samples per image.
     pub samples: usize,
-    /// Whether the images are binary ones, drawn from the split's.
+    /// Whether the images are binary ones drawn from the split's.
     pub binarized: bool,
     /// See [`super::Density`].
     pub is_likelihood: bool,
     seed: u64,
-    /// Images a batch; binary images and samples are drawn by the batch.
+    /// Images per batch: binary images and samples are drawn per batch.
     batch: usize,
-    /// Pixels decoded at a time; samples are drawn by as many.
+    /// Pixels decoded at a time: samples are drawn for so many at a time.
     chunk: usize,
 }
 
@@ -112,8 +112,8 @@ impl EstimateDirectory {
         ))
     }
 
-    /// Opens the file of an estimate, and gives what it has of it. There is no file where none can be written, or another
-    /// program is writing it.
+    /// Opens the file of an estimate, and returns the estimates that it already holds. There is no file if none can be
+    /// written, or if another program is writing it.
     pub(super) fn open(&self, origin: Origin) -> (Option<EstimateFile>, Vec<ImageEstimate>) {
         let path = self.file(&origin);
         match EstimateFile::open(&path, &origin) {
@@ -131,9 +131,9 @@ impl EstimateDirectory {
 #[serde(deny_unknown_fields)]
 struct Line {
     batch: usize,
-    /// Of the estimates as they are written.
+    /// The checksum of the estimates as they are written.
     crc32: u32,
-    /// In the order of the split.
+    /// The estimates in the order of the split.
     estimates: Vec<ImageEstimate>,
 }
 
@@ -156,9 +156,9 @@ impl Line {
     }
 }
 
-/// The file of an estimate, open for more batches.
+/// The file of an estimate, to which further batches can be appended.
 pub(super) struct EstimateFile {
-    /// Locked, so that no other program writes it.
+    /// The file, locked so that no other program writes to it.
     file: fs::File,
 }
 
@@ -200,10 +200,10 @@ impl EstimateFile {
     }
 }
 
-/// The estimates in a file, as far as its lines are what was written, and their length in bytes with the first line; nothing
-/// where the file is of another origin.
+/// The estimates in a file, up to the first line that is not as it was written, and the length in bytes of these lines and the
+/// first one; none where the file is of another origin.
 fn parse(bytes: &[u8], origin: &Origin) -> (usize, Vec<ImageEstimate>) {
-    // What a killed program has written of its last line has no end.
+    // The last line of a killed program may lack its end.
     let mut lines = bytes
         .split_inclusive(|&byte| byte == b'\n')
         .filter(|line| line.ends_with(b"\n"));
@@ -230,14 +230,14 @@ fn parse_origin(line: &[u8]) -> Option<Origin> {
 /// A finished estimate.
 #[derive(Debug, Clone)]
 pub struct FinishedEstimate {
-    /// What it is of.
+    /// What the estimate is of.
     pub origin: Origin,
     /// -log p_K(x) in nats of each image, in the order of the split.
     pub importance_weighted_nats: Vec<f64>,
 }
 
 impl FinishedEstimate {
-    /// The finished estimates in a run directory that are of its model as it is now. A file that can't be read has none.
+    /// The finished estimates in a run directory that are of its model as it is now. Files that can't be read are skipped.
     pub fn all_of(run: &RunDirectory) -> Vec<Self> {
         let files = fs::read_dir(run.log_likelihoods());
         let model_sha256 = SavedModel::in_directory(run.path()).sha256();
@@ -264,13 +264,13 @@ impl FinishedEstimate {
         })
     }
 
-    /// Whether the numbers are of the same images, drawn to the same binary ones where they are, by as many samples, and
-    /// of the same kind: a likelihood or not. The models, of course, may differ; so may the backends.
+    /// Whether both estimates are of the same images (and of the same binary images drawn from them, if any), with the same
+    /// number of samples, and of the same kind: a likelihood or not. The models and the backends may differ.
     pub fn is_comparable(&self, other: &Self) -> bool {
         let of = |origin: &Origin| Origin {
             model_sha256: String::new(),
             backend: String::new(),
-            // A name only; the images have a hash.
+            // This is only a name; the images are compared by their hash.
             data: String::new(),
             ..origin.clone()
         };
@@ -282,9 +282,8 @@ impl FinishedEstimate {
         Estimate::mean(&self.importance_weighted_nats)
     }
 
-    /// The mean over the images of how much more nats than `first` this has, with the standard error s_d / sqrt(n), s_d the
-    /// standard deviation of the differences: below 0 where this is the better model. Nothing where the two can't be
-    /// compared.
+    /// The mean over the images of the difference to `first` in nats, with the standard error s_d / sqrt(n), s_d the standard
+    /// deviation of the differences. Below 0, this is the better model. None where the two can't be compared.
     pub fn difference_to(&self, first: &Self) -> Option<Estimate> {
         if !self.is_comparable(first) {
             return None;

@@ -1,4 +1,4 @@
-//! What a model does on a split: the numbers that every model has, and the parts of a report that are asked for.
+//! Measures a model on a split: the numbers that every model has, and the parts of a report that are asked for.
 
 mod activity;
 mod attempt;

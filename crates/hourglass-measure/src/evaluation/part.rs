@@ -1,8 +1,9 @@
-//! What a part of the report is: what is measured when it is asked for by its name.
+//! What every part of a report must provide. A part is measured when it is asked for by name.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_models::Model;
+use hourglass_data::{Subset, measuring_sizes};
+use hourglass_models::{Model, ModelConfig};
 use serde::Serialize;
 
 use super::baseline::Baseline;
@@ -12,15 +13,32 @@ use super::request::Request;
 use super::subject::Subject;
 use crate::source::Progress;
 
-/// What was measured, as JSON has it, and how it is measured.
+/// What is known of an evaluation before the model is loaded.
+pub(super) struct Plan<'a> {
+    /// The model's settings.
+    pub(super) config: &'a ModelConfig,
+    /// The images to measure on.
+    pub(super) split: &'a Subset,
+    /// What else the measures need.
+    pub(super) request: &'a Request<'a>,
+}
+
+impl Plan<'_> {
+    /// The sizes of the batches that images are measured in.
+    pub(super) fn sizes(images: &Subset) -> [usize; 2] {
+        measuring_sizes(images.len(), images.shape())
+    }
+}
+
+/// A part of the report: what was measured, as it is written to JSON, and how it is measured.
 pub(super) trait Part: Serialize + Sized {
-    /// What it is, in a line: the help of `--measures`.
+    /// What the part is, in one line: the help of `--measures`.
     const SUMMARY: &'static str;
 
-    /// Its numbers, in the order in which they are shown; tables and lists are not among them.
+    /// The numbers of the part, in the order in which they are shown. Tables and lists are not among them.
     const QUANTITIES: &'static [Quantity];
 
-    /// Measures it, beside PCA where there is one.
+    /// Measures the part, for PCA too where there is a baseline.
     fn measure<B: Backend>(
         subject: Subject<'_, B>,
         request: &Request<'_>,
@@ -28,7 +46,13 @@ pub(super) trait Part: Serialize + Sized {
         progress: Progress<'_>,
     ) -> Measured<Self>;
 
-    /// Whether it is measured for a page on the model; `image` is one of the model's size, `[1, features]`.
+    /// The sizes of the batches that the model gets for the part, where they may be others than those of the whole split: a
+    /// backend that has to be checked is checked at them.
+    fn batch_sizes(_plan: &Plan<'_>) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// Whether the part is measured for a page on the model. `image` is any image of the model's size, `[1, features]`.
     fn is_on_page<B: Backend>(_model: &Model<B>, _image: Tensor<B, 2>) -> bool {
         true
     }

@@ -1,7 +1,8 @@
-//! What a number is: its name, its unit, which way is better, and where it and its error stand in the JSON of a report.
+//! Describes each number: its name, its unit, which way is better, and where it and its standard error are in the JSON of a
+//! report.
 //!
-//! The terminal, cards, `compare` and pages show a [`Number`]: a [`Quantity`] with what a report has of it, or why it has not.
-//! A report that was just made and one that a file has kept are read in the same way.
+//! The terminal, cards, `compare` and pages show a [`Number`]: a [`Quantity`] with the value that a report has for it, or the
+//! reason why it has none. A report that was just made and one that was read from a file are treated in the same way.
 
 use serde_json::Value;
 
@@ -15,18 +16,18 @@ pub enum Better {
     Lower,
     /// A larger one.
     Higher,
-    /// Neither, or it depends.
+    /// Neither is better, or it depends.
     Neither,
 }
 
-/// Where a number is shown; the terminal and JSON have all.
+/// Where a number is shown; the terminal and JSON show all numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outputs {
     /// On a page, in the table of numbers.
     pub on_page: bool,
     /// In the table of a card.
     pub on_card: bool,
-    /// In a row of `compare`, which has what stands at the top of the JSON anyway.
+    /// In a row of `compare`, which shows what stands at the top level of the JSON anyway.
     pub in_comparison: bool,
 }
 
@@ -73,28 +74,28 @@ impl Outputs {
 /// Paths in the JSON of a report, names separated by dots: the first that has a number is taken.
 type Places = &'static [&'static str];
 
-/// What a number is.
+/// The description of a number.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantity {
     /// Where the model's number is.
     pub places: Places,
-    /// Where PCA's is.
+    /// Where PCA's number is.
     pub pca: Places,
-    /// Where that of the pixels is.
+    /// Where the number for the pixels is.
     pub pixels: Places,
     /// Where the standard error is, if not beside the number.
     pub error: Option<&'static str>,
-    /// What it is called where others of its part stand beside it.
+    /// Its name where it is shown among other numbers of its part.
     pub title: &'static str,
-    /// What it is called where nothing says of which part it is, if that is more than its title and its unit.
+    /// Its name where nothing says which part it belongs to, if that is more than its title and its unit.
     pub label: Option<&'static str>,
     /// What it is, in a few words.
     pub note: &'static str,
-    /// What stands behind the number.
+    /// The unit, which is written after the number.
     pub unit: &'static str,
     /// What the number is multiplied by: 100 for a share in percent.
     pub factor: f64,
-    /// Decimals, of the error too.
+    /// The number of decimals, also of the standard error.
     pub decimals: usize,
     /// Which way is better.
     pub better: Better,
@@ -102,7 +103,7 @@ pub struct Quantity {
     pub shown: Outputs,
     /// Whether a page begins with it.
     pub is_headline: bool,
-    /// Says what the report alone knows of the number, such as what it is out of.
+    /// Adds what only the report knows about the number, such as what it is counted out of.
     pub refine: fn(&Value, &mut Number),
 }
 
@@ -125,7 +126,7 @@ impl Quantity {
         refine: |_, _| {},
     };
 
-    /// A term of a family's objective, which has its name for a title and its unit by its name.
+    /// A term of a family's objective: the name of the term is its title, and determines its unit.
     pub fn term(name: &str) -> Self {
         let (unit, note) = match name {
             "cross_entropy" => ("nats (Bernoulli on grey pixels: not a likelihood)", ""),
@@ -148,7 +149,7 @@ impl Quantity {
         place.rsplit('.').next().unwrap_or(place)
     }
 
-    /// The measure that it is a number of, by its name.
+    /// The name of the measure that the number belongs to.
     pub fn part(&self) -> &'static str {
         let place = self.places.first().copied().unwrap_or_default();
         place.split('.').next().unwrap_or(place)
@@ -159,7 +160,7 @@ impl Quantity {
         in_text(self.title)
     }
 
-    /// What it is called where it stands by itself, with its unit.
+    /// Its name where it is shown by itself, with its unit.
     pub fn label(&self) -> String {
         match (self.label, self.unit) {
             (Some(label), _) => label.to_owned(),
@@ -186,7 +187,7 @@ impl Quantity {
         }
     }
 
-    /// What a report has of it; nothing where it says nothing of the model's number.
+    /// The number in a report; none where the report says nothing about the model's number.
     pub fn in_report(&self, report: &Value) -> Option<Number> {
         let find = |places| first(report, places, self.error);
         let mut number = Number {
@@ -202,14 +203,14 @@ impl Quantity {
     }
 }
 
-/// A number of a model, and the same of what stands beside it.
+/// A number of a model, and the same number for PCA and the pixels, with which it is compared.
 #[derive(Debug, Clone)]
 pub struct Number {
     /// What it is.
     pub quantity: Quantity,
-    /// What it is called in this report.
+    /// Its name in this report.
     pub title: String,
-    /// What it is counted out of, if that is not one.
+    /// The total out of which it is counted, if it is a count.
     pub out_of: Option<usize>,
     /// The model's.
     pub model: Measured<Estimate>,
@@ -244,12 +245,12 @@ impl Number {
         }
     }
 
-    /// A number of this quantity, whole: with what it is out of, its error and its unit.
+    /// A number of this quantity in full: with what it is counted out of, its standard error and its unit.
     pub fn text(&self, estimate: &Estimate) -> String {
         self.with_unit(self.quantity.with_error(estimate))
     }
 
-    /// The same without its error, for a glance.
+    /// The same without its standard error, to be read at a glance.
     pub fn short_text(&self, estimate: &Estimate) -> String {
         self.with_unit(self.quantity.value(estimate.value))
     }
@@ -310,7 +311,7 @@ pub(super) fn reason(part: &Value) -> Option<&str> {
     part.get("left_out")?.as_str()
 }
 
-/// Without the capital that begins a title, unless it is one of an abbreviation.
+/// The title without its initial capital, unless that belongs to an abbreviation.
 fn in_text(title: &str) -> String {
     let mut letters = title.chars();
     match (letters.next(), letters.next()) {

@@ -21,7 +21,7 @@ pub struct Subject<'a, B: Backend> {
     pub split: &'a Subset,
     /// The images that it was trained on, to which baselines are fitted; or why there are none.
     pub training: Result<&'a Subset, &'a str>,
-    /// Where the model is.
+    /// The device that the model is on.
     pub device: &'a B::Device,
 }
 
@@ -33,7 +33,7 @@ impl<B: Backend> Clone for Subject<'_, B> {
 
 impl<B: Backend> Copy for Subject<'_, B> {}
 
-/// A batch as the model gets it.
+/// A batch in the form that the model gets it.
 pub(super) struct CorruptedBatch<B: Backend> {
     /// The noise of the batch.
     pub(super) context: StepContext,
@@ -81,7 +81,7 @@ impl<B: Backend> Subject<'_, B> {
         })
     }
 
-    /// The images of the split without corruption: binary ones where it is a model of such, the same in every measure.
+    /// The images of the split without corruption. A model of binary images gets binary ones, the same in every measure.
     pub(super) fn shown(&self) -> impl Iterator<Item = LabelledImages<B>> {
         input_batches(self.model, self.split, self.device).map(LabelledImages::from)
     }
@@ -96,7 +96,7 @@ impl<B: Backend> Subject<'_, B> {
         self.model.sees_binary_images(self.device)
     }
 
-    /// A term of the loss of the first images that is none, and its value: of weights that are finite, but too large.
+    /// The name and the value of a term that is not finite in the loss of the first images: weights can be finite, but too large.
     pub fn first_not_finite(&self) -> Option<(&'static str, f64)> {
         let batch = Batches::measuring(self.split).next()?;
         let images = images_of::<B>(&batch, self.device);

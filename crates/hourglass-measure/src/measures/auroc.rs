@@ -8,7 +8,7 @@
 //!
 //! `SE² = (A (1 - A) + (outliers - 1) (Q1 - A²) + (inliers - 1) (Q2 - A²)) / (outliers · inliers)`.
 //!
-//! It covers the choice of both samples; Q1 and Q2 are those of exponential scores. At `A = 1` or 0 it is 0: too small.
+//! It covers the choice of both samples; Q1 and Q2 are those of exponential scores. At `A = 1` or 0 it is 0, which is too small.
 
 use super::{Estimate, MeasureError};
 
@@ -40,7 +40,7 @@ pub(super) fn check(scores: &[f64], what: &'static str) -> Result<(), MeasureErr
     Ok(())
 }
 
-/// Twice the number of pairs in which the outlier scores higher, and once that of the ties.
+/// Twice the number of pairs in which the outlier scores higher, plus the number of ties.
 fn doubled_wins(inliers: &[f64], outliers: &[f64]) -> u128 {
     let inliers = inliers.iter().map(|&score| (score, false));
     let outliers = outliers.iter().map(|&score| (score, true));

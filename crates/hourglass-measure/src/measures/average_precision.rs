@@ -2,7 +2,7 @@
 //!
 //! `AP = Σ_n (R_n - R_{n-1}) P_n` over the thresholds at the distinct scores, from the highest down: `P_n` is the share of
 //! outliers among the images that score at least as high as threshold n, `R_n` the share of the outliers that do. It is the
-//! average of the precision at each outlier, where ties are told apart by no order: it is scikit-learn's
+//! average of the precision at each outlier, with tied scores taken together, as in scikit-learn's
 //! `average_precision_score`. Chance is the share of outliers, 1 is perfect. It has no unit.
 
 use super::auroc::check;

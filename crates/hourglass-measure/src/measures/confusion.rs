@@ -46,13 +46,13 @@ impl Confusion {
         self.counts.chunks_exact(self.classes.len().max(1))
     }
 
-    /// Rows whose class was predicted.
+    /// The number of rows whose class was predicted.
     pub fn hits(&self) -> usize {
         let rows = self.rows().enumerate();
         rows.map(|(place, row)| row[place]).sum()
     }
 
-    /// All rows.
+    /// The number of all rows.
     pub fn total(&self) -> usize {
         self.counts.iter().sum()
     }

@@ -1,7 +1,7 @@
 //! A number measured on a sample, with its standard error.
 //!
-//! The error covers the choice of the sample alone: which images happen to be in the split. It says nothing of how the
-//! number would change with another seed of the training.
+//! The standard error covers only the choice of the sample: which images happen to be in the split. It does not say how the
+//! number would change with another training seed.
 
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,8 @@
 //!
 //! `(2 m_x m_y + C1) (2 c + C2) / ((m_x² + m_y² + C1) (v_x + v_y + C2))`, `C1 = 0.01²`, `C2 = 0.03²`,
 //!
-//! averaged over the positions where the window lies whole within the image, then over channels. It has no unit, is 1 for
-//! equal images alone, and can be negative. Images are not made smaller first.
+//! averaged over the positions where the whole window lies within the image, then over channels. It has no unit, is 1 only for
+//! equal images, and can be negative. Images are not downscaled first.
 //!
 //! Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
 //! Transactions on Image Processing 13 (2004), section III; the variances are divided by the weights' sum, as there (eq. 15).
@@ -21,8 +21,8 @@ use super::{Estimate, MeasureError};
 
 /// The mean squared error below which PSNR rises no further: 2⁻⁴⁸, the square of half a step of f32 just above 1.
 ///
-/// The PSNR of a perfect image is infinite, and one would make the mean infinite too. Left out, an image would lower the
-/// mean by becoming perfect; so it counts with the best that these numbers can tell from perfect, 144.5 dB.
+/// The PSNR of a perfect image is infinite, and a single one would make the mean infinite. If perfect images were left out, an
+/// image would lower the mean by becoming perfect. So each counts as the best value that can be told from perfect, 144.5 dB.
 const SMALLEST_ERROR: f64 = 1.0 / (1_u64 << 48) as f64;
 
 /// The side of SSIM's window, in pixels.
@@ -42,7 +42,7 @@ const C2: f64 = 0.03 * 0.03;
 pub struct Psnr {
     /// The mean over the images, in decibels; those capped count with 144.5 dB.
     pub decibels: Estimate,
-    /// Images with a mean squared error below 2⁻⁴⁸: they are perfect as far as single precision can tell.
+    /// The number of images with a mean squared error below 2⁻⁴⁸, which are perfect as far as single precision can tell.
     pub capped: usize,
 }
 
@@ -71,7 +71,7 @@ pub fn psnr(mean_squared_errors: &[f64]) -> Result<Psnr, MeasureError> {
 pub struct Ssim {
     height: usize,
     width: usize,
-    /// Values of an image.
+    /// The number of values of an image.
     features: usize,
     /// The Gaussian along one side; the window is its product with itself.
     weights: [f64; WINDOW],

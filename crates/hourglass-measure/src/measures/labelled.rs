@@ -1,4 +1,4 @@
-//! Rows of features with a class each, checked once.
+//! Rows of features, each with a class, whose lengths and values are checked once.
 
 use super::MeasureError;
 
@@ -75,7 +75,7 @@ impl<'a> Labelled<'a> {
         }
     }
 
-    /// Whether these test rows are as long as those of training.
+    /// Checks that these test rows are as long as the training rows.
     pub(super) fn check_features(&self, training: usize) -> Result<(), MeasureError> {
         if self.features == training {
             return Ok(());

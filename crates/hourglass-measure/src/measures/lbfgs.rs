@@ -11,13 +11,13 @@ use std::collections::VecDeque;
 /// Steps remembered; Nocedal and Wright recommend 3 to 20.
 const MEMORY: usize = 10;
 
-/// The part of the slope that a step must earn (Nocedal and Wright, section 3.1).
+/// The share of the slope by which a step must lower the function (Nocedal and Wright, section 3.1).
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 
-/// The part of the slope that may be left after a step (the same).
+/// The share of the slope that may remain after a step (in the same section).
 const REMAINING_SLOPE: f64 = 0.9;
 
-/// Trials for the length of a step: doubled or halved, the last one changes its eighth digit.
+/// The most trials for the length of a step: doubled or halved so often, the last one changes only its eighth digit.
 const TRIALS: usize = 25;
 
 /// When to stop.
@@ -100,7 +100,7 @@ fn step(from: &Point, direction: &[f64], objective: Objective<'_>) -> Option<Poi
             .collect();
         let point = Point::new(position, objective);
         let enough = from.value + SUFFICIENT_DECREASE * length * slope;
-        // A value that is not a number is too far, too.
+        // A step to a value that is not a number is too long, too.
         if point
             .value
             .partial_cmp(&enough)

@@ -1,9 +1,9 @@
-//! Measures of what a model is good for: numerics on the host, on plain slices, without a model in sight.
+//! Measures of what a model is good for: numerics on the host, which take plain slices and know nothing of models.
 //!
 //! | file | what it measures |
 //! |---|---|
 //! | [`image_quality`] | how near reconstructions are to their images: PSNR and SSIM |
-//! | [`auroc`] | how well scores tell outliers from inliers |
+//! | [`auroc`] | how well scores separate outliers from inliers |
 //! | [`average_precision`] | how many of those that score high are outliers |
 //! | [`probe`] | how much of the classes a linear classifier reads from codes |
 //! | [`neighbours`] | how often the nearest codes are of the same class |
@@ -36,7 +36,7 @@ fn golden(name: &str) -> serde_json::Value {
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
 
-/// A list of a golden file, in any type of number.
+/// A list in a golden file, converted to any type of number.
 #[cfg(test)]
 fn list<Number: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Vec<Number> {
     serde_json::from_value(value.clone()).unwrap()

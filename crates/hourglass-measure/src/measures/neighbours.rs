@@ -1,16 +1,16 @@
 //! k nearest neighbours: how often the classes of the nearest training codes name the class of a test code.
 //!
-//! Distances are Euclidean. The `k` nearest training rows vote, each with one voice; where classes have as many votes, the
-//! one of the nearest among their voters wins. Of rows at the same distance the one that comes first is nearer. Features are
+//! Distances are Euclidean. The `k` nearest training rows have one vote each; where classes have equally many votes, the
+//! one with the nearest voter wins. Of rows at the same distance, the one that comes first counts as nearer. Features are
 //! taken as they are, not standardised. Fix and Hodges, "Discriminatory analysis" (1951); Cover and Hart, "Nearest neighbor
 //! pattern classification", IEEE Transactions on Information Theory 13 (1967).
 //!
 //! # Exact, though fast
 //!
 //! `‖a - b‖² = ‖a‖² - 2 a·b + ‖b‖²` makes distances a matrix product, but in f32 it cancels: near rows get wrong distances,
-//! and ties break by rounding. So the product only rules rows out. It is taken of rows less the training mean, which leaves
-//! distances as they are and norms small; a row is ruled out if it is farther than the k-th nearest so far by more than the
-//! product's rounding can be; every other one is compared by `Σ (a_i - b_i)²` in f64, and that alone decides.
+//! and ties are broken by rounding. So the product is only used to rule rows out. The training mean is first subtracted from all
+//! rows, which keeps distances as they are and norms small. A row is ruled out if it is farther than the k-th nearest so far by
+//! more than the product's rounding error can be. Every other row is compared by `Σ (a_i - b_i)²` in f64, and that alone decides.
 //!
 //! The rounding: a dot product of `n` terms is off by at most `n u ‖a‖ ‖b‖` in any order of its sum, `u = 2⁻²⁴` (Higham,
 //! "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1), and `2 ‖a‖ ‖b‖ <= (‖a‖ + ‖b‖)² / 2`. Rounding the
@@ -28,10 +28,10 @@ use super::{Estimate, Labelled, MeasureError};
 /// The usual number of neighbours.
 pub const DEFAULT_NEIGHBOURS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
 
-/// Training rows to a matrix product.
+/// Training rows per matrix product.
 const TRAINING_BLOCK: usize = 2048;
 
-/// Test rows to a matrix product: with the above, 2 MiB of products a thread.
+/// Test rows per matrix product: with the above, 2 MiB of products per thread.
 const TEST_BLOCK: usize = 256;
 
 /// The share of test rows whose neighbours vote for their class, with the binomial standard error.
@@ -212,7 +212,7 @@ impl Block<'_> {
         } = comparison;
         let mut limit = (search.farthest() + slack) as f32;
         for (place, (product, norm)) in products.iter().zip(*norms).enumerate() {
-            // Not `<=`: what overflowed to NaN rules nothing out.
+            // Not `<=`: a value that has overflowed to NaN rules nothing out.
             if norm - 2.0 * product > limit {
                 continue;
             }
@@ -230,7 +230,7 @@ struct Comparison<'a> {
     products: &'a [f32],
     /// The squared length of each centred training row.
     norms: &'a [f32],
-    /// What is added to a squared distance to get the limit of `‖b‖² - 2 a·b`.
+    /// The value that is added to a squared distance to get the limit of `‖b‖² - 2 a·b`.
     slack: f64,
 }
 
@@ -249,7 +249,7 @@ impl Search {
         }
     }
 
-    /// The squared distance from which on a row is of no interest.
+    /// The squared distance at and above which a row is not among the nearest.
     fn farthest(&self) -> f64 {
         match self.found.last() {
             Some((distance, _)) if self.found.len() == self.neighbours => *distance,
@@ -257,7 +257,7 @@ impl Search {
         }
     }
 
-    /// Takes a row that comes after all before it.
+    /// Takes a row into account, which must come after all earlier ones.
     fn offer(&mut self, distance: f64, place: usize) {
         if distance >= self.farthest() {
             return;

@@ -1,9 +1,10 @@
 //! The penalty of the linear probe, chosen on training rows that are held out.
 //!
-//! Of at most 10,000 training rows, drawn without regard to their order, a fifth is held out and the rest fitted to with each
-//! penalty, the strongest first, each fit beginning where the one before ended. The penalty with the smallest cross-entropy on the
-//! rows held out is chosen; once a weaker one is no better, still weaker ones are not tried. The penalty is the precision of a
-//! normal prior of the weights, which does not depend on the number of rows: it is used as it is for all of them.
+//! At most 10,000 training rows are used, drawn without regard to their order. A fifth of them is held out, and the classifier is
+//! fitted to the rest with each penalty, the strongest first; each fit begins where the one before ended. The penalty with the
+//! smallest cross-entropy on the rows held out is chosen; once a weaker one is no better, still weaker ones are not tried. The
+//! penalty is the precision of a normal prior of the weights. It does not depend on the number of rows, so the fit to all rows
+//! uses it as it is.
 
 use super::lbfgs::Limits;
 use super::problem::{Problem, scores, softmax};
@@ -11,20 +12,20 @@ use super::problem::{Problem, scores, softmax};
 /// The penalties that are tried.
 pub(super) const PENALTIES: [f64; 5] = [1000.0, 100.0, 10.0, 1.0, 0.1];
 
-/// The penalty where there are too few rows to choose one: scikit-learn's.
+/// The penalty if there are too few rows to choose one: scikit-learn's default.
 pub(super) const DEFAULT: f64 = 1.0;
 
-/// The most rows that are used for the choice, and the most values of theirs: 40 MB.
+/// The most rows that are used for the choice, and the most values that they may have: 40 MB.
 const MOST_ROWS: usize = 10_000;
 const MOST_VALUES: usize = 10_000_000;
 
-/// The fewest rows with which a penalty is chosen: of fewer, those held out say nothing.
+/// The fewest rows for which a penalty is chosen: with fewer, the rows held out say too little.
 const FEWEST_ROWS: usize = 100;
 
-/// One row in so many is held out.
+/// One of so many rows is held out.
 const HELD_OUT: usize = 5;
 
-/// The most steps of each fit: a choice between factors of ten needs no exact one.
+/// The most steps of each fit: a choice between factors of ten needs no exact fit.
 const STEPS: usize = 100;
 
 /// The most steps of all fits.
@@ -35,7 +36,7 @@ pub(super) struct Chosen {
     pub penalty: f64,
     /// Rows that were held out.
     pub held_out: usize,
-    /// The weights that it has led to: a start for the fit to all rows, `[width, classes]`.
+    /// The weights that were fitted with it, from which the fit to all rows starts, `[width, classes]`.
     pub weights: Vec<f64>,
     /// The cross-entropy on the rows held out with each penalty that was tried, in nats.
     #[cfg_attr(not(test), expect(dead_code, reason = "compared with scikit-learn's"))]
@@ -68,8 +69,8 @@ impl Chosen {
     }
 }
 
-/// Chooses a penalty for a problem, whose own is not looked at; nothing where there are too few rows, or too few classes among
-/// them. `progress` is told the steps done.
+/// Chooses a penalty for a problem; none where there are too few rows, or too few classes among them. `progress` is told the
+/// steps done.
 pub(super) fn choose(
     problem: &Problem,
     gradient_tolerance: f64,
@@ -124,7 +125,7 @@ fn parts(problem: &Problem) -> Option<(Problem, Problem)> {
     for &row in fitted {
         occurs[problem.targets[row]] = true;
     }
-    // What was never seen can't be told by any penalty.
+    // A class that is not among the rows fitted to is never predicted, whatever the penalty.
     let held_out: Vec<usize> = held_out
         .iter()
         .copied()
@@ -135,7 +136,7 @@ fn parts(problem: &Problem) -> Option<(Problem, Problem)> {
         .then(|| (problem.of_rows(fitted), problem.of_rows(&held_out)))
 }
 
-/// Numbers of rows in an order that has nothing to do with theirs, the same for as many: classes may come in heaps or in turn.
+/// Row numbers in a shuffled order that depends on their count alone, since rows may be sorted by class or alternate.
 pub(super) fn shuffled(count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_key(|&row| scrambled(row as u64));

@@ -1,5 +1,5 @@
-//! The linear probe: how well a linear classifier tells the classes from codes, Alain and Bengio, "Understanding intermediate
-//! layers using linear classifier probes" (2016).
+//! The linear probe: how well a linear classifier tells the classes from codes (Alain and Bengio, "Understanding intermediate
+//! layers using linear classifier probes", 2016).
 //!
 //! Multinomial logistic regression on features `z` of one scale ([`Scaling`]), over the `n` training rows:
 //!
@@ -7,8 +7,8 @@
 //!
 //! with a free bias. The penalty is chosen on training rows that are held out, unless it is given; [`Probe::choice`] says what
 //! was chosen. With a penalty P this is `LogisticRegression(C=1/P)` of scikit-learn on features of the same scale. The
-//! objective is convex; L-BFGS stops at the gradient or the number of steps of the [`ProbeConfig`], and [`Probe::ending`]
-//! says at which.
+//! objective is convex; L-BFGS stops at the gradient or the number of steps of the [`ProbeConfig`]; [`Probe::ending`]
+//! says at which of them.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use super::{Confusion, Estimate, Labelled, MeasureError};
 /// How the classifier is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProbeConfig {
-    /// The weight of `‖W‖² / (2 n)`, not negative; where there is none, it is chosen on training rows that are held out.
+    /// The weight of `‖W‖² / (2 n)`, not negative. If none is given, it is chosen on training rows that are held out.
     pub penalty: Option<f64>,
     /// The largest absolute value in the gradient that counts as zero.
     pub gradient_tolerance: f64,
@@ -32,7 +32,7 @@ pub struct ProbeConfig {
 }
 
 impl Default for ProbeConfig {
-    /// A penalty that is chosen; scikit-learn's tolerance; 200 steps.
+    /// The penalty is chosen on rows held out; the tolerance is scikit-learn's; there are at most 200 steps.
     fn default() -> Self {
         Self {
             penalty: None,
@@ -49,9 +49,9 @@ pub struct Ending {
     pub iterations: usize,
     /// The objective reached, in nats.
     pub objective: f64,
-    /// The largest absolute value in its gradient, to weights in the units that L-BFGS moves in.
+    /// The largest absolute value in its gradient, with respect to weights in the units that L-BFGS uses.
     pub gradient: f64,
-    /// Whether the gradient is within its tolerance; otherwise the steps ran out, or rounding hid the way down.
+    /// Whether the gradient is within its tolerance; if not, the steps ran out, or rounding left no step that leads down.
     pub converged: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct Ending {
 pub struct Choice {
     /// The weight of `‖W‖² / (2 n)`.
     pub penalty: f64,
-    /// The training rows on which it was chosen, held out from fits to others; 0 where it was given, or where there were too
+    /// The number of training rows held out, on which the penalty was chosen; 0 where it was given, or where there were too
     /// few rows.
     pub held_out: usize,
     /// How the features were brought to one scale.
@@ -151,7 +151,7 @@ impl Probe {
         accuracy.ok_or(MeasureError::Empty { what: "test rows" })
     }
 
-    /// Which classes the most probable ones of the test rows are.
+    /// Counts the most probable class of each test row against its true class.
     pub fn confusion(&self, test: Labelled<'_>) -> Result<Confusion, MeasureError> {
         test.check_features(self.standardisation.features())?;
         let probabilities = self.probabilities(test.rows())?;

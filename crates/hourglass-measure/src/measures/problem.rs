@@ -1,10 +1,10 @@
 //! The fit of the linear probe to rows of one scale: multinomial logistic regression with a free bias, whose weights are penalised.
 //!
-//! L-BFGS moves in weights that are measured in units of their own, about the square roots of the objective's second
-//! derivatives: sparse features, whose deviations differ by a lot, then take about as many steps as standardised ones.
+//! L-BFGS works on weights that are scaled by about the square roots of the objective's second derivatives. Sparse features,
+//! whose deviations differ a lot, then take about as many steps as standardised ones.
 //!
-//! Matrix products are in f32, sums over blocks of rows in f64 and in the order of the rows: the result is the same for any
-//! number of threads. The scaled training rows are kept in memory, 4 bytes a value.
+//! Matrix products are in f32; sums over blocks of rows are in f64 and in the order of the rows, so that the result is the same
+//! for any number of threads. The scaled training rows are kept in memory, 4 bytes per value.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -14,10 +14,10 @@ use super::Labelled;
 use super::lbfgs::{Limits, Point, minimise};
 use super::standardise::Standardisation;
 
-/// Rows to a matrix product: enough for it to be fast, few enough that a block is in the cache when its gradient is taken.
+/// Rows per matrix product: enough for it to be fast, few enough that a block is still in the cache when its gradient is taken.
 pub(super) const BLOCK_ROWS: usize = 512;
 
-/// `p (1 - p)` at a score that matters, about: with it the second derivatives are guessed.
+/// About the value of `p (1 - p)` at a score that matters, from which the second derivatives are estimated.
 const CURVATURE: f64 = 0.05;
 
 /// The training rows as the objective needs them.
@@ -26,7 +26,7 @@ pub(super) struct Problem {
     pub rows: Vec<f32>,
     /// The place of each row's class.
     pub targets: Vec<usize>,
-    /// Features and the bias.
+    /// The number of features, plus 1 for the bias.
     pub width: usize,
     pub classes: usize,
     /// The standard deviation of each feature.

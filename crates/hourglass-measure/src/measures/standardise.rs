@@ -1,12 +1,12 @@
 //! Features brought to one scale, so that a penalty weighs them alike.
 //!
 //! Dense features are brought to mean 0 and variance 1 over the training rows. The variance is divided by the number of rows. A
-//! feature that is constant in training tells nothing of the classes: it becomes 0 everywhere, whatever its value in other
+//! feature that is constant in training says nothing about the classes: it becomes 0 everywhere, whatever its value in other
 //! rows.
 //!
-//! Sparse features, of which at least half of the values are 0, stay where they are and keep their proportions: all are
-//! multiplied by the one number that makes their mean square 1. Their own deviations would blow up those that are rarely
-//! other than 0, and shifted they would not be sparse.
+//! Sparse features, at least half of whose values are 0, are not shifted and keep their proportions: all are multiplied by the
+//! one number that makes their mean square 1. Dividing each by its own deviation would blow up features that are rarely other
+//! than 0, and after a shift they would not be sparse.
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl Standardisation {
         &self.deviations
     }
 
-    /// The length of a row before.
+    /// The length of a row before the bias is added.
     pub(super) fn features(&self) -> usize {
         self.means.len()
     }

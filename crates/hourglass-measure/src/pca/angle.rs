@@ -1,4 +1,4 @@
-//! Angles between a space and that of the principal components.
+//! Angles between a space and the space of the principal components.
 
 use faer::MatRef;
 

@@ -1,6 +1,6 @@
-//! All components, from the covariance: memory is `features²` whatever the number of rows.
+//! All components, from the covariance. The memory needed is `features²`, whatever the number of rows.
 //!
-//! Rows stream through in blocks, in f64. Sums are taken about the mean of the first block: the covariance then loses no
+//! Rows are read in blocks and summed in f64. Sums are taken about the mean of the first block, so that the covariance loses no
 //! digits to the subtraction of a large mean.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -18,7 +18,7 @@ pub struct PcaBuilder {
     sum: Vec<f64>,
     /// Sum of `(x - shift)(x - shift)ᵀ`, the lower triangle only.
     products: Mat<f64>,
-    /// Rows that wait for their block to fill, row-major.
+    /// Rows that wait until their block is full, row-major.
     pending: Vec<f64>,
 }
 
@@ -63,7 +63,7 @@ impl PcaBuilder {
         }
     }
 
-    /// Decomposes the covariance of the rows added; `waiting` is called now and then until that is done.
+    /// Decomposes the covariance of the rows added; `waiting` is called from time to time until that is done.
     pub fn finish(mut self, waiting: &mut dyn FnMut()) -> Result<Pca, PcaError> {
         if self.rows == 0 {
             return Err(PcaError::NoRows);

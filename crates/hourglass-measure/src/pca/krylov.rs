@@ -1,9 +1,9 @@
-//! The first components by block Lanczos iteration with restarts: the covariance `C` is never formed, only multiplied with
-//! a block of vectors at a time, so that each pass over the rows does as much as it can.
+//! The first components by block Lanczos iteration with restarts. The covariance `C` is never formed, only multiplied by a
+//! block of vectors at a time, so that each pass over the rows does as much as it can.
 //!
-//! The basis grows by the directions of `C Q` that are new in it, `Q` its last block; the best approximations in it are
-//! the eigenvectors of `Vᵀ C V` (Rayleigh and Ritz). Where the basis would outgrow its memory, it is replaced by the best
-//! vectors in it (Wu and Simon 2000, thick restart).
+//! In each step the basis `V` grows by the directions of `C Q` that it does not yet contain, where `Q` is its last block. The
+//! best approximations within it come from the eigenvectors of `Vᵀ C V` (Rayleigh and Ritz). If the basis would outgrow its
+//! memory, it is replaced by the best vectors in it (Wu and Simon 2000, thick restart).
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, get_global_parallelism};
@@ -28,10 +28,10 @@ const NEGLIGIBLE: f64 = 1e-9;
 /// ... or after so many passes.
 const MOST_PASSES: usize = 60;
 
-/// About how many passes images need.
+/// About how many passes over the rows images need.
 const USUAL_PASSES: usize = 10;
 
-/// Multiplications between two reports of progress, tenths of a second: who waits can be interrupted there.
+/// Multiplications between two reports of progress, tenths of a second apart, at which the fit can be interrupted.
 const PART: usize = 1 << 33;
 
 /// Squared lengths below this share of the longest are rounding errors: of directions within a block, and of a block before
@@ -43,7 +43,7 @@ fn block_size(features: usize, components: usize) -> usize {
     (components + MORE).min(features)
 }
 
-/// Vectors that are in memory at least: three blocks of the basis, and two beside it.
+/// The fewest vectors that are in memory: three blocks of the basis, and two blocks besides.
 pub(super) fn vectors(features: usize, components: usize) -> usize {
     5 * block_size(features, components)
 }
@@ -62,7 +62,7 @@ pub(super) fn fit(
     fit_within(rows, components, BASIS_BYTES, progress)
 }
 
-/// The same with a basis of so many bytes, or of three blocks.
+/// The same with a basis of so many bytes, or of three blocks if that is more.
 pub(super) fn fit_within(
     rows: &Rows<'_>,
     components: usize,
@@ -171,7 +171,7 @@ impl Passes<'_, '_> {
         result
     }
 
-    /// faer's `matmul`, in parts between which the progress is told.
+    /// faer's `matmul`, in parts between which progress is reported.
     fn matmul(
         &mut self,
         mut result: MatMut<'_, f64>,
@@ -254,7 +254,7 @@ impl Basis {
     ) -> Result<Mat<f64>, PcaError> {
         let longest = block.col_iter().map(|column| column.squared_norm_l2());
         let longest = longest.fold(0.0, f64::max);
-        // What rounding leaves the first time, the second takes.
+        // The second time removes what rounding leaves after the first.
         for _ in 0..2 {
             let along = passes.product(self.there().transpose(), block.as_ref());
             let (there, less) = (self.there(), -1.0);
@@ -280,7 +280,7 @@ impl Basis {
         self.used += block.ncols();
     }
 
-    /// Keeps the space of the best vectors alone, whose products with `C` are known.
+    /// Keeps only the space of the best vectors, whose products with `C` are known.
     fn restart(
         &mut self,
         values: &[f64],
@@ -298,7 +298,7 @@ impl Basis {
     }
 }
 
-/// A block that is in no special position to anything: `[features, columns]`.
+/// A random block, which is in no special position to anything: `[features, columns]`.
 fn random(features: usize, columns: usize) -> Mat<f64> {
     let mut generator = ChaCha8Rng::seed_from_u64(0);
     Mat::from_fn(features, columns, |_, _| generator.random_range(-1.0..1.0))

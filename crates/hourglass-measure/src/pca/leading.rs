@@ -1,21 +1,22 @@
-//! The first components of many rows, by whichever way is cheapest.
+//! The first components of many rows, by whichever method is cheapest.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, get_global_parallelism};
 
-use super::rows::{MOST_BYTES, Mean, Rows, check_bytes};
-use super::{Pca, PcaError, eigen, krylov, product};
+use super::error::{MOST_BYTES, PcaError};
+use super::rows::{Mean, Rows, check_bytes};
+use super::{Pca, eigen, krylov, product};
 
-/// Rows of more features have no covariance matrix: its decomposition would take longer than the other ways.
+/// The most features for which the covariance matrix is decomposed; for more, this would take longer than the other methods.
 const MOST_COVARIANCE_FEATURES: usize = 1024;
 
-/// Of more rows there is no Gram matrix.
+/// The most rows for which the Gram matrix is decomposed.
 const MOST_GRAM_ROWS: usize = 2000;
 
-/// Values of the rows at most, 512 MB, where there is a Gram matrix: they are in memory.
+/// The most values of the rows, 512 MB, for which there is a Gram matrix, since all rows are then in memory.
 const MOST_GRAM_VALUES: usize = 1 << 27;
 
-/// Multiplications and additions of a fit at most, some twenty seconds on two cores; of more rows, a sample is fitted to.
+/// The most multiplications and additions of a fit, some twenty seconds on two cores. If all rows take more, a sample is used.
 const MOST_OPERATIONS: f64 = 5e11;
 
 /// Directions whose variance is below this share of the largest are rounding errors.
@@ -66,9 +67,9 @@ pub fn rows_fitted(rows: usize, features: usize, components: usize) -> usize {
 }
 
 impl Pca {
-    /// Fits the first components, at most so many: of few rows, those along which they do not vary are left out.
+    /// Fits the first `components` components, or fewer: components along which the rows do not vary are left out.
     ///
-    /// `progress` is told the rows read, each as often as it is read, and about how many that will be.
+    /// `progress` is told how many rows have been read, counting each as often as it is read, and about how many that will be.
     ///
     /// # Errors
     /// When there are no rows, a value is not finite, or the components need more than [`MOST_BYTES`].

@@ -1,18 +1,19 @@
-//! Exact principal component analysis: the best linear autoencoder of every code size at once, as a baseline.
+//! Exact principal component analysis, as a baseline: it is the best linear autoencoder for every code size at once.
 //!
 //! With mean `m` and the first `k` eigenvectors of the covariance as the columns of `V`, the reconstruction is
-//! `m + V Vᵀ (x - m)`. No linear encoder and decoder with `k` codes has a lower squared error on the rows fitted
+//! `m + V Vᵀ (x - m)`. No linear encoder and decoder with a code of size `k` has a lower squared error on the rows fitted
 //! (Eckart and Young, 1936; Baldi and Hornik, 1989, for autoencoders).
 //!
-//! | file | how it is found |
+//! | file | what it computes |
 //! |---|---|
 //! | `covariance` | all components, for rows of up to a thousand features |
 //! | `leading` | the first components of longer rows, from the rows' Gram matrix or by block Lanczos iteration |
 //!
-//! All of it is in f64.
+//! All computations are in f64.
 
 mod angle;
 mod covariance;
+mod error;
 mod file;
 mod krylov;
 mod leading;
@@ -26,13 +27,14 @@ use faer::{Accum, Mat, MatRef, Side, get_global_parallelism};
 
 pub use angle::largest_principal_angle;
 pub use covariance::PcaBuilder;
+pub use error::{MOST_BYTES, PcaError};
 pub use leading::rows_fitted;
-pub use rows::{MOST_BYTES, Rows};
+pub use rows::Rows;
 
-/// Rows to a matrix product: enough to keep the cores busy.
+/// Rows per matrix product: enough to keep the cores busy.
 const BLOCK_ROWS: usize = 1024;
 
-/// Values of a block of rows at most, 64 MB: of long rows there are fewer to a block.
+/// The most values of a block of rows, 64 MB. If rows are long, a block has fewer.
 const BLOCK_VALUES: usize = 1 << 23;
 
 /// The rows of a block.
@@ -40,46 +42,8 @@ fn block_rows(features: usize) -> usize {
     (BLOCK_VALUES / features).clamp(1, BLOCK_ROWS)
 }
 
-/// How often those who wait for a decomposition are told that it goes on.
+/// The time between two reports that a decomposition is still running.
 const TICK: Duration = Duration::from_millis(100);
-
-/// What can go wrong with the numbers given to principal component analysis.
-#[derive(Debug, thiserror::Error)]
-pub enum PcaError {
-    /// There is no mean without rows.
-    #[error("principal components: expected at least one row, found none")]
-    NoRows,
-
-    /// A value is infinite or not a number.
-    #[error(
-        "principal components: expected finite values, found an infinite value or NaN in the {place}"
-    )]
-    NotFinite {
-        /// Where the value was met.
-        place: &'static str,
-    },
-
-    /// The iteration of a decomposition did not end.
-    #[error("principal components: expected the {decomposition} to converge, but it did not")]
-    NoConvergence {
-        /// Which decomposition.
-        decomposition: &'static str,
-    },
-
-    /// The components need more memory than they may have.
-    #[error(
-        "{components} principal components of {features} values need {bytes} bytes, more than the {most} that they may have",
-        most = MOST_BYTES
-    )]
-    TooLarge {
-        /// Components asked for.
-        components: usize,
-        /// The length of a row.
-        features: usize,
-        /// Bytes of the components and of what finds them.
-        bytes: usize,
-    },
-}
 
 /// The mean and the first principal components of a set of rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +55,7 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// The first components alone.
+    /// Keeps only the first components.
     fn first(mut self, count: usize) -> Self {
         self.components = self.components(count).to_owned();
         self.variances.truncate(count);

@@ -1,9 +1,6 @@
-//! What principal components are found of: rows that are read as often as is needed, and their mean.
+//! The data of principal components: rows that can be read as often as is needed, and their mean.
 
-use super::PcaError;
-
-/// Bytes that components, and what finds them, may have.
-pub const MOST_BYTES: usize = 2 << 30;
+use super::error::{MOST_BYTES, PcaError};
 
 /// Rows that can be read as often as is needed.
 pub struct Rows<'a> {
@@ -15,7 +12,7 @@ pub struct Rows<'a> {
     pub read: &'a dyn Fn() -> Box<dyn Iterator<Item = Vec<f32>> + 'a>,
 }
 
-/// Refuses what would need too much memory: so many vectors, to find so many components.
+/// Refuses a fit that would need too much memory: so many vectors, to find so many components.
 pub(super) fn check_bytes(
     vectors: usize,
     components: usize,

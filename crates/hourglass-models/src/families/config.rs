@@ -1,22 +1,22 @@
-//! What the settings of every family can be asked.
+//! The trait that the settings of every family implement.
 
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 
 use crate::autoencoder::Autoencoder;
 use crate::config::ConfigError;
 use crate::losses::Likelihood;
 use crate::networks::NetworkConfig;
-use hourglass_samples::Shape;
 
 /// The settings of one family: its network and its objective.
 pub trait FamilyConfig {
     /// The model that these settings describe.
     type Model<B: Backend>: Autoencoder<B>;
 
-    /// What the family is, in a sentence for those who have a model of it.
+    /// What the family is, in one sentence, for readers who have a model of it.
     const SUMMARY: &str;
 
-    /// Objectives other than the default one, as they stand in a recipe: what holds for the family is tested with them too.
+    /// Objectives other than the default one, as they are written in a recipe. The tests of the family also run with these.
     const OBJECTIVES: &[&str];
 
     /// The network's settings.
@@ -40,7 +40,7 @@ pub trait FamilyConfig {
     /// p(x|h)
     fn likelihood(&self) -> Likelihood;
 
-    /// Checks the objective; the network and the likelihood are checked apart.
+    /// Checks the objective; the network and the likelihood are checked separately.
     ///
     /// # Errors
     /// Names the first setting that cannot be used.

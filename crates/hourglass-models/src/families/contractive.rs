@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_kernels::mean;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
@@ -15,7 +16,6 @@ use crate::config::{ConfigError, MOST_SAMPLES, require};
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig, jacobian};
 use crate::step::{StepContext, Stream};
-use hourglass_samples::Shape;
 
 /// Images whose Jacobians are measured at a time: a Jacobian has code times features values.
 const NORM_IMAGES: usize = 50;

@@ -1,10 +1,12 @@
 //! Denoising autoencoders: the encoder sees a corrupted image, the target is the clean one.
 //!
-//! L = E[-log p(x | f(c(x)))], with c(x) drawn afresh every time (Vincent et al. 2010). The size of the code is free.
+//! L = E[-log p(x | f(c(x)))], with c(x) drawn afresh every time (Vincent et al. 2010). The code may have any size, even more
+//! units than the image has pixels.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
@@ -14,7 +16,6 @@ use crate::corruption::Corruption;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::step::StepContext;
-use hourglass_samples::Shape;
 
 /// Settings of a denoising autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
-//! The registry of families: the only place that lists them. One line per family, at the end of the file.
+//! The registry of families: the only place that lists them. Each family has one line, at the end of the file.
 
 mod config;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 pub use config::FamilyConfig;
@@ -15,7 +16,6 @@ use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::Posterior;
 use crate::step::StepContext;
-use hourglass_samples::Shape;
 
 /// Makes, from a list of families, the settings and the model that can be any one of them.
 macro_rules! families {
@@ -46,7 +46,7 @@ macro_rules! families {
                 }
             }
 
-            /// Objectives of each family other than its default one, as they stand in a recipe.
+            /// Objectives of each family other than its default one, as they are written in a recipe.
             pub const OBJECTIVES: &[(&str, &[&str])] = &[$(($name, $config::OBJECTIVES)),+];
 
             /// What the family is, in a sentence.

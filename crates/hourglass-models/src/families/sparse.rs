@@ -1,6 +1,6 @@
 //! Sparse autoencoders: the code is usually larger than the image, and only few of its units are active at a time.
 //!
-//! There are three ways to ask for that, with h = f(x):
+//! There are three objectives, with h = f(x):
 //! - `l1`: L = reconstruction + weight * sum_j |h_j|. Scaling the code down and the decoder up would evade the penalty, so
 //!   use tied weights.
 //! - `kl`: L = reconstruction + weight * sum_j KL(rho || rho_j), rho_j the mean of the sigmoid unit h_j over the batch and
@@ -12,6 +12,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_kernels::{keep_largest, mean_dim, sum};
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
@@ -20,7 +21,6 @@ use crate::config::{ConfigError, require};
 use crate::losses::Likelihood;
 use crate::networks::{Activation, Network, NetworkConfig};
 use crate::step::{Mode, StepContext};
-use hourglass_samples::Shape;
 
 /// Mean activations are kept this far from 0 and 1, where the penalty is infinite.
 const ACTIVATION_MARGIN: f64 = 1e-6;

@@ -6,6 +6,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
@@ -14,7 +15,6 @@ use crate::config::ConfigError;
 use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::step::StepContext;
-use hourglass_samples::Shape;
 
 /// Settings of an undercomplete autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ impl FamilyConfig for UndercompleteConfig {
     const OBJECTIVES: &[&str] = &[
         r#"{ likelihood = "bernoulli" }"#,
         r#"{ likelihood = { gaussian = { sigma = 0.5 } } }"#,
+        r#"{ likelihood = { laplace = { scale = 0.5 } } }"#,
+        r#"{ likelihood = { huber = { delta = 0.2 } } }"#,
     ];
 
     fn network(&self) -> &NetworkConfig {

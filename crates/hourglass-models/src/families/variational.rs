@@ -1,9 +1,9 @@
 //! Variational autoencoders: codes are distributions close to a standard normal prior.
 //!
 //! L = E_q[-log p(x|z)] + beta * KL(q(z|x) || N(0, 1)), with q(z|x) = N(mean, exp(log_variance)), one reparameterised
-//! sample z = mean + exp(log_variance / 2) * epsilon per image, and the KL in closed form (Kingma & Welling 2014). A `beta`
-//! other than 1 is that of Higgins et al. 2017. The log-variance is kept in [-20, 20], so that its exponential can't overflow.
-//! `negative_elbo` is always at beta 1.
+//! sample z = mean + exp(log_variance / 2) * epsilon per image, and the KL in closed form (Kingma & Welling 2014). With a `beta`
+//! other than 1 it is the beta-VAE of Higgins et al. 2017. The log-variance is kept in [-20, 20], so that its exponential
+//! can't overflow. The term `negative_elbo` is always at beta 1.
 //!
 //! With k samples per image the objective is the importance-weighted bound (Burda et al. 2016), of which k = 1 is the bound
 //! above, without the KL's closed form: L_k = -E[log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)], z_1 to z_k from q(z|x).
@@ -12,6 +12,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_kernels::mean;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::config::FamilyConfig;
@@ -21,7 +22,6 @@ use crate::losses::Likelihood;
 use crate::networks::{Network, NetworkConfig};
 use crate::posterior::{Posterior, log_mean_exp, repeat_rows};
 use crate::step::{StepContext, Stream};
-use hourglass_samples::Shape;
 
 /// Settings of a variational autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +102,7 @@ impl FamilyConfig for VariationalConfig {
         r#"{ beta = 0.5, samples = 3 }"#,
         r#"{ binarize = true }"#,
         r#"{ beta = 0.1, likelihood = { gaussian = { sigma = 0.5 } } }"#,
+        r#"{ likelihood = { laplace = { scale = 0.5 } } }"#,
     ];
 
     fn has_prior(&self) -> bool {
@@ -138,11 +139,11 @@ impl FamilyConfig for VariationalConfig {
             warmup,
         )?;
         require(
-            likelihood != Likelihood::SquaredError,
+            likelihood.is_distribution(),
             "objective.likelihood",
-            "bernoulli, or gaussian with a sigma: a bound needs a likelihood (squared error is gaussian with sigma \
-             0.7071, but for a constant)",
-            "squared_error",
+            "bernoulli, gaussian with a sigma, or laplace with a scale: a bound needs a likelihood (squared error is gaussian \
+             with sigma 0.7071, but for a constant)",
+            likelihood.term(),
         )?;
         require(
             (1..=MOST_SAMPLES).contains(&samples),

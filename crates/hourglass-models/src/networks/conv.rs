@@ -1,6 +1,7 @@
 //! Convolutional networks: each convolution halves height and width, and the decoder mirrors the encoder.
 
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
@@ -9,7 +10,6 @@ use super::layer::{Convolution, Layer, Reshape, push_activation};
 use super::network::Network;
 use super::weights::Weights;
 use crate::config::{ConfigError, require};
-use hourglass_samples::Shape;
 
 /// Kernels are 4 x 4 with stride 2 and padding 1: height and width are halved, and doubled back, exactly.
 const KERNEL: usize = 4;
@@ -63,7 +63,7 @@ impl NetworkKind for ConvConfig {
         format!("of {} channels", channels.join(", "))
     }
 
-    /// Of a convolution, the inputs are the values that an output depends on.
+    /// The inputs of a convolution's matrix are the values that one output depends on.
     fn weight_shapes(
         &self,
         shape: Shape,
@@ -133,7 +133,7 @@ impl NetworkKind for ConvConfig {
 }
 
 impl ConvConfig {
-    /// Height and width must be halved without a rest by every convolution.
+    /// Checks that every convolution can halve height and width without a remainder.
     fn check_halvings(&self, shape: Shape) -> Result<(), ConfigError> {
         let Shape {
             channels,
@@ -177,7 +177,7 @@ impl ConvConfig {
     }
 }
 
-/// The multiple of `divisor` above 0 that is nearest to a number, the larger one of two.
+/// The positive multiple of `divisor` that is nearest to a number; of two equally near ones, the larger.
 fn nearest_multiple(number: usize, divisor: usize) -> Option<usize> {
     let multiples = number.checked_add(divisor / 2)? / divisor;
     multiples.max(1).checked_mul(divisor)

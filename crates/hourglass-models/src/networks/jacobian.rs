@@ -1,8 +1,8 @@
 //! The squared Frobenius norm of an encoder's Jacobian, ||dh/dx||_F^2, for each image (Rifai et al. 2011).
 //!
-//! Burn has no second derivatives, so the Jacobian is written out as tensor algebra: from the code's side, a row vector
-//! is pulled back through the layers, G <- G W^T through a linear layer and G <- G * f'(a) through an activation, and
-//! ordinary reverse mode differentiates the result.
+//! Burn has no second derivatives, so the Jacobian is written out as tensor algebra. Starting at the code, row vectors are
+//! pulled back through the layers: G <- G W^T through a linear layer and G <- G * f'(a) through an activation. Ordinary
+//! reverse mode then differentiates the result.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -80,7 +80,7 @@ pub(crate) fn estimate<B: Backend>(
     sums_of_squares(pull_back(encoder, &inputs, signs, samples), samples) / samples as f64
 }
 
-/// What [`estimate`] is of, with a unit vector for every unit of the code in place of random signs.
+/// The exact squared norm: as in [`estimate`], but with a unit vector for every unit of the code in place of random signs.
 fn exact_by_rows<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -> Tensor<B, 1> {
     let jacobians = matrices(encoder, images);
     let [batch, code, features] = jacobians.dims();
@@ -99,7 +99,7 @@ pub(crate) fn matrices<B: Backend>(encoder: &[Layer<B>], images: Tensor<B, 2>) -
     let last = last.expect("an encoder's last layer with weights is a linear one");
     let inputs = inputs(encoder, images);
 
-    // That of the last layer is the weight itself, one row per unit, times the slopes of the activations behind it.
+    // The Jacobian of the last layer is the weight itself, one row per unit, times the slopes of the activations after it.
     let weight = linear_weight(&encoder[last]).transpose(); // [code, inputs of the layer]
     let [code, width] = weight.dims();
     let mut rows = weight.unsqueeze_dim::<3>(0).repeat_dim(0, batch); // [batch, code, width]

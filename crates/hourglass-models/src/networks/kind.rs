@@ -1,19 +1,19 @@
-//! What every kind of network says of itself.
+//! The trait that the settings of every kind of network implement.
 
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 
 use super::activation::Activation;
 use super::network::Network;
 use super::weights::Weights;
 use crate::config::ConfigError;
-use hourglass_samples::Shape;
 
 /// The settings of a network of one kind.
 pub(super) trait NetworkKind {
     /// What a network of this kind is, such as "fully connected".
     const ADJECTIVE: &str;
 
-    /// Settings of this kind as they stand in a recipe, for messages.
+    /// Example settings of this kind as they are written in a recipe, for messages.
     const EXAMPLE: &str;
 
     /// The code's size.

@@ -21,7 +21,7 @@ pub enum Layer<B: Backend> {
     ConvTranspose(Convolution<B>),
     /// An elementwise activation.
     Activation(Elementwise),
-    /// The place of `Flatten` or `Unflatten` in the PyTorch stack; nothing to do here.
+    /// Keeps the place of `Flatten` or `Unflatten` in the PyTorch stack; it does nothing here.
     Reshape(Reshape),
 }
 
@@ -32,7 +32,7 @@ pub struct Elementwise {
     pub activation: Activation,
 }
 
-/// The place of a PyTorch layer that only reshapes.
+/// Keeps the place of a PyTorch layer that only reshapes.
 #[derive(Module, Debug, Clone, Copy)]
 pub struct Reshape;
 
@@ -81,7 +81,7 @@ impl<B: Backend> Convolution<B> {
     }
 }
 
-/// The value of a stack; `encoder` holds the weights that tied layers use.
+/// The output of a stack; `encoder` holds the weights that tied layers use.
 ///
 /// # Shapes
 /// - x: `[batch, inputs of the stack]`
@@ -135,7 +135,7 @@ pub(super) fn push_activation<B: Backend>(stack: &mut Vec<Layer<B>>, activation:
     }
 }
 
-/// Where a stack's fully connected layers stand, those with an encoder's weights included.
+/// The positions of a stack's fully connected layers, including those that use an encoder's weights.
 pub(super) fn linear_positions<B: Backend>(stack: &[Layer<B>]) -> Vec<usize> {
     let is_linear = |(position, layer): (usize, &Layer<B>)| {
         matches!(layer, Layer::Linear(_) | Layer::Tied(_)).then_some(position)

@@ -1,6 +1,7 @@
-//! Fully connected networks: the encoder's widths, mirrored in the decoder.
+//! Fully connected networks. The decoder's layers have the widths of the encoder's, in reverse order.
 
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
@@ -9,7 +10,6 @@ use super::layer::{Layer, TiedLinear, linear_positions, push_activation};
 use super::network::Network;
 use super::weights::Weights;
 use crate::config::{ConfigError, require};
-use hourglass_samples::Shape;
 
 /// Settings of a fully connected network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! Networks: an encoder and a decoder, each a stack of layers. This is the registry, the only place that lists the kinds.
+//! Networks: an encoder and a decoder, each a stack of layers. This file is the registry of the kinds of networks, the only place
+//! that lists them.
 
 mod activation;
 pub(crate) mod jacobian;
@@ -8,6 +9,7 @@ mod network;
 mod weights;
 
 use burn::tensor::backend::Backend;
+use hourglass_samples::Shape;
 use serde::{Deserialize, Serialize};
 
 pub use activation::Activation;
@@ -18,11 +20,10 @@ pub(crate) use layer::linear_weight;
 pub(crate) use weights::initial_linear;
 
 use crate::config::{ConfigError, require};
-use hourglass_samples::Shape;
 use kind::NetworkKind;
 use weights::Weights;
 
-/// The most parameters that a network may ask for, 4 GiB of them: more is taken for a mistake.
+/// The most parameters that a network may ask for, 4 GiB of them; more are taken for a mistake.
 const MAX_PARAMETERS: usize = 1 << 30;
 
 /// Makes, from a list of kinds, the settings that can be of any one of them.
@@ -44,10 +45,10 @@ macro_rules! networks {
         }
 
         impl NetworkConfig {
-            /// The names of the kinds, as they stand in a recipe.
+            /// The names of the kinds, as they are written in a recipe.
             pub const KINDS: &[&str] = &[$(concat!("\"", $name, "\"")),+];
 
-            /// Settings of each kind as they stand in a recipe.
+            /// Example settings of each kind, as they are written in a recipe.
             pub const EXAMPLES: &[&str] = &[$($config::EXAMPLE),+];
 
             /// The code's size.
@@ -126,14 +127,14 @@ impl NetworkConfig {
         )
     }
 
-    /// A lower bound of the values in a network's file: the weights of the encoder. Nothing where the settings can't be
-    /// used.
+    /// A lower bound of the number of values in a network's file: the weights of the encoder. None where the settings can't
+    /// be used.
     pub fn least_values(&self, shape: Shape) -> Option<usize> {
         count(&self.weight_shapes(shape, self.code()).ok()?)
     }
 }
 
-/// The values of matrices of these shapes; nothing where there are too many to be counted.
+/// The number of values in matrices of these shapes; none where there are too many to be counted.
 fn count(shapes: &[[usize; 2]]) -> Option<usize> {
     shapes.iter().try_fold(0_usize, |total, [inputs, outputs]| {
         total.checked_add(inputs.checked_mul(*outputs)?)

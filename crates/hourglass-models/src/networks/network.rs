@@ -34,7 +34,7 @@ impl<B: Backend> Network<B> {
         forward(&self.encoder[..position], images, &[])
     }
 
-    /// Where the fully connected layers stand, in the encoder and in the decoder.
+    /// The positions of the fully connected layers in the encoder and in the decoder.
     pub(crate) fn linear_positions(&self) -> [Vec<usize>; 2] {
         [&self.encoder, &self.decoder].map(|stack| linear_positions(stack))
     }

@@ -1,7 +1,7 @@
-//! Initial weights, drawn on the host from a seed, the same on every backend.
+//! Initial weights. They are drawn on the host from a seed, so that they are the same on every backend.
 //!
-//! Weights and biases are uniform in +-1/sqrt(fan in), PyTorch's default. Burn's own initialisation draws from a
-//! generator that the whole process shares, so that a model would depend on whatever else ran before it.
+//! Weights and biases are uniform in +-1/sqrt(fan in), PyTorch's default. Burn's own initialisation is not used: it draws from
+//! a generator that the whole process shares, so a model would depend on whatever else ran before it.
 
 use burn::module::Param;
 use burn::nn::Linear;

@@ -3,7 +3,6 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
-use hourglass_models::Shape;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -13,7 +12,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use hourglass_models::{
-    Autoencoder, Loss, Model, ModelConfig, StateDict, StepContext, Stream, gradient_model,
+    Autoencoder, Loss, Model, ModelConfig, Shape, StateDict, StepContext, Stream, gradient_model,
     load_state_dict, state_dict,
 };
 use safetensors::SafeTensors;

@@ -1,4 +1,4 @@
-//! The code: where the images are in it, and what its units carry.
+//! The code: where the images lie in its space, and how much its units carry.
 
 use hourglass_measure::Measured;
 use hourglass_measure::measures::Estimate;

@@ -1,4 +1,4 @@
-//! Errors by class, classes taken for others, errors from corrupted images.
+//! Errors by class, confusions between classes, and errors from corrupted images.
 
 use hourglass_measure::measures::Confusion;
 use hourglass_measure::{Class, Measured};
@@ -8,10 +8,10 @@ use super::parts::{label_name, left_out, wide};
 use crate::numbers::with_error;
 use crate::{Measurement, ModelReport};
 
-/// Matrices of more classes are too large for a page; their most frequent confusions are listed all the same.
+/// A matrix of more classes is too large for a page; only its most frequent confusions are listed then.
 const MOST_CLASSES: usize = 30;
 
-/// Confusions that are listed.
+/// The number of confusions that are listed.
 const LISTED: usize = 5;
 
 /// The error of each class, the model's beside PCA's.

@@ -1,4 +1,4 @@
-//! The sections of a model, a file for those that belong together.
+//! The sections of a model's report. Related sections share a file.
 
 mod code;
 mod errors;
@@ -18,11 +18,11 @@ pub(crate) use parts::{left_out, wide};
 
 /// A section of a model's report.
 pub(crate) struct Section {
-    /// Its place among the page's anchors.
+    /// The name of its anchor in the page.
     pub(crate) id: &'static str,
     pub(crate) title: &'static str,
     pub(crate) body: Markup,
-    /// Whether two like it have room beside each other.
+    /// Whether two such sections have room beside each other.
     pub(crate) is_half: bool,
 }
 
@@ -36,7 +36,7 @@ const HALVES: [&str; 6] = [
     "contraction",
 ];
 
-/// The sections of a model, in their order. Those that its family does not have are not among them.
+/// The sections of a model, in their order. Sections that its family does not have are left out.
 pub(crate) fn of(model: &ModelReport) -> Result<Vec<Section>, ReportError> {
     let section = |id, title, body| Section {
         id,

@@ -108,7 +108,7 @@ fn cell(number: &Number, found: Option<&Measured<Estimate>>) -> Markup {
     }
 }
 
-/// Why numbers of the table, and parts of the report, are not there: each reason once, with all that it is the reason of.
+/// Why numbers of the table and parts of the report are missing: each reason once, with everything that it applies to.
 fn reasons(measurement: &Measurement, numbers: &[Number]) -> Markup {
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     let mut add = |whose: &str, what, reason: &str| {
@@ -149,7 +149,7 @@ fn reasons(measurement: &Measurement, numbers: &[Number]) -> Markup {
     }
 }
 
-/// The numbers that a file has from before, where there are no others.
+/// The earlier numbers from a file, where there are no others.
 fn missing_numbers(model: &ModelReport) -> Markup {
     html! {
         @if let Some(stored) = &model.stored {

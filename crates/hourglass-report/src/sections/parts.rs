@@ -1,16 +1,16 @@
-//! What several sections are made of.
+//! Building blocks that several sections use.
 
 use hourglass_measure::Measured;
 use maud::{Markup, html};
 
 use crate::ReportError;
 
-/// Why something is not there.
+/// Says why something is missing.
 pub(crate) fn left_out(reason: &str) -> Markup {
     html! { p.missing { "Left out, since " (reason) "." } }
 }
 
-/// What is made of a part, or why it is not there.
+/// The content made from a part, or why it is missing.
 pub(super) fn either<T>(
     part: &Measured<T>,
     body: impl FnOnce(&T) -> Result<Markup, ReportError>,

@@ -57,7 +57,7 @@ fn color(split: &str) -> usize {
     }
 }
 
-/// The terms of all lines, each with its points by split; of runs of several phases, those of each phase.
+/// The terms of all lines, each with its points by split. In a run of several phases, each phase has terms of its own.
 pub(crate) fn terms(lines: &[MetricsLine]) -> BTreeMap<String, Series<'_>> {
     let mut terms: BTreeMap<String, Series<'_>> = BTreeMap::new();
     for line in lines {

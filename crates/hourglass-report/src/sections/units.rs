@@ -1,4 +1,4 @@
-//! Units as images, and what happens as they move.
+//! Units as images, and how images change as units move.
 
 use hourglass_measure::Measured;
 use hourglass_tasks::{Portrait, UnitImages};
@@ -53,7 +53,7 @@ pub(super) fn traversals(model: &ModelReport) -> Result<Markup, ReportError> {
                 let images: Vec<&[f32]> = way.images.iter().map(Vec::as_slice).collect();
                 let [low, high] = way.range;
                 let description = format!("Unit {} from {low:.2} to {high:.2}", way.unit);
-                // A minus, which a hyphen is too short for.
+                // A hyphen is too short for a minus sign.
                 let description = description.replace('-', "\u{2212}");
                 let strip = picture(&images, portrait.shape, Direction::Right, &description)?;
                 Ok(html! {

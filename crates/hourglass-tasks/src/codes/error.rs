@@ -26,7 +26,7 @@ pub enum CodesError {
         /// What is there.
         found: String,
     },
-    /// A code is no number.
+    /// A code has a value that is not a finite number.
     #[error("{path}: row {row}, z{column}: expected a finite number, found {found}")]
     NotFinite {
         /// The file.

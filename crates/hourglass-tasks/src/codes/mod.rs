@@ -1,8 +1,8 @@
-//! Files of codes: `.npy`, `.csv` and `.parquet`, written and read in blocks, so that there may be any number of them.
+//! Files of codes: `.npy`, `.csv` and `.parquet`. They are written and read in blocks, so that they can hold any number of codes.
 //!
 //! What is read is bit for bit what was written: `.npy` and `.parquet` hold the float32 numbers themselves, `.csv` the shortest
-//! decimals that are read back as the same float32. A row is an image: its id and its label, where the format has a place for
-//! them and there are some, and the numbers of its code, `z0`, `z1` and so on.
+//! decimals that are read back as the same float32. Each row is an image. It has the numbers of the image's code, `z0`, `z1` and
+//! so on, preceded by the image's id and label, where the format has a place for them and the images have some.
 
 mod error;
 mod npy;
@@ -19,7 +19,7 @@ pub use npy::{write_floats, write_header};
 pub use reader::CodesReader;
 pub use writer::CodesWriter;
 
-/// Rows that are read at once.
+/// Rows that are read at a time.
 const BLOCK_ROWS: usize = 1024;
 
 /// A kind of file that codes are kept in.
@@ -54,25 +54,25 @@ impl CodesFormat {
 pub struct CodesLayout {
     /// Images.
     pub images: usize,
-    /// Numbers of a code.
+    /// How many numbers a code has.
     pub code: usize,
-    /// Whether there are labels, and what they are called.
+    /// Whether there are labels, and their names.
     pub labels: LabelKind,
 }
 
-/// What labels a table of images has.
+/// The kind of labels that a table of images has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LabelKind {
     /// None.
     None,
     /// Numbers.
     Numbers,
-    /// Numbers that stand for names: the names are written.
+    /// Numbers that stand for names; the names are written.
     Names(Vec<String>),
 }
 
 impl LabelKind {
-    /// The labels of a dataset.
+    /// The kind of labels that a dataset has.
     pub fn of(dataset: &hourglass_data::Dataset) -> Self {
         match (dataset.labels(), dataset.label_names()) {
             (None, _) => Self::None,
@@ -81,7 +81,7 @@ impl LabelKind {
         }
     }
 
-    /// What a label is called in tables.
+    /// How a label is written in tables.
     pub fn text(&self, label: u8) -> String {
         match self {
             Self::Names(names) => names.get(usize::from(label)).cloned(),
@@ -94,21 +94,21 @@ impl LabelKind {
 /// Some images of a file of codes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CodeRows {
-    /// What the images are called; empty in a file that was read where it has no ids.
+    /// The ids of the images; empty if they were read from a file without ids.
     pub ids: Vec<String>,
-    /// Their labels; empty where there are none, and in what was read, since decoding needs none.
+    /// Their labels; empty if there are none, or if the codes were read from a file, since decoding needs no labels.
     pub labels: Vec<u8>,
     /// `[rows, code]`, row-major.
     pub codes: Vec<f32>,
 }
 
-/// What an image of a dataset is called: its path below the folder, or its number.
+/// The id of an image in a file of codes: its path below the folder, or its number.
 pub fn image_id(dataset: &hourglass_data::Dataset, index: u32) -> String {
     let id = dataset.id(index as usize);
     id.map_or_else(|| index.to_string(), str::to_owned)
 }
 
-/// Refuses a code that is no number; `first` is the first row's place in the file.
+/// Refuses values that are not finite; `first` is the place of the first row in the file.
 fn check_finite(path: &Path, codes: &[f32], code: usize, first: usize) -> Result<(), CodesError> {
     match codes.iter().position(|value| !value.is_finite()) {
         None => Ok(()),

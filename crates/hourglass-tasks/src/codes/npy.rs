@@ -10,7 +10,7 @@ use npyz::{AutoSerialize, Order, WriteOptions, WriterBuilder};
 
 use super::{BLOCK_ROWS, CodeRows, CodesError};
 
-/// Begins a NumPy array: its numbers follow, in little-endian bytes.
+/// Writes the header of a NumPy array of little-endian numbers, which are to follow.
 ///
 /// # Errors
 /// When the header can't be written.

@@ -1,4 +1,4 @@
-//! Codes as columns of an Apache Parquet file: `id` and `label` where there are some, and a column of FLOAT a dimension.
+//! Codes as columns of an Apache Parquet file: `id`, `label` (where there are labels), and a FLOAT column for each dimension.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use hourglass_files::open_file;
 
 use super::{BLOCK_ROWS, CodeRows, CodesError, CodesLayout, LabelKind, PendingFile};
 
-/// Numbers that wait to be written together: columns are written one after the other, so that many rows make a group.
+/// The most numbers in a row group. Its columns are written one after the other, so its rows wait in memory until then.
 const GROUP_NUMBERS: usize = 1 << 22;
 
-/// Rows that wait at most.
+/// The most rows in a row group.
 const MOST_GROUP_ROWS: usize = 1 << 16;
 
-/// A file in the making.
+/// A file that is being written.
 pub(super) struct ParquetCodesWriter {
     path: PathBuf,
     layout: CodesLayout,
@@ -172,7 +172,7 @@ pub(super) struct ParquetCodesReader {
     group: Option<Group>,
 }
 
-/// The columns of a row group, each somewhere in it.
+/// The columns of a row group, each at its own position.
 struct Group {
     left: usize,
     ids: Option<ColumnReaderImpl<ByteArrayType>>,
@@ -188,7 +188,7 @@ impl ParquetCodesReader {
         });
         let file = file.map_err(|error| unreadable(path, &error))?;
         let schema = file.metadata().file_metadata().schema_descr();
-        // Only columns that are no part of another: `z0` and not `a.z0`.
+        // Only top-level columns: `z0`, but not `a.z0`.
         let place = |name: &str| {
             let mut columns = schema.columns().iter();
             columns
@@ -297,16 +297,16 @@ impl Group {
     }
 }
 
-/// The library panics at some damaged files: what it would have said becomes an error.
+/// Turns a panic into an error: the library panics at some damaged files.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    // What is read into is dropped after a panic.
+    // The buffers that are read into are dropped after a panic.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
         let message = "a file that the reader can't make sense of".into();
         Err(ParquetError::General(message))
     })
 }
 
-/// Refuses columns that begin or end before the file does, at which the library panics.
+/// Refuses columns with negative places or sizes, at which the library panics.
 fn check_places(file: &SerializedFileReader<std::fs::File>) -> Result<(), ParquetError> {
     let groups = file.metadata().row_groups().iter();
     let mut columns = groups.flat_map(|group| group.columns());

@@ -56,8 +56,8 @@ impl CodesReader {
         }
     }
 
-    /// How many images there are, after the file has been read once to the end: so what is wrong with it is known before
-    /// anything is made of it.
+    /// How many images there are. The whole file is read once for that, so that a fault in it is found before its codes are
+    /// used.
     ///
     /// # Errors
     /// When the file can't be read, or holds something else.

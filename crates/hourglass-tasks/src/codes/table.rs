@@ -1,4 +1,4 @@
-//! Codes as text, by the columns `id`, `label`, `z0`, `z1` and so on.
+//! Codes as text in CSV, with the columns `id`, `label`, `z0`, `z1` and so on.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use hourglass_files::open_file;
 
 use super::{BLOCK_ROWS, CodeRows, CodesError, CodesLayout, LabelKind, PendingFile};
 
-/// No number or id of ours is longer, and no line of a hostile file may be.
+/// The most bytes of a field: none that we write is longer, and this bounds the lines of a hostile file.
 const MOST_FIELD_BYTES: usize = 1 << 16;
 
 pub(super) fn header(layout: &CodesLayout) -> Vec<String> {
@@ -133,7 +133,7 @@ fn unreadable(path: &Path, error: &csv::Error) -> CodesError {
     CodesError::content(path, "a table of comma-separated values", error.to_string())
 }
 
-/// A file whose rows are not longer than what a row can take: the reader would hold a longer one in memory.
+/// A file whose rows are bounded in length, since the reader holds a whole row in memory.
 struct Bounded<R> {
     file: R,
     since_record: usize,

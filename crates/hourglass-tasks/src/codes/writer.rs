@@ -7,7 +7,7 @@ use super::{
     CodeRows, CodesError, CodesFormat, CodesLayout, PendingFile, check_finite, npy, table,
 };
 
-/// A file of codes in the making; it gets its name by [`CodesWriter::finish`].
+/// A file of codes that is being written. It gets its name in [`CodesWriter::finish`].
 pub struct CodesWriter {
     path: PathBuf,
     layout: CodesLayout,
@@ -25,7 +25,7 @@ impl CodesWriter {
     /// Begins a file, in the format that its name says.
     ///
     /// # Errors
-    /// When the name says none, or no file can be made there.
+    /// When the name says no format, or no file can be created there.
     pub fn create(path: &Path, layout: CodesLayout) -> Result<Self, CodesError> {
         let format = CodesFormat::of(path)?;
         let mut file = PendingFile::create(path)?;
@@ -70,7 +70,7 @@ impl CodesWriter {
     /// Ends the file, and gives it its name.
     ///
     /// # Errors
-    /// When it can't be written, or has not as many images as its layout says.
+    /// When it can't be written, or does not have as many images as its layout says.
     pub fn finish(self) -> Result<(), CodesError> {
         if self.written != self.layout.images {
             let expected = format!("{} images", self.layout.images);

@@ -20,13 +20,13 @@ type Uniform = UniformModel<u32, PRECISION>;
 #[derive(Debug, Clone)]
 pub struct Tables {
     bits: u8,
-    /// As they are stored, `[code, 2^bits]`; without bits empty lists.
+    /// The counts as they are stored, `[code, 2^bits]`; empty lists if there are no bits.
     counts: Vec<Vec<u64>>,
     models: Vec<Model>,
 }
 
 impl Tables {
-    /// The tables with which the file is smallest, their own size included.
+    /// The tables that make the file smallest, their own size included.
     pub(super) fn cheapest(histogram: &Histogram) -> Self {
         let candidates = (0..=histogram.table_bits).map(|table_bits| {
             let exact = histogram.coarser(table_bits);
@@ -46,7 +46,7 @@ impl Tables {
         });
         let best = candidates.min_by(|(a, ..), (b, ..)| a.total_cmp(b));
         let (_, bits, counts) = best.unwrap_or_default();
-        // Of counted images none is without any.
+        // Images were counted, so no dimension is without counts.
         Self::of_counts(bits, counts).unwrap_or(Self {
             bits: 0,
             counts: Vec::new(),
@@ -54,7 +54,7 @@ impl Tables {
         })
     }
 
-    /// The tables of stored counts; nothing where a dimension has none.
+    /// The tables of stored counts; none if all counts of a dimension are 0.
     pub(super) fn of_counts(bits: u8, counts: Vec<Vec<u64>>) -> Option<Self> {
         if bits == 0 {
             return Some(Self {
@@ -74,7 +74,7 @@ impl Tables {
         })
     }
 
-    /// The bits that the tables are of; 0 where there are none.
+    /// How many bits the tables are of; 0 where there are no tables.
     pub(super) fn bits(&self) -> u8 {
         self.bits
     }
@@ -108,7 +108,7 @@ fn scaled(counts: &[u64]) -> Vec<u64> {
     counts.iter().map(|count| scale(count) as u64).collect()
 }
 
-/// Probabilities in units of 2^-24, none of them 0, in proportion to the counts; nothing where these are all 0.
+/// Probabilities in units of 2^-24, none of them 0, in proportion to the counts; none if all counts are 0.
 fn probabilities(counts: &[u64]) -> Option<Vec<u32>> {
     let all: u128 = counts.iter().map(|&count| u128::from(count)).sum();
     let largest = (0..counts.len()).max_by_key(|&place| counts[place])?;
@@ -118,12 +118,12 @@ fn probabilities(counts: &[u64]) -> Option<Vec<u32>> {
     let units = (1_u128 << PRECISION) - counts.len() as u128;
     let share = |&count: &u64| 1 + (u128::from(count) * units / all) as u32;
     let mut shares: Vec<u32> = counts.iter().map(share).collect();
-    // What rounding has left over goes to the largest.
+    // The remainder from rounding goes to the largest one.
     shares[largest] += (1 << PRECISION) - shares.iter().sum::<u32>();
     Some(shares)
 }
 
-/// Codes of images to words.
+/// Encodes codes of images as words.
 pub(super) fn encode(
     tables: &Tables,
     quantiser: &Quantiser,
@@ -151,7 +151,7 @@ pub(super) fn encode(
     encoder.into_compressed().map_err(|error| match error {})
 }
 
-/// Words to the codes of so many images.
+/// Decodes words to the codes of so many images.
 pub(super) fn decode(
     tables: &Tables,
     quantiser: &Quantiser,

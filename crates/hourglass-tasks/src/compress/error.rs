@@ -6,13 +6,13 @@ pub enum CompressError {
     /// A file can't be written or read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// It is no such file.
+    /// The file is not one of compressed codes.
     #[error("expected a file that `hourglass compress` has written, found another ({found})")]
     NotOurs {
         /// Its first bytes.
         found: String,
     },
-    /// Another version has written it.
+    /// The file was written by another version.
     #[error(
         "expected format 1, the newest that this version reads, found {found}; use the version that has written it"
     )]
@@ -20,7 +20,7 @@ pub enum CompressError {
         /// The format.
         found: u8,
     },
-    /// Another model has written it.
+    /// The file was written with another model.
     #[error(
         "expected a file made by this model, SHA-256 {expected}, found one made by {found}; name the model that it was compressed with"
     )]
@@ -30,7 +30,7 @@ pub enum CompressError {
         /// The file's.
         found: String,
     },
-    /// It ends too early, goes on too long, or holds what can't be.
+    /// The file ends too early, goes on too long, or holds impossible values.
     #[error(
         "the file is damaged: expected {expected}, found {found}; copy it again from where it is whole"
     )]
@@ -40,7 +40,7 @@ pub enum CompressError {
         /// What is there.
         found: String,
     },
-    /// A code is no number.
+    /// A code has a value that is not a finite number.
     #[error(
         "image {image}: expected a finite code, found {found}; the weights are damaged, or the training has diverged"
     )]
@@ -53,7 +53,7 @@ pub enum CompressError {
     /// There is nothing to compress.
     #[error("expected images, found none")]
     NoImages,
-    /// The model's SHA-256 is none.
+    /// What was given as the model's SHA-256 is not one.
     #[error("expected the model's SHA-256 in hexadecimal, found {found}")]
     BadModel {
         /// What was given.

@@ -1,9 +1,9 @@
 //! The bytes of a file of compressed codes.
 
-use hourglass_models::Shape;
 use std::io::{self, Read, Write};
 
 use hourglass_files::hex;
+use hourglass_models::Shape;
 
 use super::coder::{self, Tables};
 use super::quantise::{MOST_BITS, MOST_TABLE_BITS, Quantiser};
@@ -12,13 +12,13 @@ use super::{CodeSpill, CompressError};
 const MAGIC: [u8; 4] = [0x89, b'H', b'G', b'Z'];
 const VERSION: u8 = 1;
 
-/// Images that are coded together: what is damaged in one block doesn't reach into another, and memory holds one.
+/// Images that are coded together in a block. Damage to a block does not affect the others, and one block is in memory at a time.
 pub(super) const BLOCK_IMAGES: usize = 4096;
 
 /// The bytes before the ranges.
 const PRELUDE_BYTES: usize = 4 + 3 + 12 + 4 + 8 + 32;
 
-/// What a file says before its tables.
+/// What a file holds before its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prelude {
     bits: u8,
@@ -58,7 +58,7 @@ impl Prelude {
         bytes
     }
 
-    /// Refuses what is no such file, or another model's.
+    /// Parses the start of a file; refuses other files, and those of another model.
     fn parse(
         bytes: &[u8; PRELUDE_BYTES],
         code: usize,
@@ -121,7 +121,7 @@ fn parse_sha256(text: &str) -> Result<[u8; 32], CompressError> {
     }
 }
 
-/// What stands before the blocks.
+/// What comes before the blocks in a file.
 #[derive(Debug, Clone)]
 pub struct Header {
     pub(super) prelude: Prelude,
@@ -130,7 +130,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Gives the bytes written.
+    /// Returns the number of bytes written.
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<u64> {
         let mut bytes = self.prelude.to_bytes();
         for [low, high] in self.quantiser.ranges() {
@@ -145,12 +145,12 @@ impl Header {
         Ok(bytes.len() as u64)
     }
 
-    /// Images in the file.
+    /// The number of images in the file.
     pub fn images(&self) -> u64 {
         self.prelude.images
     }
 
-    /// Bits that each dimension is quantised to.
+    /// The number of bits that each dimension is quantised to.
     pub fn bits(&self) -> u8 {
         self.prelude.bits
     }
@@ -164,7 +164,7 @@ fn push_leb128(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Writes the words of a block; gives the bytes written.
+/// Writes the words of a block; returns the number of bytes written.
 pub(super) fn write_block(to: &mut impl Write, words: &[u32]) -> io::Result<u64> {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     to.write_all(&(words.len() as u32).to_le_bytes())?;
@@ -173,7 +173,7 @@ pub(super) fn write_block(to: &mut impl Write, words: &[u32]) -> io::Result<u64>
     Ok(8 + bytes.len() as u64)
 }
 
-/// Bytes that are read, with their checksum.
+/// Reads bytes and keeps their checksum.
 struct Checked<R> {
     from: R,
     crc: crc32fast::Hasher,
@@ -191,7 +191,7 @@ impl<R: Read> Checked<R> {
         Ok(f32::from_le_bytes(self.take("the ranges")?))
     }
 
-    /// A count; none of ours takes more than two bytes.
+    /// Reads a count; none that we write takes more than two bytes.
     fn count(&mut self) -> Result<u64, CompressError> {
         let [first] = self.take("the tables")?;
         if first < 0x80 {
@@ -212,7 +212,7 @@ fn read_whole(from: &mut impl Read, bytes: &mut [u8], what: &str) -> Result<(), 
     })
 }
 
-/// Compressed codes that are read in blocks. After an error there are no more.
+/// An iterator over compressed codes, block by block. It ends after an error.
 #[derive(Debug)]
 pub struct CompressedCodes<R> {
     from: R,
@@ -279,15 +279,15 @@ impl<R: Read> CompressedCodes<R> {
         })
     }
 
-    /// What stands before the codes.
+    /// What comes before the codes in the file.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Reads to the end without decoding: whether the file is whole.
+    /// Reads to the end without decoding, to check that the file is complete.
     ///
     /// # Errors
-    /// Says what is not.
+    /// Says what is wrong with it.
     pub fn check(mut self) -> Result<(), CompressError> {
         while self.next_words()?.is_some() {}
         Ok(())

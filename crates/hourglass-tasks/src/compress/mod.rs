@@ -1,9 +1,9 @@
 //! Images as quantised, entropy-coded codes.
 //!
-//! Each dimension of the code is cut into 2^bits steps: over the range that it has in these images, or of one size for all
-//! dimensions, so that those of little weight take few bits or none. The step's
-//! number is then range-coded: its high bits by a table of how often they come, which is stored in the header, the low bits
-//! as they are. What is restored is the middle of the step, decoded by the model, without which the file is worth nothing.
+//! Each dimension of the code is cut into 2^bits steps. They divide the range that the dimension has in these images, or they
+//! have one size in all dimensions, so that those that vary little take few bits or none. The number of a step is then
+//! range-coded: its high bits by a table of how often they occur, which is stored in the header, its low bits as they are.
+//! Restoring gives the middle of the step, which the model decodes; without the model the file is worth nothing.
 //!
 //! A file, `.hgz`, all numbers little-endian:
 //!
@@ -16,7 +16,7 @@
 //! | 32 | SHA-256 of the model: of its weights' file followed by its settings' |
 //! | 8 each | a dimension's range: two float32 |
 //! | | a dimension's table: 2^table_bits counts, LEB128, where `table_bits` is not 0 |
-//! | 4 | CRC-32 of all above |
+//! | 4 | CRC-32 of everything above |
 //! | | for each 4096 images: length in words of 4 bytes (4), CRC-32 of the words (4), the words |
 //!
 //! The tables are turned into probabilities of 24 bits by integer arithmetic, so that every machine reads the same codes.
@@ -27,7 +27,6 @@ mod format;
 mod quantise;
 mod spill;
 
-use hourglass_models::Shape;
 use std::io::{Read, Write};
 
 pub use error::CompressError;
@@ -37,9 +36,10 @@ pub use spill::CodeSpill;
 
 use coder::Tables;
 use format::{BLOCK_IMAGES, Prelude, write_block};
+use hourglass_models::Shape;
 use quantise::{Histogram, Quantiser};
 
-/// Writes codes, quantised to `bits` bits a dimension; gives the bytes written.
+/// Writes codes, quantised to `bits` bits per dimension; returns the number of bytes written.
 ///
 /// # Errors
 /// When there are no codes, or they can't be written.

@@ -1,4 +1,4 @@
-//! Uniform quantisation, a range for each dimension.
+//! Uniform quantisation, with a range for each dimension.
 
 /// The finest quantisation: float32 has 24 bits, of which few are worth storing.
 pub const MOST_BITS: u8 = 16;
@@ -9,10 +9,10 @@ pub(super) const MOST_TABLE_BITS: u8 = 8;
 /// How large the steps are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Steps {
-    /// As many over the range of each dimension.
+    /// Each dimension has 2^bits steps over its own range.
     Own,
-    /// Of one size in all dimensions, as many over the widest range. Where the dimensions count alike in the restored images, as
-    /// those of an orthonormal transform do, this spends the bits best.
+    /// The steps have one size in all dimensions: 2^bits of them cover the widest range. This uses the bits best where all
+    /// dimensions matter alike in the restored images, as with an orthonormal transform.
     Common,
 }
 
@@ -80,7 +80,7 @@ impl Quantiser {
     }
 }
 
-/// How often the high bits of each dimension's steps come.
+/// How often each value of the high bits of a dimension's steps occurs.
 pub(super) struct Histogram {
     pub(super) bits: u8,
     /// The bits that are counted.
@@ -108,7 +108,7 @@ impl Histogram {
         }
     }
 
-    /// The counts of fewer bits.
+    /// The counts for fewer bits.
     pub(super) fn coarser(&self, table_bits: u8) -> Vec<Vec<u64>> {
         let together = 1 << (self.table_bits - table_bits);
         let coarse = |counts: &Vec<u64>| {

@@ -1,4 +1,4 @@
-//! Codes that wait on the disk, since their ranges are known only when all are there.
+//! Keeps codes on disk until all are there, since their ranges are known only then.
 
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
@@ -14,10 +14,10 @@ pub struct CodeSpill {
 }
 
 impl CodeSpill {
-    /// No codes yet, of `code` numbers each.
+    /// A spill file without codes yet, which will have `code` numbers each.
     ///
     /// # Errors
-    /// When there is no place for temporary files.
+    /// When no temporary file can be created.
     pub fn new(code: usize) -> Result<Self, CompressError> {
         Ok(Self {
             file: tempfile::tempfile()?,
@@ -53,12 +53,12 @@ impl CodeSpill {
         Ok(self.file.write_all(&bytes)?)
     }
 
-    /// Images added.
+    /// The number of images added.
     pub fn images(&self) -> u64 {
         self.images
     }
 
-    /// Numbers of a code.
+    /// How many numbers a code has.
     pub fn code(&self) -> usize {
         self.code
     }
@@ -71,7 +71,7 @@ impl CodeSpill {
         }
     }
 
-    /// Reads the codes from the first on, so many images at once.
+    /// Reads the codes from the first one on, so many images at a time.
     pub(super) fn each_block(
         &mut self,
         images: usize,

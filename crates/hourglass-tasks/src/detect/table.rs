@@ -6,8 +6,8 @@ use hourglass_data::{Batch, Dataset};
 
 use crate::codes::{LabelKind, image_id};
 
-/// A table of scores with the columns `id`, what the score is (see [`Scorer::name`](super::Scorer::name)), `anomalous` and, where there are labels,
-/// `label`.
+/// A table of scores. Its columns are `id`, the score under its [name](super::Scorer::name), `anomalous` and, where there are
+/// labels, `label`.
 pub struct ScoreTable<W: Write> {
     writer: csv::Writer<W>,
     labels: LabelKind,
@@ -15,7 +15,7 @@ pub struct ScoreTable<W: Write> {
 }
 
 impl<W: Write> ScoreTable<W> {
-    /// Begins a table of the scores of images of a dataset. What is above the threshold is anomalous.
+    /// Begins a table of the scores of images of a dataset. A score above the threshold is anomalous.
     ///
     /// # Errors
     /// When it can't be written.
@@ -51,7 +51,7 @@ impl<W: Write> ScoreTable<W> {
         Ok(())
     }
 
-    /// Ends the table, and gives back what it was written to.
+    /// Ends the table, and returns what it was written to.
     ///
     /// # Errors
     /// When it can't be written.

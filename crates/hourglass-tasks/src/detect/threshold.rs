@@ -1,24 +1,24 @@
-//! From which score on an image is called anomalous.
+//! The score above which an image is called anomalous.
 
 use super::DetectError;
 
 /// The score above which images are called anomalous, and how far it can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threshold {
-    /// What scores above it is anomalous.
+    /// An image with a score above this value is anomalous.
     pub value: f64,
-    /// The scores that it was taken from.
+    /// The number of scores that it was taken from.
     pub images: usize,
-    /// The share of other images of the same kind that is expected above it, where the model was fitted to none of these.
+    /// The share of other images of the same kind that is expected above it, if the model was fitted to none of them.
     pub expected_above: f64,
 }
 
 impl Threshold {
-    /// The smallest score that at most a share `contamination` of images like these is expected above.
+    /// The smallest score above which at most a share `contamination` of images like these is expected.
     ///
     /// A new image's score is as likely to have any place among n others: above the k-th largest of them lies a share
     /// k / (n + 1) in the mean over draws of all (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World",
-    /// 2005, chapter 2). Where there are so few scores that even 1 / (n + 1) is more, it is the largest.
+    /// 2005, chapter 2). If there are so few scores that even 1 / (n + 1) is more, it is the largest score.
     ///
     /// # Errors
     /// When there are no scores.

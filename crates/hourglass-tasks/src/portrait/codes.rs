@@ -5,7 +5,7 @@ use hourglass_data::{Subset, measuring_batch};
 use hourglass_measure::{host, input_batches};
 use hourglass_models::{Autoencoder, Model};
 
-/// Images whose codes are looked at; a map of more is a blot.
+/// The most images whose codes are computed; a map of more would be a blot.
 const IMAGES: usize = 2000;
 
 /// The codes of some images.
@@ -68,7 +68,7 @@ impl Codes {
         (single(means), single(deviations))
     }
 
-    /// The values of a unit below which a share `low` and above which a share `low` of the images are.
+    /// The two values of a unit below and above which a share `low` of the images lies.
     pub(super) fn range(&self, unit: usize, low: f64) -> [f32; 2] {
         let mut values: Vec<f32> = self.rows().map(|row| row[unit]).collect();
         values.sort_by(f32::total_cmp);

@@ -1,14 +1,14 @@
-//! Codes that become images one after the other.
+//! Decodes codes that are given one after the other.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use hourglass_data::measuring_batch;
 use hourglass_models::{Autoencoder, Model};
 
-/// Codes that are decoded at a time, or fewer of large images.
+/// Codes that are decoded at a time; fewer if images are large.
 const DECODED: usize = 48;
 
-/// How many codes of images of so many values are decoded at a time, always.
+/// How many codes are always decoded at a time for images of so many values.
 pub(super) fn decoded_at_once(features: usize) -> usize {
     measuring_batch(features).get().min(DECODED)
 }
@@ -23,7 +23,7 @@ pub(super) fn rows<B: Backend>(tensor: Tensor<B, 2>, width: usize) -> Vec<Vec<f3
 }
 
 /// What the decoder makes of codes that are given one after the other: the parameters of p(x|h), or its means. The batches
-/// are all of one size, at which the model is known to be computed rightly: the last one is filled up with a code of its own.
+/// are all of one size, at which the model is known to be computed correctly; the last one is filled up by repeating a code.
 ///
 /// # Shapes
 /// - each of `codes`: `[code]`

@@ -13,7 +13,7 @@ const WIDEST: usize = 4096;
 pub struct CodeMap {
     /// A point for each image.
     pub points: Vec<Point>,
-    /// The share of the codes' variance along each axis; nothing where the axes are the units themselves.
+    /// The share of the codes' variance along each axis; none where the axes are the units themselves.
     pub variance_shares: Option<[f64; 2]>,
     /// The names of the labels, where they have some.
     pub label_names: Option<Vec<String>>,
@@ -22,7 +22,7 @@ pub struct CodeMap {
 /// A code in two dimensions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Along both axes.
+    /// The position along both axes.
     pub position: [f32; 2],
     /// The label of its image, where there is one.
     pub label: Option<u8>,

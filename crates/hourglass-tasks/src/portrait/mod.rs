@@ -1,7 +1,8 @@
-//! What can be seen of a model beside its numbers: reconstructions, filters, atoms, a map of the codes, traversals, samples.
+//! What can be seen of a model in addition to its numbers: reconstructions, filters, atoms, a map of the codes, traversals and
+//! samples.
 //!
-//! Everything is a sample of fixed size: the first images of a split, the units that matter most. So the cost depends on the
-//! model, not on the number of images.
+//! Everything has a fixed size: the first images of a split, the units that matter most. So the cost depends on the model, not
+//! on the number of images.
 
 mod codes;
 mod decoding;
@@ -21,7 +22,7 @@ pub use units::{UnitImage, UnitImages};
 use codes::Codes;
 use decoding::{decode_each, decoded_at_once, rows};
 
-/// Told now and then how much is done; may interrupt.
+/// Called from time to time with how much is done; it may interrupt.
 type Tick<'a> = &'a mut dyn FnMut(usize);
 
 /// Images that are shown beside their reconstructions.
@@ -29,7 +30,7 @@ const RECONSTRUCTIONS: usize = 32;
 /// Images drawn from the prior.
 const SAMPLES: usize = 48;
 
-/// Every number of images of a shape that a portrait shows a model at a time, beside those of a split's batches.
+/// Every batch size at which a portrait uses a model, in addition to those of a split's batches.
 pub fn portrait_sizes(shape: Shape) -> Vec<usize> {
     let [shown, rest] = measuring_sizes(RECONSTRUCTIONS, shape);
     vec![shown, rest, decoded_at_once(shape.features())]
@@ -54,8 +55,8 @@ pub struct Portrait {
     pub samples: Measured<Vec<Vec<f32>>>,
 }
 
-/// Looks at a model; `split` is why there are no images where there are none. A part that fails or is interrupted, by
-/// `progress`, is left out.
+/// Makes the portrait of a model; if there are no images, `split` says why. A part that fails, or is interrupted by `progress`,
+/// is left out.
 pub fn portrait<B: Backend>(
     model: &Model<B>,
     shape: Shape,

@@ -1,4 +1,4 @@
-//! Images on the way as one unit of a code moves, the others held: for the units that change the picture most.
+//! Images along the way as one unit of a code moves and the others stay fixed, for the units that change the picture most.
 
 use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Model, Shape, StepContext};
@@ -7,25 +7,25 @@ use super::codes::Codes;
 use super::decoding::decode_each;
 use crate::paths::traverse;
 
-/// Units that are moved.
+/// The most units that are moved.
 const SHOWN: usize = 10;
-/// Images on the way of each.
+/// Images along the way of each unit.
 const STEPS: usize = 9;
-/// A unit goes from where this share of its values are below to where as many are above.
+/// A unit moves from the value that this share of its values lies below to the one that as many lie above.
 const TAIL: f64 = 0.01;
-/// How far from 0 the units of a code of the prior's mean go: N(0, 1) has 2 % of its values beyond.
+/// How far from 0 the units move if they start at the prior's mean: 2 % of the values of N(0, 1) lie beyond.
 const PRIOR_REACH: f32 = 2.33;
 
-/// Ways through the codes from one of them.
+/// Traversals that start at the same code.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traversals {
-    /// Whether they begin with the code of the split's first image; else with the prior's mean.
+    /// Whether they start at the code of the split's first image; if not, they start at the prior's mean.
     pub from_image: bool,
-    /// The units that change the picture most, those first.
+    /// The units that change the picture most, in decreasing order.
     pub units: Vec<Traversal>,
 }
 
-/// Images on the way as a unit moves.
+/// Images along the way as one unit moves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traversal {
     /// The unit, from 0.
@@ -36,7 +36,7 @@ pub struct Traversal {
     pub images: Vec<Vec<f32>>,
 }
 
-/// Without codes of images, only families with a prior have a place to begin.
+/// Moves the units. Without codes of images, only families with a prior have a code to start at.
 pub(super) fn of<B: Backend>(
     model: &Model<B>,
     shape: Shape,
@@ -82,7 +82,7 @@ pub(super) fn of<B: Backend>(
     })
 }
 
-/// The units whose two ends give the most different images; units without any effect are not among them.
+/// The units for which the images at both ends differ most; units without any effect are not among them.
 fn most_visible<B: Backend>(
     model: &Model<B>,
     features: usize,

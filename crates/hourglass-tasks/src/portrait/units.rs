@@ -6,7 +6,7 @@ use hourglass_models::{Autoencoder, Model, Shape, state_dict};
 use super::codes::Codes;
 use super::decoding::decode_each;
 
-/// Units that are shown.
+/// The most units that are shown.
 const SHOWN: usize = 48;
 
 /// The images of some units.
@@ -14,9 +14,9 @@ const SHOWN: usize = 48;
 pub struct UnitImages {
     /// The shape of the images.
     pub shape: Shape,
-    /// All units that there are.
+    /// The number of all units.
     pub units: usize,
-    /// Those with the largest images, the largest first.
+    /// The units with the largest images, the largest first.
     pub largest: Vec<UnitImage>,
 }
 
@@ -52,7 +52,8 @@ pub(super) fn filters<B: Backend>(model: &Model<B>, shape: Shape) -> Result<Unit
 }
 
 /// How the decoder's output, before the likelihood's mean, changes as each unit goes up by its standard deviation from the
-/// mean code; by 1 from 0 where there are no images to tell these. Of a decoder of one layer, its weights but for a factor.
+/// mean code, or by 1 from 0 if there are no images to compute these from. For a decoder of one layer, this is its weights up to
+/// a factor.
 pub(super) fn atoms<B: Backend>(
     model: &Model<B>,
     shape: Shape,
@@ -87,11 +88,11 @@ pub(super) fn atoms<B: Backend>(
     Ok(largest.finish())
 }
 
-/// The largest images of those so far.
+/// The largest images so far.
 struct Largest {
     shape: Shape,
     units: usize,
-    /// With the squares of their lengths.
+    /// The images with the squares of their lengths.
     kept: Vec<(f64, UnitImage)>,
 }
 

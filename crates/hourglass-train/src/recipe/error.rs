@@ -49,22 +49,22 @@ pub enum RecipeError {
         /// What is wrong with it.
         detail: String,
     },
-    /// A key is unset that is not there.
+    /// A key that is to be unset is not there.
     #[error(
         "--set {key}=: expected a key that the recipe sets ({known}), found one that it does not set"
     )]
     Unset {
         /// The key.
         key: String,
-        /// Those that are there.
+        /// The keys that are there.
         known: String,
     },
-    /// A setting that there is not, or with a value that can't be used.
+    /// A setting does not exist, or has a value that can't be used.
     #[error("{}: {message}", Placed(.key, .origin.as_ref()))]
     Setting {
         /// The setting's path.
         key: String,
-        /// Where it was made; nothing where it is a default or missing.
+        /// Where it was made; none where it is a default or missing.
         origin: Option<SettingOrigin>,
         /// What was expected and found.
         message: String,

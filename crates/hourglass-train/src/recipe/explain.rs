@@ -1,6 +1,6 @@
-//! Says what is wrong with settings that are no recipe: which key it is, what is expected there, and what was found.
+//! Explains why settings can't be read as a recipe: which key is wrong, what is expected there, and what was found.
 
-use hourglass_models::{ModelConfig, NetworkConfig};
+use hourglass_models::{Likelihood, ModelConfig, NetworkConfig};
 use toml::{Table, Value};
 
 use super::error::RecipeError;
@@ -16,14 +16,7 @@ const FORMS: [(&[&str], &[&str]); 9] = [
     (&["data.shape"], &["[3, 32, 32]"]),
     (&["network"], NetworkConfig::EXAMPLES),
     (&["network.kind"], NetworkConfig::KINDS),
-    (
-        &["objective.likelihood"],
-        &[
-            r#""squared_error""#,
-            r#""bernoulli""#,
-            "{ gaussian = { sigma = 0.1 } }",
-        ],
-    ),
+    (&["objective.likelihood"], Likelihood::EXAMPLES),
     (
         &["objective.penalty"],
         &[r#""l1""#, r#""kl""#, r#""top-k""#],
@@ -323,7 +316,7 @@ mod tests {
             ),
             (
                 "objective.likelihood=gaussian",
-                "{ gaussian = { sigma = 0.1 } }, found \"gaussian\"",
+                "{ huber = { delta = 0.1 } }, found \"gaussian\"",
             ),
             (
                 "training.optimizer=adagrad",

@@ -66,7 +66,7 @@ impl Origins {
         self.0.retain(|other, _| !is_within(other, key));
     }
 
-    /// Where a key was set. What the command line says of it, or of a part of it, goes before what a file says.
+    /// Where a key was set. If the command line sets it, or a part of it, that takes precedence over a file.
     pub(super) fn of(&self, key: &str) -> Option<&SettingOrigin> {
         let mut within = self.0.iter().filter(|(other, _)| is_within(other, key));
         let by_command_line =
@@ -198,7 +198,7 @@ impl Settings {
     }
 }
 
-/// A value in TOML's syntax; what is none is taken for a string.
+/// A value in TOML's syntax; anything else is taken for a string.
 fn parse_value(text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok();
     let value =
@@ -206,7 +206,7 @@ fn parse_value(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.trim().to_owned()))
 }
 
-/// Puts a value into a table of tables, which are made where there are none.
+/// Puts a value into a table of tables; missing tables are created.
 fn put(table: &mut Table, keys: &[&str], value: Value) {
     let [key, inner @ ..] = keys else { return };
     let Some(next) = inner.first() else {

@@ -39,7 +39,7 @@ pub enum TrainError {
         /// The images to train on.
         images: usize,
     },
-    /// Early stopping watches a term that the phase has not.
+    /// Early stopping is to watch a term that the phase does not have.
     #[error("{setting}: expected one of {expected}, found {found}")]
     NoSuchTerm {
         /// The setting, and where it was made.
@@ -89,14 +89,14 @@ pub enum TrainError {
     /// The weights that the training should begin with can't be used.
     #[error("training.from")]
     From(#[from] StoreError),
-    /// They are of another network.
+    /// The weights that the training should begin with are of another network.
     #[error("training.from: {path}: expected the recipe's network, {expected}, found {found}")]
     OtherNetwork {
         /// The directory.
         path: PathBuf,
         /// The recipe's network.
         expected: String,
-        /// The directory's.
+        /// The network of the directory.
         found: String,
     },
     /// A file can't be read or written.

@@ -1,8 +1,8 @@
 //! The training loop.
 //!
-//! From burn-train come the step (`TrainStep`) and its interruption. Its own loop can't resume exactly, since its checkpoints
-//! have neither the order of the data nor the state of early stopping nor the metrics. So the loop,
-//! the order and the checkpoints are ours.
+//! The step (`TrainStep`) and its interruption come from burn-train. The loop, the order of the data and the checkpoints are our
+//! own: burn-train's loop can't resume exactly, since its checkpoints hold neither the order of the data nor the state of early
+//! stopping nor the metrics.
 
 mod error;
 
@@ -26,7 +26,7 @@ use crate::recipe::{EarlyStopping, Recipe};
 
 pub use error::TrainError;
 
-/// Steps between readings of the terms: reading waits for the device.
+/// Steps between two readings of the terms, since reading waits for the device.
 const READ_EVERY: u64 = 20;
 
 /// A run, ready to be trained.
@@ -36,7 +36,7 @@ pub struct Job<'a> {
     pub recipe: &'a Recipe,
     /// The images to train on.
     pub training: &'a Subset,
-    /// The images held out; may be empty.
+    /// The images held out for validation; may be empty.
     pub validation: &'a Subset,
     /// Where the run is kept.
     pub run: &'a RunDirectory,
@@ -44,7 +44,7 @@ pub struct Job<'a> {
     pub backend: &'a str,
 }
 
-/// Where a run stands, for those who watch.
+/// Where a run stands, for observers.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
     /// The phase; steps are counted anew in each.
@@ -63,9 +63,9 @@ pub struct Standing<'a> {
     pub terms: &'a [(String, f64)],
 }
 
-/// Someone who watches a run.
+/// An observer of a run, such as a progress bar.
 pub trait Observer {
-    /// The run begins or goes on.
+    /// The run begins or is resumed.
     fn started(&mut self, standing: Standing<'_>);
     /// A step was done.
     fn stepped(&mut self, standing: Standing<'_>);
@@ -108,7 +108,7 @@ impl<B: Backend> Outcome<B> {
     }
 }
 
-/// What a finished model says of its training images, which `--data NAME` gave.
+/// The identity of the training images that is stored with a finished model; `name` is what `--data` was given.
 pub fn data_identity(name: &str, training: &Dataset) -> DataIdentity {
     DataIdentity {
         name: name.to_owned(),
@@ -117,7 +117,7 @@ pub fn data_identity(name: &str, training: &Dataset) -> DataIdentity {
     }
 }
 
-/// Checks what can be known of a run's phases before it begins: that early stopping, where a recipe asks for it, has images
+/// Checks what can be known about a run's phases before it begins: that early stopping, where a recipe asks for it, has images
 /// and a term to watch, and a classifier has labels.
 ///
 /// # Errors
@@ -263,7 +263,7 @@ pub fn train<B: AutodiffBackend>(
 /// The model that a run begins with: its weights are random, or those of the directory that the recipe names.
 ///
 /// # Errors
-/// When there are no such weights, or they are not of the recipe's network.
+/// When there are no such weights, or they belong to another network than the recipe's.
 pub fn initial_model<B: Backend>(
     recipe: &Recipe,
     shape: Shape,
@@ -304,7 +304,7 @@ fn read_checkpoint(job: &Job<'_>) -> Result<Option<Checkpoint>, TrainError> {
     Err(TrainError::OtherRun { path, what })
 }
 
-/// What a run writes down over all its phases.
+/// What a run records over all its phases.
 struct Journal {
     metrics: MetricsFile,
     finished: Vec<FinishedPhase>,
@@ -433,7 +433,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         if let Some(ending) = self.stopped_early() {
             return Ok((self, ending));
         }
-        // What the weights began as is part of the run: the directory that they are from may change.
+        // The initial weights are part of the run, since the directory that they are from may change.
         if self.job.recipe.run.from.is_some() && self.saved.is_none() {
             self.save()?;
         }
@@ -566,7 +566,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         Ok(())
     }
 
-    /// Whether the run is over: no better for too long, or at its end but past its best.
+    /// Whether early stopping applies: there was no better value for too long, or the run is at its end but past its best.
     fn stopped_early(&self) -> Option<Ending> {
         let stopping = self.plan.config.early_stopping.as_ref()?;
         let (_, best_step) = self.best?;
@@ -582,7 +582,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
             || time.elapsed().as_secs_f64() >= config.checkpoint_seconds
     }
 
-    /// Writes a checkpoint, unless the last update has broken the weights: a checkpoint is always a good one.
+    /// Writes a checkpoint, unless the last update has made weights infinite or NaN, so that a checkpoint is always usable.
     fn save(&mut self) -> Result<(), TrainError> {
         let mut finite = AllFinite(true);
         self.trainee.visit(&mut finite);

@@ -2,14 +2,13 @@
 
 mod torch;
 
-use hourglass_models::Shape;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use hourglass_measure::{Measure, Measured, numbers};
-use hourglass_models::Model;
+use hourglass_models::{Model, Shape};
 use hourglass_store::Description;
 use serde_json::Value;
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use hourglass_store::{METRICS_FILE, SavedModel, write_atomically};
+use hourglass_files::write_atomically;
+use hourglass_store::{METRICS_FILE, SavedModel};
 use serde_json::{Value, json};
 
 use crate::backend::Cpu;

@@ -342,7 +342,7 @@ impl Task for Detect<'_> {
             .map(|images| self.score().batch_sizes(images, shape))
             .concat();
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
-        let mut phases = Stages::new();
+        let mut stages = Stages::new();
         let scorer = Scorer::fit(
             &model,
             self.model.family(),
@@ -351,7 +351,7 @@ impl Task for Detect<'_> {
             device,
             baselines(&self.arguments.source.locations.locations()).as_ref(),
             &mut |done| {
-                phases.update("fitting", done, fitted_to.len());
+                stages.update("fitting", done, fitted_to.len());
             },
         )?;
         if let Some(images) = scorer.sampled(fitted_to) {
@@ -365,7 +365,7 @@ impl Task for Detect<'_> {
                 let mut scores = Vec::new();
                 scorer.score(threshold_from, |_, found| {
                     scores.extend_from_slice(found);
-                    phases.update("scoring normal images", scores.len(), threshold_from.len());
+                    stages.update("scoring normal images", scores.len(), threshold_from.len());
                     Ok::<_, DetectError>(())
                 })?;
                 Some(Threshold::of(scores, self.arguments.contamination)?)
@@ -398,10 +398,10 @@ impl Task for Detect<'_> {
                 }
             }
             done += scores.len();
-            phases.update("scoring", done, self.images.len());
+            stages.update("scoring", done, self.images.len());
             Ok(())
         })?;
-        phases.finish();
+        stages.finish();
         if let Some(table) = table
             && let Target::File(file) = table.finish()?
         {

@@ -7,7 +7,8 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
 use hourglass_data::{Subset, measuring_sizes};
 use hourglass_figures::{PointMap, Thumbnail, map, raster};
-use hourglass_store::{SavedModel, write_atomically};
+use hourglass_files::write_atomically;
+use hourglass_store::SavedModel;
 use hourglass_tasks::codes::LabelKind;
 use hourglass_tasks::codes_of;
 use hourglass_tasks::embed::{Method, embed, spread_out};
@@ -195,15 +196,15 @@ impl Task for Embed<'_> {
         let shape = self.images.shape();
         let sizes = measuring_sizes(self.images.len(), shape);
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
-        let mut phases = Stages::new();
+        let mut stages = Stages::new();
         let codes = codes_of(&model, self.images, device, &mut |phase, done, total| {
-            phases.update(phase, done, total);
+            stages.update(phase, done, total);
         });
         let codes = codes.with_context(|| name_of(self.saved))?;
         let points = embed(self.method, &codes, self.code, &mut |step, steps| {
-            phases.update("t-SNE", step, steps);
+            stages.update("t-SNE", step, steps);
         })?;
-        phases.finish();
+        stages.finish();
         Ok(points)
     }
 }

@@ -8,19 +8,18 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use hourglass_data::{Shape, Split, Subset, measuring_sizes};
-use hourglass_measure::{EstimateDirectory, Measure, Report, Request, Subject, examine};
+use hourglass_data::{Shape, Split, Subset};
+use hourglass_measure::{Measure, Report, Request};
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::self_check::Sizes;
 use serde_json::{Value, json};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
-use crate::evaluated::{baselines, estimates_of, images};
+use crate::evaluated::{Examination, baselines, estimates, images};
 use crate::finished::check_model;
 use crate::images::open;
 use crate::interrupt::listen_for_interrupts;
-use crate::progress::Stages;
 use crate::text::{evaluation_text, report_text};
 
 /// What the error should tell from the digits unless another data set is named, and the shape of its images: images of
@@ -86,38 +85,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let others = others.map_err(|error| format!("{error:#}"));
     let cache = baselines(&locations);
-    // A model that can't be read is reported when it is loaded.
-    let sha256 = saved.sha256();
-    let known = sha256.as_ref().ok().cloned();
-    let estimates = known.zip(estimates_of(&saved, &locations));
-    let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
-        path,
-        model_sha256,
-        backend: chosen.name().into(),
-        data: name.clone(),
-        split: images.name.to_string(),
-    });
+    let estimates = estimates(&saved, &locations, &chosen, (name, images.name));
     let interrupter = Interrupter::new();
     listen_for_interrupts(&interrupter);
-    let report = chosen.run(Examine {
-        interrupter: &interrupter,
-        saved: &saved,
-        description: &description,
-        split,
-        training: images.training.as_ref().map_err(String::as_str),
+    let report = chosen.run(Evaluate {
         measures: arguments.measures.as_deref().unwrap_or(Measure::ALL),
-        request: Request {
-            samples: arguments.samples,
-            estimates: estimates.as_ref(),
-            labelled: &images.labelled,
-            jacobian_images: arguments.jacobian_images.get(),
-            outliers: others.as_ref().map_err(String::as_str),
-            cache: cache.as_ref(),
+        examination: Examination {
+            saved: &saved,
+            config: &description.model,
+            split,
+            training: images.training.as_ref().map_err(String::as_str),
+            request: Request {
+                samples: arguments.samples,
+                estimates: estimates.as_ref(),
+                labelled: &images.labelled,
+                jacobian_images: arguments.jacobian_images.get(),
+                outliers: others.as_ref().map_err(String::as_str),
+                cache: cache.as_ref(),
+            },
+            interrupter: &interrupter,
         },
     })?;
     if arguments.json {
         let json = to_json(
-            &sha256?,
+            &saved.sha256()?,
             &description,
             arguments,
             (name, images.name),
@@ -202,17 +193,12 @@ fn measures() -> impl TypedValueParser<Value = Measure> {
         .try_map(|name| Measure::named(&name).ok_or("expected a measure's name"))
 }
 
-struct Examine<'a> {
-    interrupter: &'a Interrupter,
-    saved: &'a SavedModel,
-    description: &'a Description,
-    split: &'a Subset,
-    training: Result<&'a Subset, &'a str>,
+struct Evaluate<'a> {
+    examination: Examination<'a>,
     measures: &'a [Measure],
-    request: Request<'a>,
 }
 
-impl Task for Examine<'_> {
+impl Task for Evaluate<'_> {
     type Output = Result<Report>;
 
     fn run<B: AutodiffBackend>(
@@ -220,43 +206,19 @@ impl Task for Examine<'_> {
         device: &B::Device,
         self_check: Option<SelfCheck<B>>,
     ) -> Result<Report> {
-        let load = || {
-            let loaded = self.saved.load::<B>(device);
-            loaded.context("the model can't be loaded")
-        };
-        let config = &self.description.model;
+        let Self {
+            examination,
+            measures,
+        } = self;
+        let saved = examination.saved;
+        let load = || saved.load::<B>(device).context("the model can't be loaded");
         let sizes = Sizes {
-            losses: measuring_sizes(self.split.len(), self.split.shape()).to_vec(),
+            losses: examination.sizes(measures),
             ..Sizes::default()
         };
-        check_model(self_check, load, config, None, self.split, &sizes, device)?;
-        let model = load()?.valid();
-        let code = config.code();
-        let classifier = self.saved.load_classifier(&model, code, device);
-        let classifier = classifier.context("the classifier can't be loaded")?;
-        let mut phases = Stages::new();
-        let subject = Subject {
-            model: &model,
-            classifier: classifier.as_ref(),
-            split: self.split,
-            training: self.training,
-            device,
-        };
-        let report = examine(
-            subject,
-            self.measures,
-            &self.request,
-            &mut phases.of_measures(self.interrupter),
-        );
-        phases.finish();
-        let report =
-            report.map_err(|reason| anyhow!("the model was not measured, since {reason}"))?;
-        if let Some((term, value)) = report.evaluation.first_not_finite() {
-            bail!(
-                "{}: expected a finite {term}, found {value}; the weights are damaged, or the training has diverged",
-                self.saved.name().display()
-            );
-        }
-        Ok(report)
+        let (config, split) = (examination.config, examination.split);
+        check_model(self_check, load, config, None, split, &sizes, device)?;
+        let report = examination.run(&load()?.valid(), measures, device);
+        report.map_err(|reason| anyhow!("{}: {reason}", saved.name().display()))
     }
 }

@@ -6,12 +6,11 @@ use anyhow::{Result, bail};
 use burn::tensor::Tensor;
 use clap::ValueEnum;
 use hourglass_data::{Batches, Split, Subset};
+use hourglass_files::write_atomically;
 use hourglass_measure::images_of;
 use hourglass_models::{Autoencoder, Model};
 use hourglass_onnx::{OnnxFiles, Options, Part, to_onnx};
-use hourglass_store::{
-    Description, Precision, SavedModel, save_tensors, save_weights, write_atomically,
-};
+use hourglass_store::{Description, Precision, SavedModel, save_tensors, save_weights};
 
 use crate::arguments::{ImageArguments, LocationArguments};
 use crate::backend::Cpu;
@@ -230,7 +229,7 @@ fn example_images(description: &Description, locations: &LocationArguments) -> R
 fn write_examples(path: &Path, split: &Subset, model: &Model<Cpu>) -> Result<()> {
     let names = ["images", "codes", "decoded", "reconstructions"];
     let mut parts = names.map(|_| Vec::new());
-    let mut phases = Stages::new();
+    let mut stages = Stages::new();
     let mut done = 0;
     for batch in Batches::measuring(split) {
         let images = images_of::<Cpu>(&batch, &Default::default());
@@ -241,9 +240,9 @@ fn write_examples(path: &Path, split: &Subset, model: &Model<Cpu>) -> Result<()>
         for (part, rows) in parts.iter_mut().zip([images, codes, decoded, means]) {
             part.push(rows);
         }
-        phases.update("encoding", done, split.len());
+        stages.update("encoding", done, split.len());
     }
-    phases.finish();
+    stages.finish();
     let tensors = names.into_iter().zip(parts);
     let tensors = tensors.map(|(name, rows)| (name.to_owned(), Tensor::cat(rows, 0).into_data()));
     Ok(save_tensors(path, tensors.collect())?)

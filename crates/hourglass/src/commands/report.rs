@@ -9,16 +9,13 @@ use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 use burn::train::Interrupter;
-use hourglass_data::{Locations, Split, Subset, measuring_sizes};
-use hourglass_files::{read, read_to_string};
-use hourglass_measure::{
-    Cache, EstimateDirectory, Measure, Measured, Report, Request, Subject, examine,
-};
+use hourglass_data::{Locations, Shape, Split};
+use hourglass_files::{read, read_to_string, write_atomically};
+use hourglass_measure::{Cache, EstimateDirectory, Measure, Measured, Report, Request};
 use hourglass_models::{Model, state_dict};
 use hourglass_report::{Measurement, ModelReport, Page, Stored, html};
 use hourglass_store::{
     Description, METRICS_FILE, RECIPE_FILE, RunDirectory, SavedModel, StoreError, read_metrics,
-    write_atomically,
 };
 use hourglass_tasks::{Portrait, portrait, portrait_sizes};
 use hourglass_train::self_check::Sizes;
@@ -26,7 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
-use crate::evaluated::{Images, baselines, estimates_of, images};
+use crate::evaluated::{Examination, Images, baselines, estimates, images};
 use crate::finished::check_model;
 use crate::interrupt::listen_for_interrupts;
 use crate::output::check_is_new;
@@ -290,14 +287,10 @@ fn look(
         .as_ref()
         .map_or(String::new(), |images| images.name.to_string());
     let cache = baselines(locations);
-    let estimates = saved.sha256().ok().zip(estimates_of(saved, locations));
-    let estimates = estimates.map(|(model_sha256, path)| EstimateDirectory {
-        path,
-        model_sha256,
-        backend: chosen.name().into(),
-        data: name.clone(),
-        split: split.clone(),
-    });
+    let estimates = images
+        .as_ref()
+        .ok()
+        .and_then(|images| estimates(saved, locations, chosen, (name, images.name)));
     let loaded = chosen.run(LookAtModel {
         saved,
         description: &description,
@@ -360,43 +353,42 @@ impl Task for LookAtModel<'_> {
             Ok(model) => model,
             Err(error) => return Ok(Err(format!("the model can't be loaded: {error}"))),
         };
-        let split = self.images.map(|images| &images.split);
-        if let Ok(split) = split {
-            let shape = self.description.shape;
-            let sizes = Sizes {
-                losses: [
-                    measuring_sizes(split.len(), split.shape()).to_vec(),
-                    portrait_sizes(shape),
-                ]
-                .concat(),
-                ..Sizes::default()
-            };
-            let config = &self.description.model;
-            check_model(
-                self_check,
-                || Ok(model.clone()),
-                config,
-                None,
-                split,
-                &sizes,
-                device,
-            )?;
+        let examination = self.images.map(|images| self.examination(images));
+        let in_use = model.valid();
+        let drawn = portrait_sizes(self.description.shape);
+        let config = &self.description.model;
+        let measures = measures_of(&in_use, self.description.shape, device);
+        match (&examination, self_check) {
+            (Ok(examination), self_check) => {
+                let sizes = Sizes {
+                    losses: [examination.sizes(&measures), drawn].concat(),
+                    ..Sizes::default()
+                };
+                let (split, load) = (examination.split, || Ok(model));
+                check_model(self_check, load, config, None, split, &sizes, device)?;
+            }
+            // Without images there are no losses, but codes are decoded all the same.
+            (Err(_), Some(check)) => {
+                (check.in_use)(&in_use, config, self.description.shape, &drawn, device)?;
+            }
+            (Err(_), None) => {}
         }
-        let model = model.valid();
+        let model = in_use;
         let weights = state_dict(&model).context("the model's weights can't be read")?;
-        let report = match self.images {
-            Ok(images) => self.examine(&model, images, device),
-            Err(reason) => Err(reason.to_owned()),
+        let report = match &examination {
+            Ok(examination) => examination.run(&model, &measures, device),
+            Err(reason) => Err((*reason).to_owned()),
         };
-        let mut phases = Stages::new();
+        let split = examination.map(|examination| examination.split);
+        let mut stages = Stages::new();
         let portrait = portrait(
             &model,
             self.description.shape,
             split,
             device,
-            &mut phases.of_measures(self.interrupter),
+            &mut stages.of_measures(self.interrupter),
         );
-        phases.finish();
+        stages.finish();
         Ok(Ok(LoadedFindings {
             parameters: weights.iter().map(|(_, data)| data.num_elements()).sum(),
             report,
@@ -405,45 +397,22 @@ impl Task for LookAtModel<'_> {
     }
 }
 
-impl LookAtModel<'_> {
-    fn examine<B: burn::tensor::backend::Backend>(
-        &self,
-        model: &Model<B>,
-        images: &Images,
-        device: &B::Device,
-    ) -> Result<Report, String> {
-        let code = self.description.model.code();
-        let classifier = self.saved.load_classifier(model, code, device);
-        let classifier = classifier.map_err(|error| error.to_string())?;
-        let subject = Subject {
-            model,
-            classifier: classifier.as_ref(),
+impl<'a> LookAtModel<'a> {
+    fn examination(&self, images: &'a Images) -> Examination<'a> {
+        Examination {
+            saved: self.saved,
+            config: &self.description.model,
             split: &images.split,
             training: images.training.as_ref().map_err(String::as_str),
-            device,
-        };
-        let request = Request {
-            samples: NonZeroUsize::new(SAMPLES).unwrap_or(NonZeroUsize::MIN),
-            estimates: self.estimates,
-            labelled: &images.labelled,
-            jacobian_images: JACOBIAN_IMAGES,
-            outliers: Err("it was not asked for"),
-            cache: self.cache,
-        };
-        let mut phases = Stages::new();
-        let report = examine(
-            subject,
-            &measures_of(model, &images.split, device),
-            &request,
-            &mut phases.of_measures(self.interrupter),
-        );
-        phases.finish();
-        let report = report?;
-        match report.evaluation.first_not_finite() {
-            Some((term, value)) => Err(format!(
-                "{term} is {value}: the weights are damaged, or the training has diverged"
-            )),
-            None => Ok(report),
+            request: Request {
+                samples: NonZeroUsize::new(SAMPLES).unwrap_or(NonZeroUsize::MIN),
+                estimates: self.estimates,
+                labelled: &images.labelled,
+                jacobian_images: JACOBIAN_IMAGES,
+                outliers: Err("it was not asked for"),
+                cache: self.cache,
+            },
+            interrupter: self.interrupter,
         }
     }
 }
@@ -451,10 +420,10 @@ impl LookAtModel<'_> {
 /// What is measured of every model, and of those whose family is about it.
 fn measures_of<B: burn::tensor::backend::Backend>(
     model: &Model<B>,
-    split: &Subset,
+    shape: Shape,
     device: &B::Device,
 ) -> Vec<Measure> {
-    let image = Tensor::zeros([1, split.dataset().features()], device);
+    let image = Tensor::zeros([1, shape.features()], device);
     let all = Measure::ALL.iter().copied();
     all.filter(|measure| measure.is_on_page(model, image.clone()))
         .collect()

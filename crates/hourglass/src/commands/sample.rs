@@ -156,11 +156,11 @@ fn mixture<B: Backend>(
     options: &MixtureOptions,
     device: &B::Device,
 ) -> Result<CodeMixture> {
-    let mut phases = Stages::new();
-    let mut show = |phase: &str, done, total| phases.update(phase, done, total);
+    let mut stages = Stages::new();
+    let mut show = |phase: &str, done, total| stages.update(phase, done, total);
     let codes = codes_of(model, images, device, &mut show)?;
     let mixture = CodeMixture::fit(&codes, code, options, &mut show);
-    phases.finish();
+    stages.finish();
     let mixture = mixture?;
     if let Some((components, share)) = mixture.principal_components() {
         note!(

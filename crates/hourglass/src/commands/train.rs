@@ -425,13 +425,13 @@ impl Run<'_> {
         let mut summary = finished.save()?;
         give_back_memory();
         if let Some(cache) = &self.cache {
-            let mut phases = Stages::new();
+            let mut stages = Stages::new();
             finished.measure(
                 &mut summary,
                 cache.as_ref(),
-                &mut phases.of_measures(self.interrupter),
+                &mut stages.of_measures(self.interrupter),
             )?;
-            phases.finish();
+            stages.finish();
         }
         Ok(summary)
     }

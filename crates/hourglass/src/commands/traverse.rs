@@ -136,11 +136,11 @@ impl Task for Walk<'_> {
         let sizes = counts.map(|images| measuring_sizes(images, shape)).concat();
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let statistics = self.training.map(|images| {
-            let mut phases = Stages::new();
+            let mut stages = Stages::new();
             let codes = codes_of(&model, &images, device, &mut |phase, done, total| {
-                phases.update(phase, done, total);
+                stages.update(phase, done, total);
             });
-            phases.finish();
+            stages.finish();
             let codes = codes.with_context(|| name_of(self.saved))?;
             Ok::<_, anyhow::Error>(CodeStatistics::new(&codes, code))
         });

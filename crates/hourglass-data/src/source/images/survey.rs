@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hourglass_samples::Shape;
 use rayon::prelude::*;
 
 use super::decode;
@@ -9,7 +10,6 @@ use super::folder::ImageFile;
 use crate::error::DataError;
 use crate::options::{ImageOptions, OnError};
 use crate::source::fit;
-use hourglass_samples::Shape;
 
 /// The shape of the first image; where that is grey, and any other image has colours, with three channels.
 pub(super) fn survey(

@@ -1,9 +1,9 @@
 //! What the header of a `.npy` file says about its images, or why the file holds none.
 
+use hourglass_samples::Shape;
 use npyz::{NpyHeader, Order};
 
 use super::header::read_npy_header;
-use hourglass_samples::Shape;
 
 use crate::limits::MAX_SIDE;
 

@@ -10,14 +10,15 @@ use crate::evaluation::baseline::Baseline;
 use crate::evaluation::basics::Evaluation;
 use crate::evaluation::budget;
 use crate::evaluation::measured::{Measured, left_out};
-use crate::evaluation::part::Part;
+use crate::evaluation::part::{Part, Plan};
 use crate::evaluation::quantity::{Outputs, Quantity};
 use crate::evaluation::request::Request;
 use crate::evaluation::subject::{LabelledImages, Subject};
 use crate::measures::Estimate;
 use crate::source::{Progress, host};
+use hourglass_data::measuring_sizes;
 
-/// Pixels of the images whose Jacobians are computed at a time: each Jacobian has the code's size times as many values.
+/// Pixels of the images whose Jacobians are computed at a time. Their Jacobians have the code's size times as many values.
 const PART: usize = 16_000;
 
 /// A sigmoid unit below this value, or above 1 minus it, is saturated (Rifai et al. 2011); a tanh unit at the same share of
@@ -27,9 +28,9 @@ const SATURATED: f32 = 0.05;
 /// The contraction of an encoder, on a sample of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contraction {
-    /// Images in the sample: the first of the split, fewer of large images and wide codes.
+    /// Images in the sample: the first ones of the split, fewer if images are large or codes wide.
     pub images: usize,
-    /// ||dh/dx||_F; its error covers the choice of the images.
+    /// ||dh/dx||_F. Its standard error covers the choice of the images.
     pub jacobian_norm: Estimate,
     /// The singular values of dh/dx, largest first, each averaged over the images.
     pub singular_values: Vec<f64>,
@@ -39,7 +40,7 @@ pub struct Contraction {
 }
 
 impl Contraction {
-    /// The norm, with its error over the images of the sample.
+    /// The norm, with its standard error over the images of the sample.
     pub const JACOBIAN_NORM: Quantity = Quantity {
         places: &["contraction.jacobian_norm"],
         decimals: 4,
@@ -73,9 +74,30 @@ impl Part for Contraction {
         measure(subject, request.jacobian_images, progress)
     }
 
+    fn batch_sizes(plan: &Plan<'_>) -> Vec<usize> {
+        let features = plan.split.dataset().features();
+        let count = affordable(plan.request.jacobian_images, plan.config.code(), features);
+        let images = measuring_sizes(count.min(plan.split.len()), plan.split.shape());
+        let part = at_once(features);
+        let sizes = images
+            .iter()
+            .flat_map(|&images| [part.min(images), images % part]);
+        sizes.collect()
+    }
+
     fn is_on_page<B: Backend>(model: &Model<B>, image: Tensor<B, 2>) -> bool {
         model.jacobian_norm(image).is_some()
     }
+}
+
+/// So many Jacobians, or as many as may be computed.
+fn affordable(count: usize, code: usize, features: usize) -> usize {
+    count.min(budget::jacobians(code, features))
+}
+
+/// The images whose Jacobians are computed at a time.
+fn at_once(features: usize) -> usize {
+    (PART / features).max(1)
 }
 
 /// Measures the Jacobian at the first `count` images, or at fewer where that would cost too much.
@@ -85,7 +107,7 @@ fn measure<B: Backend>(
     progress: Progress<'_>,
 ) -> Measured<Contraction> {
     let (code, features) = (subject.code(), subject.split.dataset().features());
-    let count = count.min(budget::jacobians(code, features));
+    let count = affordable(count, code, features);
     let sample = match subject.split.limit(count) {
         Ok(sample) => sample,
         Err(error) => return left_out(error.to_string()),
@@ -96,7 +118,7 @@ fn measure<B: Backend>(
         ..subject
     };
     for LabelledImages { images, .. } in sampled.shown() {
-        for images in images.split((PART / features).max(1), 0) {
+        for images in images.split(at_once(features), 0) {
             let Some(jacobians) = subject.model.jacobian(images) else {
                 return left_out("the code is not a differentiable function of the image");
             };
@@ -130,9 +152,9 @@ fn measure<B: Backend>(
     })
 }
 
-/// Largest first, of a row-major `[code, features]` matrix: the roots of the eigenvalues of J Jᵀ or Jᵀ J, whichever is
-/// smaller. In double precision their error is 1e-8 of the largest, below that of a Jacobian in single precision, and they
-/// take a fraction of the time.
+/// The singular values of a row-major `[code, features]` matrix, largest first: the roots of the eigenvalues of J Jᵀ or Jᵀ J,
+/// whichever is smaller. In double precision their error is 1e-8 of the largest, below that of a Jacobian in single
+/// precision, and they take a fraction of the time of a singular value decomposition.
 fn singular_values(jacobian: &[f32], code: usize, features: usize) -> Result<Vec<f64>, String> {
     // Units that are off, as most of a sparse code are, have rows of zeros.
     let is_on = |row: &&[f32]| row.iter().any(|&value| value != 0.0);

@@ -1,9 +1,9 @@
 //! The log-likelihood of a split, estimated by importance sampling, and how much of the code carries information.
 //!
 //! With w_i = p(x|z_i) p(z_i) / q(z_i|x) and z_1 to z_K drawn from q(z|x), log p_K(x) = log 1/K sum_i w_i. It is a lower
-//! bound of log p(x) in expectation, and comes to it as K grows (Burda et al. 2016, who use K = 5000).
+//! bound of log p(x) in expectation, and approaches it as K grows (Burda et al. 2016, who use K = 5000).
 //!
-//! The weights come in chunks of samples, and of each image only three numbers are kept, so that memory does not depend
+//! The weights come in chunks of samples, and only three numbers are kept per image, so that the memory needed does not depend
 //! on K.
 
 use std::num::NonZeroUsize;
@@ -20,7 +20,7 @@ use crate::evaluation::baseline::Baseline;
 use crate::evaluation::budget;
 use crate::evaluation::estimates::{CHUNK, EstimateDirectory, ImageEstimate};
 use crate::evaluation::measured::{Measured, left_out};
-use crate::evaluation::part::Part;
+use crate::evaluation::part::{Part, Plan};
 use crate::evaluation::quantity::{Better, Number, Outputs, Quantity};
 use crate::evaluation::request::Request;
 use crate::evaluation::subject::{LabelledImages, Subject};
@@ -41,20 +41,19 @@ pub struct LogLikelihood {
     /// -log p_K(x), the mean over the images: an estimate of the negative log-likelihood where the model has one.
     pub importance_weighted_nats: f64,
     /// The standard error of that mean for other images of the same kind: s / sqrt(images), s the standard deviation over
-    /// the images. What sampling z adds to the spread is part of it.
-    /// None for a single image.
+    /// the images. It includes what sampling z adds to the spread. None for a single image.
     pub standard_error_nats: Option<f64>,
     /// The standard error of that mean for other samples of z and the same images, by the delta method: the variance of
-    /// log p_K(x) is about that of the mean of the weights over its square. Too small where single weights dominate. None
-    /// for a single sample.
+    /// log p_K(x) is about that of the mean of the weights, divided by the square of that mean. It is too small where single
+    /// weights dominate. None for a single sample.
     pub monte_carlo_error_nats: Option<f64>,
     /// How far log p_K is expected to lie below log p, in the mean over the images: half the variance above, per image
-    /// (the delta method's second order). Too small where single weights dominate. None for a single sample.
+    /// (the delta method's second order). It is too small where single weights dominate. None for a single sample.
     pub bias_nats: Option<f64>,
     /// (sum_i w_i)^2 / sum_i w_i^2, the mean over the images: K where the posterior is exact, 1 where a single weight
     /// dominates (Kong 1992).
     pub effective_samples: f64,
-    /// The smallest of these.
+    /// The smallest number of effective samples that an image has.
     pub smallest_effective_samples: f64,
 }
 
@@ -65,12 +64,12 @@ pub struct CodeInformation {
     pub kl_nats: Vec<f64>,
     /// The variance over the images of the posterior's mean.
     pub mean_variance: Vec<f64>,
-    /// Dimensions whose variance is above [`ACTIVE_VARIANCE`].
+    /// The number of dimensions whose variance is above [`ACTIVE_VARIANCE`].
     pub active_units: usize,
 }
 
-/// The negative evidence lower bound of a split and its parts, in nats, with standard errors over the images. One sample
-/// per image, and the KL in closed form: of a model trained with one sample they are the terms of its evaluation.
+/// The negative evidence lower bound of a split and its parts, in nats, with standard errors over the images. It is taken with
+/// one sample per image and the KL in closed form; for a model trained with one sample these are the terms of its evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EvidenceLowerBound {
     /// -E_q[log p(x|z)] + KL(q(z|x) || p(z))
@@ -81,11 +80,11 @@ pub struct EvidenceLowerBound {
     pub kl_nats: Estimate,
 }
 
-/// What is known of a model's density.
+/// What is known about a model's density.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Density {
-    /// Whether p(x|z) is one of the images measured. Bernoulli's on grey pixels is not: its numbers are in nats, but no
-    /// likelihoods.
+    /// Whether p(x|z) is a likelihood of the images measured. Bernoulli's on grey pixels is not: its numbers are in nats, but
+    /// are not likelihoods.
     pub is_likelihood: bool,
     /// The evidence lower bound.
     pub evidence_lower_bound: EvidenceLowerBound,
@@ -95,11 +94,12 @@ pub struct Density {
     pub code: CodeInformation,
 }
 
-/// Samples that the number of images is chosen for: who asks for more samples per image has more to wait for.
+/// The samples per image for which the number of images is chosen. With more samples per image, the measure takes longer.
 const BUDGETED_SAMPLES: usize = 50;
 
 impl Density {
-    /// The evidence lower bound, below which the log-likelihood is not. It is a term of the objective too, without its error.
+    /// The negative evidence lower bound, an upper bound of the negative log-likelihood. As a term of the objective it has no
+    /// standard error.
     pub const NEGATIVE_ELBO: Quantity = Quantity {
         places: &[
             "density.evidence_lower_bound.negative_elbo",
@@ -125,7 +125,7 @@ impl Density {
         refine: name_likelihood,
         ..Quantity::PLAIN
     };
-    /// The same where the model has no likelihood of the images.
+    /// The same estimate, where the model has no likelihood of the images.
     pub const IMPORTANCE_WEIGHTED: Quantity = Quantity {
         title: "Importance-weighted nats",
         note: "of Bernoulli on grey pixels: not a likelihood",
@@ -146,7 +146,7 @@ impl Density {
     };
 }
 
-/// Says by how many samples it is, and whether it is one.
+/// Adds to the number how many samples it is from, and whether it is a likelihood.
 fn name_likelihood(report: &Value, number: &mut Number) {
     let density = &report["density"];
     if density["is_likelihood"] == false {
@@ -175,12 +175,29 @@ impl Part for Density {
         measure(subject, request.samples, request.estimates, progress)
     }
 
+    /// Importance samples are taken in chunks, each sample an image of its own for the decoder.
+    fn batch_sizes(plan: &Plan<'_>) -> Vec<usize> {
+        if !plan.config.has_prior() {
+            return Vec::new();
+        }
+        let sample = budget::sample(plan.split, BUDGETED_SAMPLES);
+        let (features, samples) = (sample.dataset().features(), plan.request.samples.get());
+        let images = Plan::sizes(&sample)
+            .into_iter()
+            .filter(|&images| images > 0);
+        let sizes = images.flat_map(|images| {
+            let chunk = chunk(images, features).min(samples);
+            [images, images * chunk, images * (samples % chunk)]
+        });
+        sizes.collect()
+    }
+
     fn is_on_page<B: Backend>(model: &Model<B>, image: Tensor<B, 2>) -> bool {
         model.posterior(image).is_some()
     }
 }
 
-/// Measures the density; left out for families that have none.
+/// Measures the density; it is left out for families that have none.
 fn measure<B: Backend>(
     subject: Subject<'_, B>,
     samples: NonZeroUsize,
@@ -214,8 +231,8 @@ fn is_likelihood<B: Backend>(subject: Subject<'_, B>) -> bool {
     subject.model.likelihood() != Likelihood::Bernoulli || subject.is_binarized()
 }
 
-/// Estimates log p(x) from `samples` importance samples per image; nothing for families without importance weights. What the
-/// directory has of it already is not computed again, and what is computed is kept there as it comes.
+/// Estimates log p(x) from `samples` importance samples per image; none for families without importance weights. What the
+/// directory already holds is not computed again, and new estimates are written there as they are computed.
 pub fn log_likelihood<B: Backend>(
     subject: Subject<'_, B>,
     samples: NonZeroUsize,
@@ -239,14 +256,19 @@ pub fn log_likelihood<B: Backend>(
         let found = estimate_batch(subject, images, batch, samples, &mut |images| {
             progress("estimating the log-likelihood", done + images, total);
         })?;
-        // What can't be written is measured without being kept.
+        // If an estimate can't be written, it is still measured, but not kept.
         file = file.and_then(|mut file| file.append(batch, &found).ok().map(|()| file));
         estimates.extend(found);
     }
     summary(&estimates, samples)
 }
 
-/// The estimates of a batch; `progress` is called with the images done, of which a part is.
+/// How many samples of each of so many images are taken at a time.
+fn chunk(images: usize, features: usize) -> usize {
+    (CHUNK / (images * features)).max(1)
+}
+
+/// The estimates of a batch; `progress` is called with the number of images done, which counts parts of images.
 ///
 /// # Shapes
 /// - images: `[batch, features]`
@@ -258,11 +280,10 @@ fn estimate_batch<B: Backend>(
     progress: &mut dyn FnMut(usize),
 ) -> Option<Vec<ImageEstimate>> {
     let [count, features] = images.dims();
-    let chunk = |images: usize| (CHUNK / (images * features)).max(1);
-    // Noise has the number of the chunk, counted over all batches: those before this one are as large as the first.
+    // The noise is numbered by chunk, counted over all batches; all batches before this one are as large as the first.
     let [first_batch, _] = measuring_sizes(subject.split.len(), subject.split.shape());
-    let chunks_before = batch * samples.div_ceil(chunk(first_batch));
-    let chunk = chunk(count);
+    let chunks_before = batch * samples.div_ceil(chunk(first_batch, features));
+    let chunk = chunk(count, features);
     let mut weights = vec![Weights::default(); count];
     for (index, first) in (0..samples).step_by(chunk).enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, (chunks_before + index) as u64);
@@ -276,7 +297,7 @@ fn estimate_batch<B: Backend>(
     Some(weights.iter().map(Weights::estimate).collect())
 }
 
-/// Measures the posterior of each dimension; nothing for families without one.
+/// Measures the posterior of each dimension; none for families without one.
 pub fn code_information<B: Backend>(
     subject: Subject<'_, B>,
     progress: Progress<'_>,
@@ -300,7 +321,7 @@ pub fn code_information<B: Backend>(
     })
 }
 
-/// Measures the evidence lower bound; nothing for families without one.
+/// Measures the evidence lower bound; none for families without one.
 pub fn evidence_lower_bound<B: Backend>(
     subject: Subject<'_, B>,
     progress: Progress<'_>,
@@ -329,7 +350,7 @@ impl NegativeElbos {
     }
 }
 
-/// The bound of each image; nothing for families without one.
+/// The bound of each image; none for families without one.
 pub(super) fn negative_elbos<B: Backend>(
     subject: Subject<'_, B>,
     progress: Progress<'_>,
@@ -338,7 +359,7 @@ pub(super) fn negative_elbos<B: Backend>(
     let mut bounds = NegativeElbos::default();
     for (batch, LabelledImages { images, .. }) in subject.shown().enumerate() {
         let posterior = model.posterior(images.clone())?;
-        // The noise of the terms of a model that is trained with one sample.
+        // The noise is that of the terms of a model trained with one sample.
         let context = StepContext::evaluate(EVALUATION_SEED, batch as u64);
         let epsilon = context.normal(Stream::Epsilon, posterior.mean.dims(), subject.device);
         let parameters = model.decode(posterior.sample(epsilon));
@@ -353,7 +374,7 @@ pub(super) fn negative_elbos<B: Backend>(
     Some(bounds)
 }
 
-/// Adds to each image's weights its row.
+/// Adds each row to the weights of its image.
 ///
 /// # Shapes
 /// - log_weights: `[batch, any]`
@@ -419,7 +440,7 @@ impl Weights {
     }
 }
 
-/// Of the estimates of all images; nothing where there are none.
+/// Summarises the estimates of all images; none where there are no images.
 fn summary(estimates: &[ImageEstimate], samples: usize) -> Option<LogLikelihood> {
     let count = estimates.len() as f64;
     let mean_of =

@@ -1,8 +1,9 @@
-//! The registry: the only place that lists the measures, each with a file of its own.
+//! The registry of measures: the only place that lists them. Each measure has a file of its own.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use hourglass_models::Model;
+use hourglass_data::Subset;
+use hourglass_models::{Model, ModelConfig};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -10,13 +11,13 @@ use super::attempt::attempt;
 use super::baseline::Baseline;
 use super::basics::{Evaluation, evaluate_beside};
 use super::measured::{Measured, left_out};
-use super::part::Part;
+use super::part::{Part, Plan};
 use super::quantity::{Number, Quantity, reason};
 use super::request::Request;
 use super::subject::Subject;
 use crate::source::Progress;
 
-/// Makes, from a list of measures, their names, the report that has what was measured, and what measures it.
+/// Makes, from a list of measures, their names, the report that holds what was measured, and the function that measures it.
 macro_rules! measures {
     ($($module:ident: $variant:ident($part:ty);)+) => {
         $(
@@ -24,7 +25,7 @@ macro_rules! measures {
             pub use $module::*;
         )+
 
-        /// What can be measured beside a model's own terms and its error.
+        /// What can be measured in addition to the terms of a model's objective and its error.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Measure {
@@ -38,28 +39,28 @@ macro_rules! measures {
             /// All, in the order in which they are measured and shown.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Its name, which its part of a report has in JSON.
+            /// The name of the measure, and of its part of a report in JSON.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($module),)+
                 }
             }
 
-            /// What it is, in a line.
+            /// What the measure is, in one line.
             pub fn summary(self) -> &'static str {
                 match self {
                     $(Self::$variant => <$part as Part>::SUMMARY,)+
                 }
             }
 
-            /// Its numbers, in the order in which they are shown; tables and lists are not among them.
+            /// The numbers of the measure, in the order in which they are shown. Tables and lists are not among them.
             pub fn quantities(self) -> &'static [Quantity] {
                 match self {
                     $(Self::$variant => <$part as Part>::QUANTITIES,)+
                 }
             }
 
-            /// Whether it is measured for a page on the model.
+            /// Whether the measure is part of a page on the model.
             ///
             /// # Shapes
             /// - image: `[1, features]`, any of the model's size
@@ -83,7 +84,24 @@ macro_rules! measures {
             )+
         }
 
-        /// Measures a model, and what is asked for beside; a part that panics or is interrupted is left out.
+        /// The sizes of all batches that a model gets in [`examine`].
+        pub fn examined_sizes(
+            config: &ModelConfig,
+            split: &Subset,
+            measures: &[Measure],
+            request: &Request<'_>,
+        ) -> Vec<usize> {
+            let plan = Plan { config, split, request };
+            let mut sizes = Plan::sizes(split).to_vec();
+            for measure in measures {
+                sizes.extend(match measure {
+                    $(Measure::$variant => <$part as Part>::batch_sizes(&plan),)+
+                });
+            }
+            sizes
+        }
+
+        /// Measures a model, and the parts that are asked for. A part that panics or is interrupted is left out.
         ///
         /// # Errors
         /// The reason, in words, when the model's own numbers can't be measured.
@@ -116,14 +134,14 @@ measures! {
     outliers: Outliers(Outliers);
 }
 
-/// All numbers that a report may have but the family's own terms, in the order in which they are shown.
+/// All numbers that a report may have, except the family's own terms, in the order in which they are shown.
 pub fn quantities() -> impl Iterator<Item = &'static Quantity> {
     let of_parts = Measure::ALL.iter().flat_map(|part| part.quantities());
     let first = Evaluation::FIRST_QUANTITIES.iter();
     first.chain(of_parts).chain(Evaluation::LAST_QUANTITIES)
 }
 
-/// The numbers that a report has of these, in their order.
+/// Those of the quantities that a report has, in their order.
 fn found(report: &Value, quantities: &[Quantity]) -> Vec<Number> {
     let quantities = quantities.iter();
     quantities
@@ -131,7 +149,7 @@ fn found(report: &Value, quantities: &[Quantity]) -> Vec<Number> {
         .collect()
 }
 
-/// The numbers that a report in JSON has but for the family's own terms, in the order in which they are shown.
+/// The numbers of a report in JSON, except the family's own terms, in the order in which they are shown.
 pub fn numbers(report: &Value) -> Vec<Number> {
     let mut numbers = found(report, Evaluation::FIRST_QUANTITIES);
     numbers.extend(Measure::ALL.iter().flat_map(|part| part.numbers(report)));
@@ -183,14 +201,14 @@ impl Report {
         left_out.flatten().collect()
     }
 
-    /// All numbers that there are, in the order in which they are shown; the family's own terms stand behind the parts.
+    /// All numbers of the report, in the order in which they are shown; the family's own terms come after the parts.
     pub fn numbers(&self) -> Vec<Number> {
         let json = Value::Object(self.to_json());
         let mut numbers = numbers(&json);
         let last = found(&json, Evaluation::LAST_QUANTITIES).len();
         let last = numbers.split_off(numbers.len() - last);
         for (name, value) in &self.evaluation.terms {
-            // What was measured again with its error stands above.
+            // A term that was measured again, with its error, is already among the numbers above.
             let is_above = |number: &Number| number.quantity.places.contains(&name.as_str());
             if !numbers.iter().any(is_above) {
                 numbers.push(Number::of_term(name, *value));

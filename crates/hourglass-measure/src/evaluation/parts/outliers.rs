@@ -1,4 +1,4 @@
-//! Whether the error, or the bound, tells images of another kind from those that the model knows.
+//! How well the error, or the bound, tells images of another data set from those that the model knows.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -10,7 +10,7 @@ use super::density::negative_elbos;
 use crate::evaluation::baseline::{Baseline, Errors};
 use crate::evaluation::budget;
 use crate::evaluation::measured::{Measured, left_out};
-use crate::evaluation::part::Part;
+use crate::evaluation::part::{Part, Plan};
 use crate::evaluation::quantity::{Better, Outputs, Quantity};
 use crate::evaluation::request::Request;
 use crate::evaluation::subject::{LabelledImages, Subject};
@@ -18,7 +18,7 @@ use crate::measures::Estimate;
 use crate::measures::auroc::auroc;
 use crate::source::{Progress, host};
 
-/// How well scores separate a split from the images of another dataset: the chance that an outlier has the higher score.
+/// How well scores separate a split from the images of another dataset: the probability that an outlier scores higher.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outliers {
     /// The other dataset.
@@ -29,11 +29,11 @@ pub struct Outliers {
     pub own_images: usize,
     /// By the model's squared error.
     pub auroc_squared_error: Measured<Estimate>,
-    /// By the negative evidence lower bound, for families that have one; see `bound` for what was taken.
+    /// By the negative evidence lower bound, for families that have one; `bound` names the score that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auroc_bound: Option<Measured<Estimate>>,
-    /// `negative_elbo`, or for Bernoulli on grey pixels `negative_elbo_less_entropy`: the image's own entropy is no sign of
-    /// how strange it is.
+    /// `negative_elbo`, or for Bernoulli on grey pixels `negative_elbo_less_entropy`: the image's own entropy does
+    /// not say how unusual it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound: Option<&'static str>,
     /// By the squared error of PCA.
@@ -44,7 +44,7 @@ pub struct Outliers {
 const PASSES: usize = 2;
 
 impl Outliers {
-    /// How well the error tells outliers.
+    /// How well the error tells outliers apart.
     pub const AUROC_SQUARED_ERROR: Quantity = Quantity {
         places: &["outliers.auroc_squared_error"],
         pca: &["outliers.auroc_pca_squared_error"],
@@ -55,7 +55,7 @@ impl Outliers {
         shown: Outputs::NOWHERE_ELSE,
         ..Quantity::PLAIN
     };
-    /// How well the bound tells them.
+    /// How well the bound tells outliers apart.
     pub const AUROC_BOUND: Quantity = Quantity {
         places: &["outliers.auroc_bound"],
         pca: &[],
@@ -81,7 +81,15 @@ impl Part for Outliers {
         }
     }
 
-    /// Only the user knows what the model should tell from its own.
+    fn batch_sizes(plan: &Plan<'_>) -> Vec<usize> {
+        let images = [Some(plan.split), plan.request.outliers.ok()]
+            .into_iter()
+            .flatten();
+        let samples = images.map(|images| budget::sample(images, PASSES));
+        samples.flat_map(|sample| Plan::sizes(&sample)).collect()
+    }
+
+    /// Never: only the user knows which images the model should tell from its own.
     fn is_on_page<B: Backend>(_model: &Model<B>, _image: Tensor<B, 2>) -> bool {
         false
     }
@@ -125,8 +133,8 @@ fn measure<B: Backend>(
     }
 }
 
-/// The negative evidence lower bounds of the clean images, without the images' own entropy where they have one; nothing for
-/// families without a bound.
+/// The negative evidence lower bounds of the clean images, less the entropy of the images where the likelihood has one; none
+/// for families without a bound.
 fn bounds<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Option<Vec<f64>> {
     let mut bounds = negative_elbos(subject, progress)?.sums();
     let likelihood = subject.model.likelihood();

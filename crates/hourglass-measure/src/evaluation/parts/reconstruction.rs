@@ -1,9 +1,9 @@
-//! How near reconstructions are to their images, by class too, with PCA beside each number.
+//! How near reconstructions are to their images, over all images and by class, each compared with PCA.
 
-use hourglass_models::Shape;
 use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
+use hourglass_models::Shape;
 use serde::Serialize;
 
 use crate::evaluation::baseline::Baseline;
@@ -34,7 +34,7 @@ pub struct Reconstruction {
 /// An image and what the model makes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reconstructed {
-    /// Its place in the split.
+    /// The position of the image in the split.
     pub place: usize,
     /// Its label, where the images have labels.
     pub label: Option<u8>,
@@ -42,13 +42,13 @@ pub struct Reconstructed {
     pub squared_error: f64,
     /// `[features]`
     pub image: Vec<f32>,
-    /// What the model sees in its place, where the family corrupts: `[features]`.
+    /// The corrupted image that the model sees instead, where the family corrupts: `[features]`.
     pub corrupted: Option<Vec<f32>>,
     /// `[features]`
     pub reconstruction: Vec<f32>,
 }
 
-/// How near reconstructions are to their images. Errors cover the choice of the images.
+/// How near reconstructions are to their images. The standard errors cover the choice of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fidelity {
     /// sum_i (x_i - mu_i)^2 per image.
@@ -67,7 +67,7 @@ pub struct Class {
     /// What it is called, where the classes have names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its images.
+    /// The number of its images.
     pub images: usize,
     /// sum_i (x_i - mu_i)^2 per image.
     pub squared_error: Estimate,
@@ -80,7 +80,7 @@ pub struct Class {
 const WORST: usize = 24;
 
 impl Reconstruction {
-    /// The error, with its own over the images.
+    /// The squared error, with its standard error over the images.
     pub const SQUARED_ERROR: Quantity = Quantity {
         places: &["reconstruction.model.squared_error"],
         pca: &["reconstruction.pca.squared_error"],

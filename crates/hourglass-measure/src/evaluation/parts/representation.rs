@@ -1,4 +1,4 @@
-//! What can be read from the codes: how well simple classifiers do on them, on PCA's codes and on the pixels.
+//! How well simple classifiers tell the classes from the codes, compared with PCA's codes and with the pixels.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluation::baseline::{Baseline, cache_key};
 use crate::evaluation::budget;
 use crate::evaluation::measured::{Measured, left_out};
-use crate::evaluation::part::Part;
+use crate::evaluation::part::{Part, Plan};
 use crate::evaluation::quantity::{Better, Outputs, Quantity};
 use crate::evaluation::request::Request;
 use crate::evaluation::subject::{LabelledImages, Subject};
@@ -18,25 +18,25 @@ use crate::measures::probe::{Choice, Probe, ProbeConfig};
 use crate::measures::{Confusion, Estimate, Labelled, MeasureError};
 use crate::source::{EVALUATION_SEED, Progress, host};
 
-/// Values of features that are kept in memory at most, 240 MB, of the training images and of the split each: of wide
-/// features, fewer images are used.
+/// The most values of features that are kept in memory, 240 MB, for the training images and for the split each. If features
+/// are wide, fewer images are used.
 const MOST_VALUES: usize = 60_000_000;
 
-/// Values that the search for neighbours compares at most, over all pairs of an image of the split with one of training.
+/// The most values that the search for neighbours compares, over all pairs of an image of the split and a training image.
 const MOST_COMPARED: usize = 1 << 40;
 
-/// What simple classifiers, fitted to training images, read from features of the split.
+/// How well simple classifiers, fitted to training images, do on features of the split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Representation {
     /// From the codes.
     pub codes: Readout,
-    /// From PCA's, with as many components as the code has (active) units.
+    /// From PCA's codes, with as many components as the code has (active) units.
     pub pca_codes: Measured<Readout>,
     /// From the pixels.
     pub pixels: Readout,
 }
 
-/// What is read from one kind of features. Errors cover the choice of the images measured.
+/// How well the classifiers do on one kind of features. The standard errors cover the choice of the images measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Readout {
     /// Features per image.
@@ -47,12 +47,12 @@ pub struct Readout {
     pub test_images: usize,
     /// The accuracy of multinomial logistic regression.
     pub probe_accuracy: Measured<Estimate>,
-    /// Which classes it takes for which; nothing where there is no accuracy, or where it was kept from before.
+    /// Which classes it takes for which; none where there is no accuracy, or where the accuracy is from the cache.
     #[serde(skip)]
     pub probe_confusion: Option<Confusion>,
-    /// What it was fitted with: its penalty and the scale of its features; nothing where there is no accuracy.
+    /// What it was fitted with: its penalty and the scale of its features; none where there is no accuracy.
     pub probe_choice: Option<Choice>,
-    /// Whether its fit has converged; if not, a longer one may do better.
+    /// Whether its fit has converged; if not, a longer fit may do better.
     pub probe_converged: bool,
     /// The accuracy of the vote of the 5 nearest neighbours.
     pub neighbours_accuracy: Measured<Estimate>,
@@ -107,6 +107,14 @@ impl Part for Representation {
     ) -> Measured<Self> {
         measure(subject, request, baseline, progress)
     }
+
+    fn batch_sizes(plan: &Plan<'_>) -> Vec<usize> {
+        if reason_against(plan.request.labelled, plan.split).is_some() {
+            return Vec::new();
+        }
+        let samples = samples(plan.request.labelled, plan.split, plan.config.code());
+        samples.iter().flat_map(Plan::sizes).collect()
+    }
 }
 
 /// Fits and measures the classifiers.
@@ -117,11 +125,8 @@ fn measure<B: Backend>(
     progress: Progress<'_>,
 ) -> Measured<Representation> {
     let training = request.labelled;
-    if is_without_labels(training) || is_without_labels(subject.split) {
-        return left_out("the images have no labels");
-    }
-    if share_images(training, subject.split) {
-        return left_out("the classifiers would be fitted to the very images that are measured");
+    if let Some(reason) = reason_against(training, subject.split) {
+        return left_out(reason);
     }
     let code = |images| host(subject.model.encode(images));
     let pixels = |images| host::<B, 2>(images);
@@ -169,6 +174,15 @@ fn measure<B: Backend>(
     })
 }
 
+/// Why no classifier can be measured.
+fn reason_against(training: &Subset, split: &Subset) -> Option<&'static str> {
+    if is_without_labels(training) || is_without_labels(split) {
+        return Some("the images have no labels");
+    }
+    share_images(training, split)
+        .then_some("the classifiers would be fitted to the very images that are measured")
+}
+
 fn is_without_labels(subset: &Subset) -> bool {
     subset.dataset().labels().is_none()
 }
@@ -180,8 +194,18 @@ fn share_images(training: &Subset, split: &Subset) -> bool {
         && split.indices().iter().any(is_trained_on)
 }
 
-/// What `of` makes of the images of the split and of the training images, `width` values of each: of all, or of a sample
-/// that memory and the search for neighbours allow.
+/// The training images and the images of the split that are used, of `width` values each: all, or samples as large as memory
+/// and the search for neighbours allow.
+fn samples(training: &Subset, split: &Subset, width: usize) -> [Subset; 2] {
+    let in_memory = (MOST_VALUES / width.max(1)).max(1);
+    let training = budget::sample(training, 1).sample(in_memory, EVALUATION_SEED);
+    let searched = MOST_COMPARED / width.max(1) / training.len().max(1);
+    let most = in_memory.min(searched).max(1);
+    let split = budget::sample(split, 1).sample(most, EVALUATION_SEED);
+    [training, split]
+}
+
+/// What `of` makes of the images of the split and of the training images, `width` values of each.
 fn features<B: Backend>(
     subject: Subject<'_, B>,
     training: &Subset,
@@ -189,11 +213,7 @@ fn features<B: Backend>(
     phase: &str,
     progress: Progress<'_>,
 ) -> Features {
-    let in_memory = (MOST_VALUES / width.max(1)).max(1);
-    let training = budget::sample(training, 1).sample(in_memory, EVALUATION_SEED);
-    let searched = MOST_COMPARED / width.max(1) / training.len().max(1);
-    let split =
-        budget::sample(subject.split, 1).sample(in_memory.min(searched).max(1), EVALUATION_SEED);
+    let [training, split] = samples(training, subject.split, width);
     let subject = Subject {
         split: &split,
         ..subject

@@ -8,12 +8,13 @@ use serde::Serialize;
 use crate::evaluation::baseline::{Baseline, Errors};
 use crate::evaluation::budget;
 use crate::evaluation::measured::Measured;
-use crate::evaluation::part::Part;
+use crate::evaluation::part::{Part, Plan};
 use crate::evaluation::quantity::Quantity;
 use crate::evaluation::request::Request;
 use crate::evaluation::subject::{LabelledImages, Subject, squared_distances};
 use crate::measures::Estimate;
 use crate::source::{EVALUATION_SEED, Progress, host};
+use hourglass_data::Subset;
 
 const LEVELS: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
 const KINDS: [Corruption; 3] = [
@@ -43,7 +44,7 @@ pub struct Robustness {
 impl Part for Vec<Robustness> {
     const SUMMARY: &'static str = "The error by kind and level of corruption";
 
-    /// It is a table of errors, with no number for all.
+    /// None: the part is a table of errors, without a single number for all of them.
     const QUANTITIES: &'static [Quantity] = &[];
 
     fn measure<B: Backend>(
@@ -55,9 +56,18 @@ impl Part for Vec<Robustness> {
         measure(subject, baseline.ok(), progress)
     }
 
+    fn batch_sizes(plan: &Plan<'_>) -> Vec<usize> {
+        Plan::sizes(&sample(plan.split)).to_vec()
+    }
+
     fn is_on_page<B: Backend>(model: &Model<B>, image: Tensor<B, 2>) -> bool {
         model.corrupt(image, &StepContext::evaluate(0, 0)).is_some()
     }
+}
+
+/// The images that are corrupted in every way.
+fn sample(split: &Subset) -> Subset {
+    budget::sample(split, KINDS.len() * LEVELS.len())
 }
 
 /// Measures the errors; the noise is the same for every model.
@@ -66,7 +76,7 @@ fn measure<B: Backend>(
     baseline: Option<&Baseline>,
     progress: Progress<'_>,
 ) -> Measured<Vec<Robustness>> {
-    let sample = budget::sample(subject.split, KINDS.len() * LEVELS.len());
+    let sample = sample(subject.split);
     let subject = Subject {
         split: &sample,
         ..subject
