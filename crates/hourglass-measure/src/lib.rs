@@ -15,4 +15,4 @@ mod terms;
 pub use evaluation::*;
 pub use results::{Finished, ResultsError, Summary, picture_sizes, samples};
 pub use source::{InputBatch, Progress, host, images_of, input_batches};
-pub use terms::{LOSS, NotFinite, Terms, mean_terms, stacked};
+pub use terms::{LOSS, TermNotFinite, Terms, mean_terms, stacked};

@@ -29,7 +29,7 @@ struct Pending<B: Backend> {
 
 /// A term that is not a finite number.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NotFinite {
+pub struct TermNotFinite {
     /// The step in which it occurred.
     pub step: u64,
     /// Its name.
@@ -80,7 +80,7 @@ impl<B: Backend> Terms<B> {
     ///
     /// # Errors
     /// When a term is not a finite number.
-    pub fn read(&mut self) -> Result<(), NotFinite> {
+    pub fn read(&mut self) -> Result<(), TermNotFinite> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -101,7 +101,7 @@ impl<B: Backend> Terms<B> {
             self.latest.clear();
             for (term, value) in names.into_iter().zip(values.by_ref()) {
                 if !value.is_finite() {
-                    return Err(NotFinite { step, term, value });
+                    return Err(TermNotFinite { step, term, value });
                 }
                 self.latest.push((term.to_owned(), value));
                 let sum = value * images as f64;

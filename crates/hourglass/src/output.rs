@@ -36,15 +36,15 @@ impl Results {
 
 impl Write for Results {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(told)
+        self.0.write(bytes).map_err(noted)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(told)
+        self.0.flush().map_err(noted)
     }
 }
 
-fn told(error: io::Error) -> io::Error {
+fn noted(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::BrokenPipe {
         IS_UNREAD.store(true, Ordering::Relaxed);
     }

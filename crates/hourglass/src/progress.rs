@@ -31,7 +31,7 @@ pub(crate) enum Unit {
 
 /// How much of something is done, and since when how much.
 #[derive(Debug, Clone, Copy)]
-struct Standing {
+struct BarStanding {
     done: u64,
     /// Zero where it is not known.
     total: u64,
@@ -41,7 +41,7 @@ struct Standing {
     seconds: f64,
 }
 
-impl Standing {
+impl BarStanding {
     /// Such as `120/190 steps, 5 s left`.
     fn text(&self) -> String {
         let parts = [Some(self.count()), self.rate(), self.left()];
@@ -112,7 +112,7 @@ fn time_text(seconds: f64) -> String {
 /// A bar on a terminal: what is done, how much of it, and the time left.
 pub(crate) struct Bar {
     bar: ProgressBar,
-    standing: Standing,
+    standing: BarStanding,
     begun: Instant,
     drawn: Option<Instant>,
 }
@@ -122,7 +122,7 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         Self {
             bar,
-            standing: Standing {
+            standing: BarStanding {
                 done: 0,
                 total: 0,
                 unit,
@@ -142,7 +142,7 @@ impl Bar {
     }
 
     pub(crate) fn update(&mut self, done: u64, total: u64) {
-        self.standing = Standing {
+        self.standing = BarStanding {
             done,
             total,
             seconds: self.begun.elapsed().as_secs_f64(),
@@ -231,7 +231,7 @@ impl Stages {
 }
 
 /// Shows the progress of a training run.
-pub(crate) struct Training {
+pub(crate) struct TrainingBar {
     bar: Bar,
     is_terminal: bool,
     last_line: Instant,
@@ -239,7 +239,7 @@ pub(crate) struct Training {
     validation: String,
 }
 
-impl Training {
+impl TrainingBar {
     pub(crate) fn new() -> Self {
         Self {
             bar: Bar::new(Unit::Steps),
@@ -289,7 +289,7 @@ fn terms_text<'a>(terms: impl Iterator<Item = (&'a str, f64)>) -> String {
     parts.join(", ")
 }
 
-impl Observer for Training {
+impl Observer for TrainingBar {
     fn started(&mut self, standing: hourglass_train::Standing<'_>) {
         self.bar.begin(standing.step);
     }
@@ -303,7 +303,7 @@ impl Observer for Training {
                 .draw(|| format!("{validation}{}", training_text(&standing, speed)));
         } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
-            let Standing { done, total, .. } = self.bar.standing;
+            let BarStanding { done, total, .. } = self.bar.standing;
             let left = self.bar.standing.left().map(|left| format!(", {left}"));
             note!(
                 "step {done}/{total}, {}{}",
@@ -330,7 +330,7 @@ mod tests {
     use super::*;
 
     fn text(unit: Unit, done: u64, total: u64, before: u64, seconds: f64) -> String {
-        Standing {
+        BarStanding {
             done,
             total,
             unit,

@@ -105,13 +105,13 @@ impl RestorationArguments {
 
 impl Prepared<'_> {
     /// Restores all images, writes the files and prints the numbers.
-    pub(crate) fn run(&self, how: &mut impl Restore, told: &RestorationWords) -> Result<()> {
+    pub(crate) fn run(&self, how: &mut impl Restore, words: &RestorationWords) -> Result<()> {
         let arguments = self.arguments;
         let chosen = Chosen::from_arguments(&arguments.device)?;
         let outcome = chosen.run(Restoring {
             prepared: self,
             how,
-            truth: told.truth,
+            truth: words.truth,
         })?;
         let shape = self.description.shape;
         let scale = scale_for(arguments.scale, shape);
@@ -121,9 +121,9 @@ impl Prepared<'_> {
         fs::create_dir_all(&arguments.out)?;
         write_atomically(&arguments.out.join("grid.png"), &grid)?;
         if arguments.json {
-            say!("{:#}", self.to_json(told, &outcome, &chosen))?;
+            say!("{:#}", self.to_json(words, &outcome, &chosen))?;
         } else {
-            crate::output::text(&self.text(told, &outcome))?;
+            crate::output::text(&self.text(words, &outcome))?;
             say!("{}", arguments.out.display())?;
         }
         Ok(())
@@ -131,7 +131,7 @@ impl Prepared<'_> {
 
     fn to_json(
         &self,
-        told: &RestorationWords,
+        words: &RestorationWords,
         outcome: &RestorationSummary,
         chosen: &Chosen,
     ) -> Value {
@@ -146,7 +146,7 @@ impl Prepared<'_> {
         let Value::Object(map) = &mut value else {
             return value;
         };
-        for (name, setting) in &told.settings {
+        for (name, setting) in &words.settings {
             map.insert((*name).into(), setting.clone());
         }
         map.insert("rounds".into(), json!(outcome.rounds));
@@ -155,7 +155,7 @@ impl Prepared<'_> {
         value
     }
 
-    fn text(&self, told: &RestorationWords, outcome: &RestorationSummary) -> String {
+    fn text(&self, words: &RestorationWords, outcome: &RestorationSummary) -> String {
         let name = self.images.dataset().name();
         let mut text = match outcome.images {
             1 => format!("1 image of {name}\n"),
@@ -164,7 +164,7 @@ impl Prepared<'_> {
         let Some(model) = &outcome.model else {
             return text;
         };
-        let width = told.baseline.len().max(5);
+        let width = words.baseline.len().max(5);
         let unknown = match model.unknown_squared_error {
             Some(_) => "       of what is unknown",
             None => "",
@@ -175,7 +175,7 @@ impl Prepared<'_> {
         );
         let rows = [
             ("model", Some(model)),
-            (told.baseline, outcome.baseline.as_ref()),
+            (words.baseline, outcome.baseline.as_ref()),
         ];
         for (name, errors) in rows {
             if let Some(errors) = errors {

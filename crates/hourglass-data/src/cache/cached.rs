@@ -17,13 +17,13 @@ use crate::options::{ImageReport, Skipped};
 pub(crate) struct Cached {
     path: PathBuf,
     about: About,
-    train: Stored,
-    test: Option<Stored>,
+    train: StoredSplit,
+    test: Option<StoredSplit>,
 }
 
 /// A split's files.
 #[derive(Debug)]
-struct Stored {
+struct StoredSplit {
     pixels: Bytes,
     /// SHA-256 of the pixels.
     sha256: String,
@@ -73,7 +73,7 @@ impl Cached {
             ..report
         };
         let shape = self.about.shape;
-        let dataset = |stored: Stored| {
+        let dataset = |stored: StoredSplit| {
             Dataset::new(name, shape, stored.pixels, stored.labels).with_details(
                 stored.sha256,
                 stored.ids,
@@ -85,7 +85,7 @@ impl Cached {
     }
 }
 
-fn open_split(path: &Path, split: Split, features: usize) -> Result<Stored, DataError> {
+fn open_split(path: &Path, split: Split, features: usize) -> Result<StoredSplit, DataError> {
     let pixels_path = file(path, split, "pixels");
     let (pixels, sha256) = open_file(&pixels_path)?;
     if features == 0 || pixels.is_empty() || !pixels.len().is_multiple_of(features) {
@@ -107,7 +107,7 @@ fn open_split(path: &Path, split: Split, features: usize) -> Result<Stored, Data
         ),
         None => None,
     };
-    Ok(Stored {
+    Ok(StoredSplit {
         pixels,
         sha256,
         labels,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::images::{Images, Progress, Unusable};
 use super::layout::{ABOUT, About};
-use super::write::{Part, SplitWriter};
+use super::write::{PartFile, SplitWriter};
 use crate::dataset::Split;
 use crate::error::DataError;
 use crate::options::{OnError, Skipped};
@@ -66,7 +66,7 @@ impl CacheJob<'_> {
                 .skipped
                 .extend(self.write(writer, *images, &mut advance)?);
         }
-        let mut file = Part::create(path.join(ABOUT))?;
+        let mut file = PartFile::create(path.join(ABOUT))?;
         let text = serde_json::to_vec_pretty(&about).expect("texts and numbers");
         file.write(&text)?;
         file.finish()

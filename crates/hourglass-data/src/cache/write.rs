@@ -14,9 +14,9 @@ use hourglass_files::Hashing;
 pub(super) struct SplitWriter {
     directory: PathBuf,
     split: Split,
-    pixels: Part,
+    pixels: PartFile,
     labels: Vec<u8>,
-    ids: Option<(IdsWriter, Part)>,
+    ids: Option<(IdsWriter, PartFile)>,
 }
 
 impl SplitWriter {
@@ -24,7 +24,7 @@ impl SplitWriter {
         Ok(Self {
             directory: directory.into(),
             split,
-            pixels: Part::create(file(directory, split, "pixels"))?,
+            pixels: PartFile::create(file(directory, split, "pixels"))?,
             labels: Vec::new(),
             ids: None,
         })
@@ -40,7 +40,7 @@ impl SplitWriter {
         self.labels.extend(images.label(index));
         if let Some(id) = images.id(index) {
             if self.ids.is_none() {
-                let part = Part::create(file(&self.directory, self.split, "ids"))?;
+                let part = PartFile::create(file(&self.directory, self.split, "ids"))?;
                 self.ids = Some((IdsWriter::new(), part));
             }
             if let Some((ids, part)) = &mut self.ids {
@@ -53,7 +53,7 @@ impl SplitWriter {
     pub(super) fn finish(self) -> Result<(), DataError> {
         self.pixels.finish()?;
         if !self.labels.is_empty() {
-            let mut part = Part::create(file(&self.directory, self.split, "labels"))?;
+            let mut part = PartFile::create(file(&self.directory, self.split, "labels"))?;
             part.write(&self.labels)?;
             part.finish()?;
         }
@@ -66,13 +66,13 @@ impl SplitWriter {
 }
 
 /// A file while it is written.
-pub(super) struct Part {
+pub(super) struct PartFile {
     path: PathBuf,
     file: fs_err::File,
     writer: Hashing<BufWriter<fs_err::File>>,
 }
 
-impl Part {
+impl PartFile {
     pub(super) fn create(path: PathBuf) -> Result<Self, DataError> {
         let file = fs_err::File::create(&path)?;
         let writer = Hashing::new(BufWriter::new(file.try_clone()?));

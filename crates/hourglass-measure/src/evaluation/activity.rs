@@ -56,7 +56,7 @@ pub(super) fn measure<B: Backend>(
 ) -> Activity {
     let code = units.largest.len();
     let (mut active, mut done) = (vec![0_usize; code], 0);
-    for LabelledImages { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.clean_batches() {
         done += images.dims()[0];
         let codes = host(subject.model.encode(images));
         for row in codes.chunks_exact(code) {

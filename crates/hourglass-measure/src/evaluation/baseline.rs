@@ -32,12 +32,12 @@ impl Baseline {
 
 /// The squared errors of images: the model's and, where there is a baseline, PCA's.
 #[derive(Default)]
-pub(super) struct Errors {
+pub(super) struct SquaredErrors {
     pub(super) model: Vec<f64>,
     pub(super) pca: Vec<f64>,
 }
 
-impl Errors {
+impl SquaredErrors {
     /// Adds the errors of a batch: the reconstructions of its inputs, `[batch, features]`, are compared with its targets.
     pub(super) fn add<B: Backend>(
         &mut self,

@@ -201,7 +201,7 @@ fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basic
     let (mut error, mut norms, mut code, mut done) = (0.0, None, 0, 0);
     let mut corrupted_error = None;
     let mut units = Units::default();
-    for (index, seen) in subject.seen().enumerate() {
+    for (index, batch) in subject.corrupted_batches().enumerate() {
         let CorruptedBatch {
             context,
             inputs,
@@ -209,7 +209,7 @@ fn measure<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Basic
             images,
             targets,
             ..
-        } = seen;
+        } = batch;
         if is_corrupted {
             *corrupted_error.get_or_insert(0.0) += distance(&host(inputs.clone()), &targets);
         }
@@ -247,12 +247,12 @@ fn compare_with_pca<B: Backend>(
 ) -> PcaComparison {
     let components = baseline.components;
     let (mut error, mut done) = (0.0, 0);
-    for seen in subject.seen() {
-        let inputs = host(seen.inputs);
+    for batch in subject.corrupted_batches() {
+        let inputs = host(batch.inputs);
         error += baseline
             .pca
-            .squared_error(components, &inputs, &seen.targets);
-        done += seen.targets.len() / baseline.pca.features();
+            .squared_error(components, &inputs, &batch.targets);
+        done += batch.targets.len() / baseline.pca.features();
         progress("measuring PCA", done, subject.split.len());
     }
     PcaComparison::Measured {

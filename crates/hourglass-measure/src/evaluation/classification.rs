@@ -32,7 +32,7 @@ pub(super) fn measure<B: Backend>(
     for LabelledImages {
         images: batch,
         labels,
-    } in subject.shown()
+    } in subject.clean_batches()
     {
         let logits = classifier.forward(batch); // [batch, classes]
         [_, classes] = logits.dims();

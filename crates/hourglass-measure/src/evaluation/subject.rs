@@ -67,7 +67,7 @@ impl<B: Backend> From<InputBatch<B>> for LabelledImages<B> {
 
 impl<B: Backend> Subject<'_, B> {
     /// The batches of the split, with their noise.
-    pub(super) fn seen(&self) -> impl Iterator<Item = CorruptedBatch<B>> {
+    pub(super) fn corrupted_batches(&self) -> impl Iterator<Item = CorruptedBatch<B>> {
         input_batches(self.model, self.split, self.device).map(|batch| {
             let corrupted = batch.corrupted(self.model);
             CorruptedBatch {
@@ -82,7 +82,7 @@ impl<B: Backend> Subject<'_, B> {
     }
 
     /// The images of the split without corruption. A model of binary images gets binary ones, the same in every measure.
-    pub(super) fn shown(&self) -> impl Iterator<Item = LabelledImages<B>> {
+    pub(super) fn clean_batches(&self) -> impl Iterator<Item = LabelledImages<B>> {
         input_batches(self.model, self.split, self.device).map(LabelledImages::from)
     }
 

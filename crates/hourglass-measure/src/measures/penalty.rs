@@ -32,7 +32,7 @@ const STEPS: usize = 100;
 pub(super) const MOST_STEPS: usize = STEPS * PENALTIES.len();
 
 /// What was chosen.
-pub(super) struct Chosen {
+pub(super) struct ChosenPenalty {
     pub penalty: f64,
     /// Rows that were held out.
     pub held_out: usize,
@@ -45,7 +45,7 @@ pub(super) struct Chosen {
     pub steps: usize,
 }
 
-impl Chosen {
+impl ChosenPenalty {
     /// A penalty that is given, and weights to start from.
     pub(super) fn given(penalty: f64, problem: &Problem) -> Self {
         Self {
@@ -75,13 +75,13 @@ pub(super) fn choose(
     problem: &Problem,
     gradient_tolerance: f64,
     progress: &mut dyn FnMut(usize),
-) -> Option<Chosen> {
+) -> Option<ChosenPenalty> {
     let (fitted, held_out) = parts(problem)?;
     let limits = Limits {
         gradient: gradient_tolerance,
         iterations: STEPS,
     };
-    let mut chosen: Option<Chosen> = None;
+    let mut chosen: Option<ChosenPenalty> = None;
     let mut weights = vec![0.0; problem.width * problem.classes];
     let (mut steps, mut nats) = (0, Vec::new());
     for penalty in PENALTIES {
@@ -96,7 +96,7 @@ pub(super) fn choose(
         if !is_better {
             break;
         }
-        chosen = Some(Chosen {
+        chosen = Some(ChosenPenalty {
             penalty,
             held_out: held_out.targets.len(),
             weights: weights.clone(),
@@ -104,7 +104,7 @@ pub(super) fn choose(
             steps: 0,
         });
     }
-    chosen.map(|chosen| Chosen {
+    chosen.map(|chosen| ChosenPenalty {
         nats,
         steps,
         ..chosen

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::lbfgs::Limits;
-use super::penalty::Chosen;
+use super::penalty::ChosenPenalty;
 use super::problem::{BLOCK_ROWS, Problem, scores, single, softmax};
 pub use super::standardise::Scaling;
 use super::standardise::Standardisation;
@@ -44,7 +44,7 @@ impl Default for ProbeConfig {
 
 /// How fitting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Ending {
+pub struct FitEnding {
     /// Steps of L-BFGS.
     pub iterations: usize,
     /// The objective reached, in nats.
@@ -75,7 +75,7 @@ pub struct Probe {
     /// `[features + 1, classes]`, the bias last.
     weights: Vec<f32>,
     choice: Choice,
-    ending: Ending,
+    ending: FitEnding,
 }
 
 impl Probe {
@@ -105,8 +105,8 @@ impl Probe {
             iterations: max_iterations,
         };
         let chosen = match penalty {
-            Some(penalty) => Chosen::given(penalty, &problem),
-            None => Chosen::on_held_out(&problem, &limits, progress),
+            Some(penalty) => ChosenPenalty::given(penalty, &problem),
+            None => ChosenPenalty::on_held_out(&problem, &limits, progress),
         };
         let mut progress = |done, total| progress(chosen.steps + done, chosen.steps + total);
         let solution = problem.minimise(chosen.penalty, &chosen.weights, &limits, &mut progress);
@@ -118,7 +118,7 @@ impl Probe {
                 held_out: chosen.held_out,
                 scaling: standardisation.scaling(),
             },
-            ending: Ending {
+            ending: FitEnding {
                 iterations: solution.iterations,
                 objective: solution.objective,
                 gradient: solution.gradient,
@@ -134,7 +134,7 @@ impl Probe {
     }
 
     /// How fitting ended.
-    pub fn ending(&self) -> Ending {
+    pub fn ending(&self) -> FitEnding {
         self.ending
     }
 

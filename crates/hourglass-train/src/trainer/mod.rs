@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::{Interrupter, ItemLazy, TrainOutput, TrainStep};
 use hourglass_data::{Batch, Batches, Cursor, Dataset, Subset, catalog};
-use hourglass_measure::{NotFinite, Terms, mean_terms, stacked};
+use hourglass_measure::{TermNotFinite, Terms, mean_terms, stacked};
 use hourglass_models::{Classifier, Model, Shape, StepContext};
 use hourglass_store::{DataIdentity, MetricsFile, MetricsLine, RunDirectory, SavedModel};
 use serde_json::json;
@@ -486,15 +486,15 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
 
     fn read_terms(&mut self) -> Result<(), TrainError> {
         let checkpoint = self.saved.map(|(step, _)| step);
-        self.terms
-            .read()
-            .map_err(|NotFinite { step, term, value }| TrainError::NotFinite {
+        self.terms.read().map_err(
+            |TermNotFinite { step, term, value }| TrainError::NotFinite {
                 phase: self.plan.phase,
                 term: term.to_owned(),
                 step,
                 value,
                 checkpoint,
-            })
+            },
+        )
     }
 
     fn not_finite(&self, term: String, value: f64) -> TrainError {

@@ -64,14 +64,14 @@ enum Work {
 }
 
 /// What one backend did.
-struct Measured {
+struct BackendTimes {
     backend: Chosen,
     training: Option<Throughput>,
     encoding: Option<Throughput>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let subject = Subject::find(&arguments.model)?;
+    let subject = TimedModel::find(&arguments.model)?;
     let options = arguments.images.options(subject.shape()?);
     let splits = open(&arguments.data, &arguments.locations.locations(), &options)?;
     let images = Subset::all(splits.train());
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut all = Vec::new();
     for backend in backends {
         note!("measuring {}: {}", backend.name(), backend.adapter());
-        let measured = backend.run(Measure {
+        let measured = backend.run(Time {
             subject: &subject,
             config: &config,
             images: &images,
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             budget,
         });
         match measured {
-            Ok((training, encoding)) => all.push(Measured {
+            Ok((training, encoding)) => all.push(BackendTimes {
                 backend,
                 training,
                 encoding,
@@ -117,12 +117,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The model that is measured.
-enum Subject {
+enum TimedModel {
     Recipe(Box<Recipe>),
     Saved(SavedModel),
 }
 
-impl Subject {
+impl TimedModel {
     fn find(name: &str) -> Result<Self> {
         if Path::new(name).is_dir() {
             return Ok(Self::Saved(SavedModel::find(name)?));
@@ -169,8 +169,8 @@ impl Subject {
     }
 }
 
-struct Measure<'a> {
-    subject: &'a Subject,
+struct Time<'a> {
+    subject: &'a TimedModel,
     config: &'a TrainingConfig,
     images: &'a Subset,
     load: &'a Load,
@@ -178,7 +178,7 @@ struct Measure<'a> {
     budget: Budget,
 }
 
-impl Task for Measure<'_> {
+impl Task for Time<'_> {
     type Output = Result<(Option<Throughput>, Option<Throughput>)>;
 
     fn run<B: AutodiffBackend>(
@@ -187,11 +187,11 @@ impl Task for Measure<'_> {
         self_check: Option<SelfCheck<B>>,
     ) -> Self::Output {
         let load = || match self.subject {
-            Subject::Recipe(recipe) => {
+            TimedModel::Recipe(recipe) => {
                 let shape = self.images.shape();
                 Ok(recipe.model.init::<B>(shape, recipe.run.seed, device)?)
             }
-            Subject::Saved(saved) => Ok(saved.load::<B>(device)?),
+            TimedModel::Saved(saved) => Ok(saved.load::<B>(device)?),
         };
         let config = self.subject.model_config()?;
         let sizes = Sizes {
@@ -209,7 +209,7 @@ impl Task for Measure<'_> {
     }
 }
 
-fn to_json(arguments: &Arguments, load: &Load, all: &[Measured]) -> serde_json::Value {
+fn to_json(arguments: &Arguments, load: &Load, all: &[BackendTimes]) -> serde_json::Value {
     let backends = all.iter().map(|measured| {
         json!({
             "backend": measured.backend.name(),
@@ -228,7 +228,7 @@ fn to_json(arguments: &Arguments, load: &Load, all: &[Measured]) -> serde_json::
     })
 }
 
-fn to_text(arguments: &Arguments, load: &Load, all: &[Measured]) -> String {
+fn to_text(arguments: &Arguments, load: &Load, all: &[BackendTimes]) -> String {
     let mut text = format!(
         "{} on images of {}, {} a step\n\n{:<10}{:<10}{:>12}{:>12}{:>12}{:>14}\n",
         arguments.model,
@@ -262,7 +262,7 @@ fn to_text(arguments: &Arguments, load: &Load, all: &[Measured]) -> String {
 }
 
 /// The fastest backend of a work, and how many times as fast as the next it is; none where there is no choice.
-fn fastest(all: &[Measured], work: Work) -> Option<(&'static str, f64)> {
+fn fastest(all: &[BackendTimes], work: Work) -> Option<(&'static str, f64)> {
     let found = all.iter().filter_map(|measured| {
         let found = match work {
             Work::Training => measured.training,
@@ -279,7 +279,7 @@ fn fastest(all: &[Measured], work: Work) -> Option<(&'static str, f64)> {
 }
 
 /// The backends to take, where there is a choice.
-fn recommendation(all: &[Measured]) -> String {
+fn recommendation(all: &[BackendTimes]) -> String {
     let mut text = String::new();
     for (work, what) in [(Work::Training, "training"), (Work::Encoding, "encoding")] {
         if let Some((name, times)) = fastest(all, work) {

@@ -78,11 +78,16 @@ impl Run {
         let saved = SavedModel::find(path)?;
         let run = saved.directory().map(RunDirectory::open);
         let of_training = run.as_ref().map(of_summary).transpose()?.flatten();
-        let found = match of_training {
-            Some(found) => Some(found),
+        let kept = match of_training {
+            Some(kept) => Some(kept),
             None => of_metrics(&saved)?,
         };
-        let Some((split, numbers, facts)) = found else {
+        let Some(Kept {
+            split,
+            numbers,
+            facts,
+        }) = kept
+        else {
             bail!(missing(&saved));
         };
         let estimates = run.as_ref().map(FinishedEstimate::all_of);
@@ -105,11 +110,16 @@ impl Run {
     }
 }
 
-/// The split that was measured, its numbers, and what is known of the training.
-type Found = (String, Map<String, Value>, Map<String, Value>);
+/// What is kept of a measured model.
+struct Kept {
+    split: String,
+    numbers: Map<String, Value>,
+    /// What is known of the training.
+    facts: Map<String, Value>,
+}
 
 /// What a training has written, where it has ended and measured its model.
-fn of_summary(run: &RunDirectory) -> Result<Option<Found>> {
+fn of_summary(run: &RunDirectory) -> Result<Option<Kept>> {
     if !run.summary().exists() {
         return Ok(None);
     }
@@ -120,14 +130,19 @@ fn of_summary(run: &RunDirectory) -> Result<Option<Found>> {
         if let Some(Value::Object(numbers)) = facts.remove(split)
             && !numbers.contains_key("left_out")
         {
-            return Ok(Some((split.to_owned(), numbers, facts)));
+            let split = split.to_owned();
+            return Ok(Some(Kept {
+                split,
+                numbers,
+                facts,
+            }));
         }
     }
     Ok(None)
 }
 
 /// What `evaluate --json` has printed of a model, where that was kept.
-fn of_metrics(saved: &SavedModel) -> Result<Option<Found>> {
+fn of_metrics(saved: &SavedModel) -> Result<Option<Kept>> {
     if !saved.has(METRICS_FILE) {
         return Ok(None);
     }
@@ -147,7 +162,11 @@ fn of_metrics(saved: &SavedModel) -> Result<Option<Found>> {
     };
     let facts = [("data", json!(data)), ("backend", backend)];
     let facts = facts.map(|(name, value)| (name.to_owned(), value));
-    Ok(Some((split, numbers, facts.into_iter().collect())))
+    Ok(Some(Kept {
+        split,
+        numbers,
+        facts: facts.into_iter().collect(),
+    }))
 }
 
 /// Why a model can't be compared, and what it takes.

@@ -49,7 +49,7 @@ fn parse_corruption(text: &str) -> Result<(Corruption, f64), String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let told = RestorationWords {
+    let words = RestorationWords {
         truth: arguments.corrupt.is_some(),
         baseline: "the noisy images",
         settings: vec![
@@ -61,5 +61,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         corruption: arguments.corrupt,
         seed: arguments.seed,
     };
-    arguments.restoration.prepare()?.run(&mut how, &told)
+    arguments.restoration.prepare()?.run(&mut how, &words)
 }

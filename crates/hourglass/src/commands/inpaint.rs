@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mask = mask(arguments, description)?;
     mask.check(description.shape)?;
     let (method, training) = method(arguments, description)?;
-    let told = RestorationWords {
+    let words = RestorationWords {
         truth: true,
         baseline: "the mean of what is known",
         settings: vec![
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         prior: None,
         training,
     };
-    prepared.run(&mut how, &told)
+    prepared.run(&mut how, &words)
 }
 
 /// How unknown pixels are found, and the images to whose codes a distribution is fitted for that, where one is.

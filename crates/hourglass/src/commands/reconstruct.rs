@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let told = RestorationWords {
+    let words = RestorationWords {
         truth: true,
         baseline: "",
         settings: Vec::new(),
@@ -24,5 +24,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments
         .restoration
         .prepare()?
-        .run(&mut Reconstructor, &told)
+        .run(&mut Reconstructor, &words)
 }

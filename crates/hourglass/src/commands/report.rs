@@ -139,7 +139,7 @@ impl NamedModel {
             .as_ref()
             .and_then(|run| json_file(&read(&run.summary()).ok()?));
         let findings = match &self.saved {
-            Ok(saved) => look(saved, arguments, locations, chosen, interrupter)?,
+            Ok(saved) => findings(saved, arguments, locations, chosen, interrupter)?,
             Err(reason) => Findings::left_out(None, reason),
         };
         Ok(ModelReport {
@@ -258,7 +258,7 @@ impl Findings {
     }
 }
 
-fn look(
+fn findings(
     saved: &SavedModel,
     arguments: &Arguments,
     locations: &Locations,
@@ -291,7 +291,7 @@ fn look(
         .as_ref()
         .ok()
         .and_then(|images| estimates(saved, locations, chosen, (name, images.name)));
-    let loaded = chosen.run(LookAtModel {
+    let loaded = chosen.run(ExamineAndDraw {
         saved,
         description: &description,
         images: images.as_ref().map_err(String::as_str),
@@ -324,7 +324,7 @@ fn look(
 }
 
 /// Measures a model and looks at it.
-struct LookAtModel<'a> {
+struct ExamineAndDraw<'a> {
     saved: &'a SavedModel,
     description: &'a Description,
     images: Result<&'a Images, &'a str>,
@@ -340,7 +340,7 @@ struct LoadedFindings {
     portrait: Portrait,
 }
 
-impl Task for LookAtModel<'_> {
+impl Task for ExamineAndDraw<'_> {
     /// The inner error is the reason why the model can't be loaded.
     type Output = Result<Result<LoadedFindings, String>>;
 
@@ -397,7 +397,7 @@ impl Task for LookAtModel<'_> {
     }
 }
 
-impl<'a> LookAtModel<'a> {
+impl<'a> ExamineAndDraw<'a> {
     fn examination(&self, images: &'a Images) -> Examination<'a> {
         Examination {
             saved: self.saved,

@@ -26,7 +26,7 @@ use crate::finished::{check_model, recipe_of};
 use crate::images::{open, split_to_measure, training_images};
 use crate::interrupt::listen_for_interrupts;
 use crate::memory::give_back_memory;
-use crate::progress::{Stages, Training};
+use crate::progress::{Stages, TrainingBar};
 use crate::recipes;
 use crate::text::evaluation_text;
 use crate::usage::UsageError;
@@ -359,7 +359,7 @@ impl Task for Run<'_> {
             &sizes,
             device,
         )?;
-        let mut progress = Training::new();
+        let mut progress = TrainingBar::new();
         let outcome = train::<B>(job, device, &mut progress, self.interrupter);
         progress.finish();
         let outcome = outcome?;

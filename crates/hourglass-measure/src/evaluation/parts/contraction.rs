@@ -117,7 +117,7 @@ fn measure<B: Backend>(
         split: &sample,
         ..subject
     };
-    for LabelledImages { images, .. } in sampled.shown() {
+    for LabelledImages { images, .. } in sampled.clean_batches() {
         for images in images.split(at_once(features), 0) {
             let Some(jacobians) = subject.model.jacobian(images) else {
                 return left_out("the code is not a differentiable function of the image");
@@ -188,7 +188,7 @@ fn saturated<B: Backend>(subject: Subject<'_, B>) -> Measured<f64> {
         _ => return left_out("only sigmoid and tanh units saturate at both ends"),
     };
     let (mut count, mut total) = (0_usize, 0_usize);
-    for LabelledImages { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.clean_batches() {
         let codes = host(subject.model.encode(images));
         let unsaturated = SATURATED..=1.0 - SATURATED;
         let saturated = |value: &&f32| !unsaturated.contains(&share_of_range(**value));

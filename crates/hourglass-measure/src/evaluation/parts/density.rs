@@ -251,7 +251,7 @@ pub fn log_likelihood<B: Backend>(
     // Only whole batches are kept.
     let batch_size = measuring_batch(subject.split.dataset().features());
     let kept = estimates.len().div_ceil(batch_size.get());
-    for (batch, LabelledImages { images, .. }) in subject.shown().enumerate().skip(kept) {
+    for (batch, LabelledImages { images, .. }) in subject.clean_batches().enumerate().skip(kept) {
         let done = estimates.len();
         let found = estimate_batch(subject, images, batch, samples, &mut |images| {
             progress("estimating the log-likelihood", done + images, total);
@@ -304,7 +304,7 @@ pub fn code_information<B: Backend>(
 ) -> Option<CodeInformation> {
     let mut divergences = Moments::default();
     let mut means = Moments::default();
-    for LabelledImages { images, .. } in subject.shown() {
+    for LabelledImages { images, .. } in subject.clean_batches() {
         let posterior = subject.model.posterior(images)?;
         divergences.add(posterior.kl_per_dimension());
         means.add(posterior.mean);
@@ -357,7 +357,7 @@ pub(super) fn negative_elbos<B: Backend>(
 ) -> Option<NegativeElbos> {
     let model = subject.model;
     let mut bounds = NegativeElbos::default();
-    for (batch, LabelledImages { images, .. }) in subject.shown().enumerate() {
+    for (batch, LabelledImages { images, .. }) in subject.clean_batches().enumerate() {
         let posterior = model.posterior(images.clone())?;
         // The noise is that of the terms of a model trained with one sample.
         let context = StepContext::evaluate(EVALUATION_SEED, batch as u64);

@@ -7,7 +7,7 @@ use hourglass_models::{Autoencoder, Likelihood, Model};
 use serde::Serialize;
 
 use super::density::negative_elbos;
-use crate::evaluation::baseline::{Baseline, Errors};
+use crate::evaluation::baseline::{Baseline, SquaredErrors};
 use crate::evaluation::budget;
 use crate::evaluation::measured::{Measured, left_out};
 use crate::evaluation::part::{Part, Plan};
@@ -138,11 +138,14 @@ fn measure<B: Backend>(
 fn bounds<B: Backend>(subject: Subject<'_, B>, progress: Progress<'_>) -> Option<Vec<f64>> {
     let mut bounds = negative_elbos(subject, progress)?.sums();
     let likelihood = subject.model.likelihood();
-    let entropies = subject.shown().flat_map(|LabelledImages { images, .. }| {
-        let entropies = likelihood.entropy_per_image(images);
-        let values = entropies.map(|values| values.into_data().iter::<f64>().collect::<Vec<_>>());
-        values.unwrap_or_default()
-    });
+    let entropies = subject
+        .clean_batches()
+        .flat_map(|LabelledImages { images, .. }| {
+            let entropies = likelihood.entropy_per_image(images);
+            let values =
+                entropies.map(|values| values.into_data().iter::<f64>().collect::<Vec<_>>());
+            values.unwrap_or_default()
+        });
     for (bound, entropy) in bounds.iter_mut().zip(entropies) {
         *bound -= entropy;
     }
@@ -159,9 +162,9 @@ fn scores<B: Backend>(
     subject: Subject<'_, B>,
     baseline: Option<&Baseline>,
     progress: Progress<'_>,
-) -> Errors {
-    let mut errors = Errors::default();
-    for LabelledImages { images, .. } in subject.shown() {
+) -> SquaredErrors {
+    let mut errors = SquaredErrors::default();
+    for LabelledImages { images, .. } in subject.clean_batches() {
         let targets = host(images.clone());
         errors.add(subject, baseline, images, &targets);
         progress("scoring outliers", errors.model.len(), subject.split.len());

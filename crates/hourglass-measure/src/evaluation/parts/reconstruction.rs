@@ -140,15 +140,15 @@ fn measure<B: Backend>(
     let mut model = Fidelities::new(shape);
     let mut pca = baseline.map(|_| Fidelities::new(shape));
     let (mut labels, mut done, mut worst) = (Vec::new(), 0, Vec::new());
-    for seen in subject.seen() {
-        let targets = &seen.targets;
-        let inputs = host(seen.inputs.clone());
+    for batch in subject.corrupted_batches() {
+        let targets = &batch.targets;
+        let inputs = host(batch.inputs.clone());
         if let (Ok(pca), Ok(baseline)) = (&mut pca, baseline) {
             pca.add(&baseline.reconstruct(&inputs), targets);
         }
-        let reconstructions = subject.reconstruct(seen.inputs);
+        let reconstructions = subject.reconstruct(batch.inputs);
         model.add(&reconstructions, targets);
-        labels.extend(seen.labels.unwrap_or_default());
+        labels.extend(batch.labels.unwrap_or_default());
         keep_worst(&mut worst, &model.errors[done..], |row| {
             let of = |values: &[f32]| values[row * model.features..][..model.features].to_vec();
             Reconstructed {
@@ -156,7 +156,7 @@ fn measure<B: Backend>(
                 label: labels.get(done + row).copied(),
                 squared_error: model.errors[done + row],
                 image: of(targets),
-                corrupted: seen.is_corrupted.then(|| of(&inputs)),
+                corrupted: batch.is_corrupted.then(|| of(&inputs)),
                 reconstruction: of(&reconstructions),
             }
         });

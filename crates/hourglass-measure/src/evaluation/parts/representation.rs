@@ -229,7 +229,7 @@ fn features<B: Backend>(
     };
     Features {
         training: gather(&mut subject.trained_on(&training), training.len()),
-        test: gather(&mut subject.shown(), split.len()),
+        test: gather(&mut subject.clean_batches(), split.len()),
     }
 }
 

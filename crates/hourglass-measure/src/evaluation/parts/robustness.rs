@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use hourglass_models::{Autoencoder, Corruption, Model, StepContext};
 use serde::Serialize;
 
-use crate::evaluation::baseline::{Baseline, Errors};
+use crate::evaluation::baseline::{Baseline, SquaredErrors};
 use crate::evaluation::budget;
 use crate::evaluation::measured::Measured;
 use crate::evaluation::part::{Part, Plan};
@@ -103,8 +103,8 @@ fn measure_at<B: Backend>(
     done: &mut dyn FnMut(usize),
 ) -> Option<Robustness> {
     let features = subject.split.dataset().features();
-    let (mut own, mut errors) = (Vec::new(), Errors::default());
-    for (index, LabelledImages { images, .. }) in subject.shown().enumerate() {
+    let (mut own, mut errors) = (Vec::new(), SquaredErrors::default());
+    for (index, LabelledImages { images, .. }) in subject.clean_batches().enumerate() {
         let context = StepContext::evaluate(EVALUATION_SEED, index as u64);
         let targets = host(images.clone());
         let corrupted = corruption.apply(images, level, &context);
