@@ -285,11 +285,9 @@ fn metrics_curves(run: &RunDirectory) -> Result<Vec<u8>, Box<dyn std::error::Err
     let mut series: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
     for line in read_metrics(&run.metrics())? {
         for (term, value) in &line.terms {
-            let term = match &line.phase {
-                Some(phase) => format!("{term}, {phase}"),
-                None => term.clone(),
-            };
-            let points = series.entry((term, line.split.clone())).or_default();
+            let points = series
+                .entry((line.title(term), line.split.clone()))
+                .or_default();
             points.push((line.step as f64, value.as_f64().unwrap_or(f64::NAN)));
         }
     }

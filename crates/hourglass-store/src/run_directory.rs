@@ -207,6 +207,16 @@ pub struct MetricsLine {
     pub terms: Map<String, Value>,
 }
 
+impl MetricsLine {
+    /// The name of a term: in a run of several phases each phase has terms of its own.
+    pub fn title(&self, term: &str) -> String {
+        match &self.phase {
+            Some(phase) => format!("{term}, {phase}"),
+            None => term.to_owned(),
+        }
+    }
+}
+
 /// `metrics.jsonl`, open for more lines.
 #[derive(Debug)]
 pub struct MetricsFile {

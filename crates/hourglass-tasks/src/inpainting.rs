@@ -143,7 +143,7 @@ impl Restore for Inpainter {
 ///
 /// # Shapes
 /// - images, unknown, output: `[batch * channels * height * width]`
-pub fn fill_with_means(images: &[f32], unknown: &[bool], shape: Shape) -> Vec<f32> {
+fn fill_with_means(images: &[f32], unknown: &[bool], shape: Shape) -> Vec<f32> {
     let plane = (shape.height * shape.width).max(1);
     let planes = images.chunks(plane).zip(unknown.chunks(plane));
     let filled = planes.flat_map(|(values, unknown)| {

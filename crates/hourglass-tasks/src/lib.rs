@@ -21,7 +21,7 @@ mod statistics;
 pub mod stream;
 
 pub use finite::NotFinite;
-pub use inpainting::{InpaintMethod, Inpainter, fill_with_means};
+pub use inpainting::{InpaintMethod, Inpainter};
 pub use mask::{Mask, MaskError, Side};
 pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 pub use paths::{Path, interpolate, traverse};

@@ -62,12 +62,8 @@ pub(crate) fn terms(lines: &[MetricsLine]) -> BTreeMap<String, Series<'_>> {
     let mut terms: BTreeMap<String, Series<'_>> = BTreeMap::new();
     for line in lines {
         for (term, value) in &line.terms {
-            let term = match &line.phase {
-                Some(phase) => format!("{term}, {phase}"),
-                None => term.clone(),
-            };
             let points = terms
-                .entry(term)
+                .entry(line.title(term))
                 .or_default()
                 .entry(&line.split)
                 .or_default();
