@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use hourglass_samples::Shape;
+use hourglass_samples::{Kind, Shape};
 
 use crate::limits::MAX_SIDE;
 
@@ -177,6 +177,48 @@ pub enum DataError {
         found: String,
     },
 
+    /// The samples are of another kind than those that a model was trained on.
+    #[error("{name}: expected {expected}, as the model was trained on, found {found}")]
+    OtherKind {
+        /// The dataset.
+        name: String,
+        /// The model's kind.
+        expected: Kind,
+        /// The kind of the samples.
+        found: Kind,
+    },
+
+    /// The samples are not those that a model takes.
+    #[error(
+        "{name}: expected the columns that the model was trained on, found others; the file has changed"
+    )]
+    OtherColumns {
+        /// The dataset.
+        name: String,
+    },
+
+    /// An option was given that samples of this kind have no use for.
+    #[error(
+        "{setting}: expected no such setting, since {name} holds samples of the kind `{kind}`, found one; leave it out"
+    )]
+    UnusedOption {
+        /// The dataset.
+        name: String,
+        /// The setting's name in a recipe.
+        setting: &'static str,
+        /// The kind of its samples.
+        kind: Kind,
+    },
+
+    /// The samples for testing are already apart.
+    #[error(
+        "data.test_fraction: expected samples that are not split yet, found that {dataset} has test samples; leave it out"
+    )]
+    AlreadySplit {
+        /// The dataset.
+        dataset: String,
+    },
+
     /// A shape was asked for that no image can have.
     #[error("image shape {shape}: expected 1 or 3 channels and sides of 1 to {MAX_SIDE} pixels")]
     BadShape {
@@ -199,7 +241,7 @@ pub enum DataError {
 
     /// A split was asked for that the dataset doesn't have.
     #[error(
-        "{dataset} has no test images: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images, or a folder `test` beside `train`\nhint: add them, or use another split"
+        "{dataset} has no test samples: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images, a folder `test` beside `train`, or data.test or data.test_fraction in the recipe\nhint: add them, or use another split"
     )]
     NoTestSplit {
         /// The dataset.

@@ -40,16 +40,17 @@ mod limits;
 mod locations;
 mod open;
 mod options;
-
 mod source;
 
 pub use batches::{Batch, Batches, Cursor, measuring_batch, measuring_sizes};
 pub use catalog::fetch::{FetchEvent, fetch};
-pub use dataset::{Dataset, Split, Splits, Subset, permutation, split_validation};
+pub use dataset::{Dataset, Fitted, Split, Splits, Subset, permutation, split_validation};
 pub use error::DataError;
-pub use hourglass_samples::Shape;
+pub use hourglass_samples::{Input, Kind, Missing, Scaling, Shape};
 pub use locations::Locations;
 pub use open::{open, open_with};
-pub use options::{ImageOptions, ImageReport, OnError, Skipped};
+pub use options::{DataOptions, ImageOptions, OnError, RowOptions, Skipped, SourceReport};
 pub use source::idx;
 pub use source::npy::{NpyFault, read_npy_header};
+pub use source::table::TableFault;
+pub use source::vectors::VectorsFault;

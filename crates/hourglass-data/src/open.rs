@@ -1,50 +1,94 @@
-//! Finding and opening a dataset, by its catalog name or by its path.
+//! Opening a dataset by its name or its path.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use hourglass_files::open_file;
+use hourglass_samples::{Input, Kind};
 
 use crate::cache::Progress;
 use crate::catalog;
 use crate::dataset::Splits;
 use crate::error::DataError;
 use crate::locations::Locations;
-use crate::options::ImageOptions;
-use crate::source::kind::{Request, Source, describe};
-use crate::source::unpack::{START_BYTES, is_packed, unpacked};
+use crate::options::DataOptions;
+use crate::source::kind::{Request, describe};
+use crate::source::unpack::{is_packed, start_of, unpacked};
 use crate::source::{self, resized};
 
-/// Opens a dataset of the catalog, or what lies at a path, with the default [`ImageOptions`]. See [`open_with`].
+/// Opens a dataset of the catalog, or what lies at a path, with the default [`DataOptions`]. See [`open_with`].
 pub fn open(name_or_path: &str, locations: &Locations) -> Result<Splits, DataError> {
     open_with(
         name_or_path,
         locations,
-        &ImageOptions::default(),
+        &DataOptions::default(),
         &mut |_, _| {},
     )
 }
 
-/// Opens a dataset of the catalog, or what lies at a path: a directory of IDX files, a folder of PNG and JPEG images, one
-/// image, a `.npy` file or an IDX file of images. A catalog name takes precedence over a path of the same name. A directory
-/// with one of the IDX files in it counts as a directory of IDX files. The kind of a file is told by its first bytes.
+/// Opens a dataset of the catalog, or what lies at a path; the crate's page says what that may be. A catalog name takes
+/// precedence over a path of the same name. A directory with one of the IDX files in it counts as a directory of IDX files.
+/// The kind of a file is told by its first bytes, or of a text by its name.
 ///
-/// Images that must be decoded or resized are processed once and then kept in the data directory; meanwhile `progress` is
-/// called with the number of images done and the number of all images.
+/// Images that must be decoded or resized, and tables, are processed once and then kept in the data directory; meanwhile
+/// `progress` is called with how much is done and how much there is.
 pub fn open_with(
     name_or_path: &str,
     locations: &Locations,
-    options: &ImageOptions,
+    options: &DataOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Splits, DataError> {
-    options.check()?;
+    options.images.check()?;
+    let splits = open_one(name_or_path, locations, options, &[], progress)?;
+    let kind = splits.train().kind();
+    if let Some(expected) = options.input.as_deref().map(Input::kind)
+        && expected != kind
+    {
+        return Err(DataError::OtherKind {
+            name: name_or_path.into(),
+            expected,
+            found: kind,
+        });
+    }
+    let splits = match &options.test {
+        Some(test) => {
+            // The columns, categories and labels of the training samples hold for the others too.
+            let like = DataOptions {
+                input: Some(splits.train().input().clone()),
+                ..options.clone()
+            };
+            let label_names = splits.train().label_names().unwrap_or_default();
+            let others = open_one(test, locations, &like, label_names, progress)?;
+            splits.with_test(&others)?
+        }
+        None => splits,
+    };
+    match options.test_fraction {
+        Some(fraction) => splits.hold_out(fraction),
+        None => Ok(splits),
+    }
+}
+
+fn open_one(
+    name: &str,
+    locations: &Locations,
+    options: &DataOptions,
+    label_names: &[String],
+    progress: Progress<'_>,
+) -> Result<Splits, DataError> {
     let request = Request {
-        name: name_or_path,
+        name,
         locations,
         options,
+        label_names,
     };
-    match catalog::find(name_or_path) {
-        Some(entry) => resized::open(catalog::open(entry, locations)?, &request, progress),
+    match catalog::find(name) {
+        Some(entry) => {
+            let splits = catalog::open(entry, &request, progress)?;
+            options.check_used(name, splits.train().kind())?;
+            match splits.train().kind() {
+                Kind::Image => resized::open(splits, &request, progress),
+                Kind::Table | Kind::Vectors => Ok(splits),
+            }
+        }
         None => open_path(&request, progress),
     }
 }
@@ -52,38 +96,35 @@ pub fn open_with(
 /// Opens what lies at the requested path: the kinds of sources are asked in turn whether it is theirs.
 fn open_path(request: &Request<'_>, progress: Progress<'_>) -> Result<Splits, DataError> {
     let path = Path::new(request.name);
+    let wanted = request.options.kind;
     if !path.exists() {
         return Err(unknown_name(request.name));
     }
-    if path.is_dir() {
-        let kind = source::find(path, None);
-        let kind = kind.ok_or_else(|| unknown_kind(path, "a directory".into()))?;
-        return kind.open(path, request, progress);
-    }
-    let plain = unpacked(path, request.locations, |start| {
-        kind_of(path, start)?.unpacked_length(start, path)
-    })?;
-    let mut start = Vec::new();
-    let mut file = open_file(&plain)?.take(START_BYTES as u64);
-    file.read_to_end(&mut start)?;
-    kind_of(path, &start)?.open(&plain, request, progress)
-}
-
-/// The kind of the file at `path` that begins with `start`, once it is unpacked.
-fn kind_of(path: &Path, start: &[u8]) -> Result<&'static dyn Source, DataError> {
-    let unpacked_name = match is_packed(path) {
+    let start = match path.is_dir() {
+        true => None,
+        false => Some(start_of(path)?),
+    };
+    let plain_name = match is_packed(path) && start.is_some() {
         true => path.with_extension(""),
         false => PathBuf::from(path),
     };
-    source::find(&unpacked_name, Some(start)).ok_or_else(|| unknown_kind(path, describe(start)))
-}
-
-fn unknown_kind(path: &Path, found: String) -> DataError {
-    DataError::UnknownFile {
-        path: path.into(),
-        expected: source::files(),
-        found,
-    }
+    let source = source::find(&plain_name, start.as_deref(), wanted).ok_or_else(|| {
+        DataError::UnknownFile {
+            path: path.into(),
+            expected: source::files(wanted),
+            found: start.as_deref().map_or("a directory".into(), describe),
+        }
+    })?;
+    let file = match &start {
+        Some(start) if !source.reads_packed() => unpacked(path, request.locations, |_| {
+            source.unpacked_length(start, path)
+        })?,
+        _ => path.into(),
+    };
+    let splits = source.open(&file, request, progress)?;
+    let kind = splits.train().kind();
+    request.options.check_used(request.name, kind)?;
+    Ok(splits)
 }
 
 fn unknown_name(name: &str) -> DataError {

@@ -1,13 +1,95 @@
-//! How the user's own images are to be opened, and a report of what was found.
+//! How the user's own data are to be opened, and a report of what was found.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use hourglass_samples::Shape;
+use hourglass_samples::{Input, Kind, Missing, Shape};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-
 use crate::limits::MAX_SIDE;
+
+/// How data become a dataset.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataOptions {
+    /// What the samples are, where the file alone does not tell.
+    pub kind: Option<Kind>,
+    /// How images are taken.
+    pub images: ImageOptions,
+    /// How tables and vectors are taken.
+    pub rows: RowOptions,
+    /// What a trained model takes: the columns are found by their names, and become features as they did for its training.
+    pub input: Option<Arc<Input>>,
+    /// Where the test samples are, if not in the same place.
+    pub test: Option<String>,
+    /// The share of the samples that is held out for testing, drawn at random, the same on every machine.
+    pub test_fraction: Option<f64>,
+}
+
+impl From<ImageOptions> for DataOptions {
+    fn from(images: ImageOptions) -> Self {
+        Self {
+            images,
+            ..Self::default()
+        }
+    }
+}
+
+/// How tables and vectors are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowOptions {
+    /// The columns that are features, in this order; without them all but those that are something else.
+    pub columns: Option<Vec<String>>,
+    /// The column of labels, which is no feature; of vectors, the array of labels.
+    pub label: Option<String>,
+    /// The column that names the rows, which is no feature.
+    pub id: Option<String>,
+    /// Columns of numbers that stand for categories.
+    pub categorical: Vec<String>,
+    /// What is done about missing cells.
+    pub missing: Missing,
+    /// The array of vectors, in a file with several.
+    pub array: Option<String>,
+}
+
+impl DataOptions {
+    /// Refuses options that samples of this kind have no use for.
+    pub(crate) fn check_used(&self, name: &str, kind: Kind) -> Result<(), DataError> {
+        let ImageOptions {
+            shape,
+            strict,
+            on_error,
+        } = self.images;
+        let rows = &self.rows;
+        let of_images = [
+            ("data.shape", shape.is_some()),
+            ("data.strict", strict),
+            ("data.on_error", on_error != OnError::Stop),
+        ];
+        let of_tables = [
+            ("data.columns", rows.columns.is_some()),
+            ("data.id", rows.id.is_some()),
+            ("data.categorical", !rows.categorical.is_empty()),
+            ("data.missing", rows.missing != Missing::Refuse),
+        ];
+        let of_vectors = [("data.array", rows.array.is_some())];
+        let of_rows = [("data.label", rows.label.is_some())];
+        let unused: &[&[(&'static str, bool)]] = match kind {
+            Kind::Image => &[&of_tables, &of_vectors, &of_rows],
+            Kind::Table => &[&of_images, &of_vectors],
+            Kind::Vectors => &[&of_images, &of_tables],
+        };
+        let given = unused.iter().flat_map(|group| group.iter());
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((setting, _)) => Err(DataError::UnusedOption {
+                name: name.into(),
+                setting,
+                kind,
+            }),
+            None => Ok(()),
+        }
+    }
+}
 
 /// How images become a dataset. The default takes the images' own shape and stops at the first file that can't be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,7 +110,7 @@ pub enum OnError {
     /// Refuse the folder, naming the first such file.
     #[default]
     Stop,
-    /// Go on without it, and list it in the [`ImageReport`].
+    /// Go on without it, and list it in the [`SourceReport`].
     Skip,
 }
 
@@ -49,16 +131,16 @@ impl ImageOptions {
     }
 }
 
-/// What was found besides usable images when they were opened. Empty for IDX files of the shape asked for.
+/// What was found besides usable samples when they were opened. Empty for IDX files of the shape asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImageReport {
+pub struct SourceReport {
     /// The image files that were left out, in the order of their paths.
     pub skipped: Vec<Skipped>,
     /// The number of files ignored because their extension is not that of an image. Hidden files are not counted.
     pub ignored: usize,
-    /// Decisions about the folder that may surprise, a sentence each.
+    /// Decisions about the data that may surprise, a sentence each.
     pub notes: Vec<String>,
-    /// The directory that keeps the decoded images, where there is one. It may be deleted, and is made again when needed.
+    /// The directory that keeps the samples as they were read, where there is one. It may be deleted, and is made again when needed.
     pub cache: Option<PathBuf>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
 use fs_err as fs;
-use hourglass_data::{Subset, measuring_batch, measuring_sizes};
+use hourglass_data::{Kind, Subset, measuring_batch, measuring_sizes};
 use hourglass_figures::{Curve, FigureError, curves, image_grid};
 use hourglass_files::write_atomically;
 use hourglass_models::{Autoencoder, Model, Shape, StepContext};
@@ -197,14 +197,17 @@ impl<B: Backend> Finished<'_, B> {
             ..
         } = self.subject;
         let description = self.description;
-        draw("reconstructions.png", &|| {
-            reconstructions(description, model, split, device).map(Some)
-        });
+        let are_images = description.input.kind() == Kind::Image;
+        if are_images {
+            draw("reconstructions.png", &|| {
+                reconstructions(description, model, split, device).map(Some)
+            });
+        }
         draw("curves.svg", &|| metrics_curves(self.run).map(Some));
-        if description.model.has_prior() {
+        if are_images && description.model.has_prior() {
             draw("samples.png", &|| {
-                let count = shown(description.shape, SAMPLES);
-                let columns = columns(description.shape, SAMPLE_COLUMNS);
+                let count = shown(description.shape(), SAMPLES);
+                let columns = columns(description.shape(), SAMPLE_COLUMNS);
                 Ok(samples(description, model, count, columns, 0, device)?)
             });
         }
@@ -236,7 +239,7 @@ fn reconstructions<B: Backend>(
     device: &B::Device,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let mut rows: [Vec<f32>; 3] = Default::default();
-    let first = split.limit(shown(description.shape, RECONSTRUCTIONS))?;
+    let first = split.limit(shown(description.shape(), RECONSTRUCTIONS))?;
     for batch in input_batches(model, &first, device) {
         let corrupted = batch.corrupted(model);
         let images = batch.images;
@@ -249,7 +252,7 @@ fn reconstructions<B: Backend>(
         }
     }
     let rows: Vec<Vec<f32>> = rows.into_iter().filter(|row| !row.is_empty()).collect();
-    let shape = description.shape;
+    let shape = description.shape();
     Ok(image_grid(
         &rows,
         shape.to_array(),
@@ -274,10 +277,10 @@ pub fn samples<B: Backend>(
     let Some(codes) = model.sample_prior(count, &context, device) else {
         return Ok(None);
     };
-    let features: usize = description.shape.features();
+    let features: usize = description.shape().features();
     let parts = codes.split(measuring_batch(features).get(), 0).into_iter();
     let row = parts.flat_map(|codes| host(model.likelihood().mean(model.decode(codes))));
-    let shape = description.shape;
+    let shape = description.shape();
     image_grid(&[row.collect()], shape.to_array(), columns, scale(shape)).map(Some)
 }
 

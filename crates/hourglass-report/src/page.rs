@@ -107,18 +107,14 @@ fn summary(model: &ModelReport) -> Markup {
     };
     let Description {
         model: config,
-        shape,
+        input,
         data,
         ..
     } = description;
-    let colour = match shape.channels {
-        1 => "grey",
-        _ => "colour",
-    };
     html! {
         p.summary { (config.summary()) }
         p.kind {
-            "Family " strong { (config.family()) } " · " (config.network().adjective()) " · " (shape.height) " × " (shape.width) " " (colour)
+            "Family " strong { (config.family()) } " · " (config.network().adjective()) " · " (input.describe())
             " · code of " (config.code())
             @if let Some(parameters) = model.parameters { " · " (grouped(parameters)) " parameters" }
             " · trained on " (data.name)

@@ -105,13 +105,14 @@ impl SavedModel {
     /// # Errors
     /// Names the file, and what is wrong with it.
     pub fn load<B: Backend>(&self, device: &B::Device) -> Result<Model<B>, StoreError> {
-        let Description { model, shape, .. } = self.description()?;
+        let description = self.description()?;
+        let (model, shape) = (&description.model, description.shape());
         let validated = model.validate(shape);
         validated.map_err(|error| StoreError::Config {
             path: self.name.join(CONFIG_FILE),
             error,
         })?;
-        self.load_as(&model, shape, device)
+        self.load_as(model, shape, device)
     }
 
     /// Builds a model of valid settings, with the same network, with this one's weights.
@@ -144,12 +145,9 @@ impl SavedModel {
             return Ok(None);
         }
         let path = self.name.join(CLASSIFIER_FILE);
-        let Description {
-            model: config,
-            shape,
-            ..
-        } = self.description()?;
-        let bytes = self.read(CLASSIFIER_FILE, most_bytes(&config, shape))?;
+        let description = self.description()?;
+        let most = most_bytes(&description.model, description.shape());
+        let bytes = self.read(CLASSIFIER_FILE, most)?;
         let weights = parse_weights(&path, &bytes)?;
         let classifier = Classifier::from_state_dict(model.clone(), code, weights, device);
         classifier

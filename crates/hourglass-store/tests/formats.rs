@@ -53,7 +53,7 @@ fn models_of_every_format_compute_what_they_did() {
         let model = saved.load::<Flex>(&device);
         let model = model.unwrap_or_else(|error| panic!("{error}"));
         let description = saved.description().expect("settings");
-        let features = description.shape.features();
+        let features = description.shape().features();
         let pixels = (0..features).map(|pixel| (37 * pixel % 256) as f32 / 255.0);
         let image = TensorData::new(pixels.collect(), [1, features]);
         let text = saved.file("expected.json").expect("a file");

@@ -1,4 +1,4 @@
-//! Decodes codes to images.
+//! Decodes codes to images, rows or vectors.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use hourglass_figures::to_byte;
 use hourglass_files::write_quickly;
 use hourglass_models::{Model, Shape};
 
-use crate::NotFinite;
 use crate::codes::{PendingFile, write_floats, write_header};
 use crate::stream::{Done, decoded, decoded_sparse, in_batches};
+use crate::{NotFinite, RowsWriter};
 
 /// The format in which decoded images are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,21 @@ pub enum ImageFormat {
     Floats,
     /// A NumPy array of bytes: means below 0 become 0, means above 1 become 255.
     Bytes,
+}
+
+/// Where decoded samples are written, one after the other.
+pub trait SampleWriter {
+    /// The shape of a sample's features.
+    fn shape(&self) -> Shape;
+
+    /// Writes the next samples.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    ///
+    /// # Shapes
+    /// - features: `[any, features]`
+    fn write(&mut self, features: &[f32]) -> io::Result<()>;
 }
 
 /// Where images are written, one after the other.
@@ -71,19 +86,28 @@ impl ImageWriter {
         })
     }
 
-    /// The shape of an image.
-    pub fn shape(&self) -> Shape {
+    /// Ends the folder or the array.
+    ///
+    /// # Errors
+    /// When it can't be written, or does not have as many images as `create` was told.
+    pub fn finish(self) -> io::Result<()> {
+        if self.written != self.images {
+            let message = format!("expected {} images, found {}", self.images, self.written);
+            return Err(io::Error::other(message));
+        }
+        match self.target {
+            Target::Folder(folder) => fs::create_dir_all(folder),
+            Target::Floats(file) | Target::Bytes(file) => file.finish(),
+        }
+    }
+}
+
+impl SampleWriter for ImageWriter {
+    fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Writes the next images.
-    ///
-    /// # Errors
-    /// When they can't be written.
-    ///
-    /// # Shapes
-    /// - images: `[any, channels, height, width]`, in [0, 1]
-    pub fn write(&mut self, images: &[f32]) -> io::Result<()> {
+    fn write(&mut self, images: &[f32]) -> io::Result<()> {
         let features: usize = self.shape.features();
         match &mut self.target {
             Target::Folder(folder) => {
@@ -102,20 +126,15 @@ impl ImageWriter {
         self.written += (images.len() / features) as u64;
         Ok(())
     }
+}
 
-    /// Ends the folder or the array.
-    ///
-    /// # Errors
-    /// When it can't be written, or does not have as many images as `create` was told.
-    pub fn finish(self) -> io::Result<()> {
-        if self.written != self.images {
-            let message = format!("expected {} images, found {}", self.images, self.written);
-            return Err(io::Error::other(message));
-        }
-        match self.target {
-            Target::Folder(folder) => fs::create_dir_all(folder),
-            Target::Floats(file) | Target::Bytes(file) => file.finish(),
-        }
+impl SampleWriter for RowsWriter {
+    fn shape(&self) -> Shape {
+        self.shape()
+    }
+
+    fn write(&mut self, features: &[f32]) -> io::Result<()> {
+        self.write(&[], features).map_err(io::Error::other)
     }
 }
 
@@ -135,17 +154,17 @@ fn png(image: &[f32], shape: Shape) -> io::Result<Vec<u8>> {
 /// `rounded`, they are made sparse again if the family's are.
 ///
 /// # Errors
-/// When the codes can't be read, the decoder gives no numbers, or the images can't be written.
+/// When the codes can't be read, the decoder gives no numbers, or the samples can't be written.
 pub fn decode<B: Backend, E: From<NotFinite> + From<io::Error>>(
     model: &Model<B>,
     codes: impl Iterator<Item = Result<Vec<f32>, E>>,
     (code, rounded): (usize, bool),
     device: &B::Device,
-    writer: &mut ImageWriter,
+    writer: &mut impl SampleWriter,
     done: Done<'_>,
 ) -> Result<(), E> {
     let mut images = 0;
-    for batch in in_batches(codes, code, writer.shape) {
+    for batch in in_batches(codes, code, writer.shape()) {
         let batch = batch?;
         let rows = batch.len() / code;
         let decoded = match rounded {

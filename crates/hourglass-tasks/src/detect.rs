@@ -1,5 +1,7 @@
 //! Anomaly scores: how little an image resembles those that a model was trained on. A higher score is more anomalous.
 
+mod columns;
+mod reasons;
 mod table;
 mod threshold;
 
@@ -11,9 +13,11 @@ use hourglass_measure::pca::{Pca, PcaError, rows_fitted};
 use hourglass_measure::{Cache, InputBatch, fit_pca, host, input_batches};
 use hourglass_models::{Autoencoder, Likelihood, Model, Shape, StepContext};
 
+pub use reasons::Reason;
 pub use table::ScoreTable;
 pub use threshold::Threshold;
 
+use self::columns::{FeatureScale, each_row};
 use crate::stream::{Done, codes};
 
 /// Draws of the code per image that are made at a time.
@@ -44,6 +48,9 @@ pub enum Score {
         /// Draws per image.
         samples: usize,
     },
+    /// The squared distances of the features from their reconstructions and from their means, each in units of what is usual
+    /// among the normal samples: a sum over columns, for rows and vectors.
+    Columns,
     /// The Mahalanobis distance of the code from the codes of the normal images:
     /// d² = (z - m)ᵀ S⁻¹ (z - m), m and S their mean and covariance.
     Distance,
@@ -98,6 +105,7 @@ pub struct Scorer<'a, B: Backend> {
 
 enum Fitted {
     Error,
+    Columns(Box<FeatureScale>),
     Bound(usize),
     Distance(Pca),
     Pca(Pca, usize),
@@ -119,6 +127,9 @@ impl<'a, B: Backend> Scorer<'a, B> {
     ) -> Result<Self, DetectError> {
         let fitted = match score {
             Score::Error => Fitted::Error,
+            Score::Columns => {
+                Fitted::Columns(Box::new(FeatureScale::fit(model, normal, device, done)?))
+            }
             Score::Bound { samples } => {
                 let blank = Tensor::zeros([1, normal.dataset().features()], device);
                 if model.posterior(blank).is_none() {
@@ -165,6 +176,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
             (Fitted::Error, Likelihood::Bernoulli) if is_grey => "pixel_kl_nats",
             (Fitted::Error, Likelihood::Bernoulli) => "reconstruction_nats",
             (Fitted::Error, likelihood) => likelihood.term(),
+            (Fitted::Columns(_), _) => "unusualness",
             (Fitted::Bound(_), _) if is_grey => "negative_elbo_less_entropy",
             (Fitted::Bound(_), _) => "negative_elbo",
             (Fitted::Distance(_), _) => "mahalanobis_distance",
@@ -172,23 +184,45 @@ impl<'a, B: Backend> Scorer<'a, B> {
         }
     }
 
-    /// Scores images batch after batch; `each` is called with each batch and its scores.
+    /// Whether it can be said which columns made a score.
+    pub fn has_reasons(&self) -> bool {
+        matches!(self.fitted, Fitted::Columns(_))
+    }
+
+    /// Scores samples batch after batch; `each` is called with each batch, its scores, and a function that says which columns
+    /// made the score of a sample, by its place in the batch.
     ///
     /// # Errors
     /// When a score is not finite, or `each` fails.
     pub fn score<E: From<DetectError>>(
         &self,
         images: &Subset,
-        mut each: impl FnMut(&Batch, &[f64]) -> Result<(), E>,
+        mut each: impl FnMut(&Batch, &[f64], &dyn Fn(usize) -> Vec<Reason>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let dataset = images.dataset();
+        let features = dataset.features();
         for (index, inputs) in (0..).zip(input_batches(self.model, images, self.device)) {
-            let scores = self.score_batch(&inputs, index);
+            let (mut made, mut parts) = (Vec::new(), Vec::new());
+            let scores = match &self.fitted {
+                Fitted::Columns(scale) => {
+                    each_row(self.model, &inputs, features, |row, rebuilt| {
+                        made.push(rebuilt.to_vec());
+                        parts.push(scale.parts(row, rebuilt));
+                    });
+                    parts.iter().map(|parts| parts.iter().sum()).collect()
+                }
+                _ => self.score_batch(&inputs, index),
+            };
             let batch = inputs.batch;
+            let reasons = |place: usize| match parts.get(place) {
+                Some(parts) => Reason::largest(dataset, batch.indices[place], &made[place], parts),
+                None => Vec::new(),
+            };
             let mut pairs = batch.indices.iter().zip(&scores);
             if let Some((&index, &found)) = pairs.find(|(_, score)| !score.is_finite()) {
                 return Err(DetectError::NotFinite { index, found }.into());
             }
-            each(&batch, &scores)?;
+            each(&batch, &scores, &reasons)?;
         }
         Ok(())
     }
@@ -197,6 +231,8 @@ impl<'a, B: Backend> Scorer<'a, B> {
         let InputBatch { batch, images, .. } = inputs;
         let images = images.clone();
         match &self.fitted {
+            // See `score`.
+            Fitted::Columns(_) => Vec::new(),
             Fitted::Error => {
                 let parameters = self.model.decode(self.model.encode(images.clone()));
                 let likelihood = self.model.likelihood();
@@ -223,7 +259,7 @@ impl Score {
     pub fn batch_sizes(self, images: usize, shape: Shape) -> Vec<usize> {
         let draws = match self {
             Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
-            Self::Error | Self::Distance | Self::Pca => vec![1],
+            Self::Error | Self::Columns | Self::Distance | Self::Pca => vec![1],
         };
         let sizes = measuring_sizes(images, shape).into_iter();
         sizes
@@ -331,7 +367,7 @@ mod tests {
         let scorer = Scorer::fit(model, "any", score, images, &device, None, &mut |_| {});
         let scorer = scorer.expect("a score");
         let mut found = Vec::new();
-        let scored = scorer.score(images, |_, scores| {
+        let scored = scorer.score(images, |_, scores, _| {
             found.extend_from_slice(scores);
             Ok::<_, DetectError>(())
         });

@@ -16,6 +16,7 @@ mod pictures;
 mod portrait;
 mod prior;
 mod restoration;
+mod rows;
 mod sampling;
 mod statistics;
 pub mod stream;
@@ -35,5 +36,6 @@ pub use restoration::{
     Denoiser, ErrorSummary, Reconstructor, RestorationSummary, Restore, RestoreError, Restored,
     restore_images,
 };
+pub use rows::{RowsError, RowsWriter};
 pub use sampling::{CodeMixture, decode_images};
 pub use statistics::{CodeStatistics, codes_of, normal_quantile};

@@ -6,7 +6,7 @@ use std::io;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
-use hourglass_data::{Batches, Subset};
+use hourglass_data::{Batches, Kind, Subset};
 use hourglass_measure::measures::Estimate;
 use hourglass_measure::measures::image_quality::psnr;
 use hourglass_measure::{Progress, host};
@@ -142,8 +142,9 @@ pub struct ErrorSummary {
     /// The same over the unknown values alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_squared_error: Option<Estimate>,
-    /// The peak signal-to-noise ratio in decibels, its mean over the images.
-    pub psnr: Estimate,
+    /// The peak signal-to-noise ratio in decibels, its mean over the images; rows and vectors have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psnr: Option<Estimate>,
 }
 
 /// The result for all images.
@@ -204,7 +205,7 @@ impl ErrorSums {
         }
     }
 
-    fn summary(&self, features: usize) -> Option<ErrorSummary> {
+    fn summary(&self, features: usize, are_images: bool) -> Option<ErrorSummary> {
         let means: Vec<f64> = self
             .all
             .iter()
@@ -213,7 +214,10 @@ impl ErrorSums {
         Some(ErrorSummary {
             squared_error: Estimate::mean(&self.all)?,
             unknown_squared_error: Estimate::mean(&self.unknown),
-            psnr: psnr(&means).ok()?.decibels,
+            psnr: match are_images {
+                true => Some(psnr(&means).ok()?.decibels),
+                false => None,
+            },
         })
     }
 }
@@ -282,8 +286,9 @@ pub fn restore_images<B: AutodiffBackend>(
         outcome.images += batch.len();
         progress("restoring", outcome.images, images.len());
     }
-    outcome.model = model_errors.summary(features);
-    outcome.baseline = baseline_errors.summary(features);
+    let are_images = images.dataset().kind() == Kind::Image;
+    outcome.model = model_errors.summary(features, are_images);
+    outcome.baseline = baseline_errors.summary(features, are_images);
     Ok(outcome)
 }
 
@@ -301,7 +306,7 @@ mod tests {
             Some(&unknown),
             2,
         );
-        let summary = errors.summary(2).expect("errors");
+        let summary = errors.summary(2, true).expect("errors");
         assert_eq!(summary.squared_error.value, (1.25 + 1.0) / 2.0);
         assert_eq!(
             summary.unknown_squared_error.expect("unknown").value,
@@ -309,7 +314,7 @@ mod tests {
         );
         // -10 log10 of the mean squared errors 0.625 and 0.5.
         let expected = -5.0 * (0.625_f64.log10() + 0.5_f64.log10());
-        assert!((summary.psnr.value - expected).abs() < 1e-12);
-        assert!(ErrorSums::default().summary(2).is_none());
+        assert!((summary.psnr.expect("images").value - expected).abs() < 1e-12);
+        assert!(ErrorSums::default().summary(2, true).is_none());
     }
 }

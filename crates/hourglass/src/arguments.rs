@@ -1,9 +1,10 @@
 //! Groups of arguments that several commands have.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use hourglass_data::{ImageOptions, OnError, Shape};
+use hourglass_data::{DataOptions, Input, Kind, Missing, OnError, Scaling, Shape};
 
 /// The backends by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,15 +47,27 @@ impl LocationArguments {
     }
 }
 
-/// How images of the user's own are taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
-pub(crate) struct ImageArguments {
+/// How samples of the user's own are taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct SampleArguments {
     /// Refuse images that would have to be resized, cropped or changed in their colours
     #[arg(long)]
     pub(crate) strict: bool,
     /// What to do about an image file that can't be used [default: stop]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) on_error: Option<OnErrorName>,
+    /// What the samples are, where the file alone does not tell: image, table or vectors
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+    /// The column of labels, which is no feature; of vectors the array of labels in the file, or a .npy file
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) label: Option<String>,
+    /// The column that names the rows of a table
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) id: Option<String>,
+    /// The array of vectors, in a file with several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) array: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,15 +87,65 @@ impl From<OnErrorName> for OnError {
     }
 }
 
-impl ImageArguments {
-    /// Images brought to `shape`, or of their own.
-    pub(crate) fn options(self, shape: Option<Shape>) -> ImageOptions {
-        ImageOptions {
-            shape,
-            strict: self.strict,
-            on_error: self.on_error.map(OnError::from).unwrap_or_default(),
-        }
+impl SampleArguments {
+    /// The options of the command line, for samples that no model has seen yet.
+    pub(crate) fn options(&self) -> DataOptions {
+        let mut options = DataOptions::default();
+        self.change(&mut options);
+        options
     }
+
+    /// The same, for samples that a trained model takes.
+    pub(crate) fn for_model(&self, input: &Input) -> DataOptions {
+        let mut options = self.options();
+        match input {
+            Input::Image { shape } => options.images.shape = Some(*shape),
+            Input::Table { .. } | Input::Vectors { .. } => {
+                options.input = Some(Arc::new(input.clone()));
+            }
+        }
+        options
+    }
+
+    /// Changes what is given on the command line.
+    pub(crate) fn change(&self, options: &mut DataOptions) {
+        let given = |text: &Option<String>, option: &mut Option<String>| {
+            if text.is_some() {
+                option.clone_from(text);
+            }
+        };
+        options.images.strict |= self.strict;
+        if let Some(on_error) = self.on_error {
+            options.images.on_error = on_error.into();
+        }
+        options.kind = self.kind.or(options.kind);
+        given(&self.label, &mut options.rows.label);
+        given(&self.id, &mut options.rows.id);
+        given(&self.array, &mut options.rows.array);
+    }
+}
+
+/// How a table or vectors are taken that a model is to be trained on.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct RowArguments {
+    /// The columns of a table that are features [default: all but label and id]
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Columns of numbers that stand for categories; columns of text are categories anyway
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) categorical: Vec<String>,
+    /// What is done about missing cells: refuse, mean (of the column), or indicator (the mean, and a feature that says so) [default: refuse]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) missing: Option<Missing>,
+    /// How numbers of tables and vectors are scaled: standard, robust, log, min-max or none [default: standard]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) scaling: Option<Scaling>,
+    /// The data to test on, where they lie apart
+    #[arg(long, value_name = "DATA", conflicts_with = "test_fraction")]
+    pub(crate) test: Option<String>,
+    /// Hold out this share for testing
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) test_fraction: Option<f64>,
 }
 
 /// A shape as `3x32x32`, or `28x28` of grey images.

@@ -1,15 +1,17 @@
-//! Images to codes and codes to images, as `encode`, `decode`, `compress` and `decompress` have them done.
+//! Samples to codes and codes to samples, as `encode`, `decode`, `compress` and `decompress` have them done.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use burn::tensor::backend::AutodiffBackend;
-use hourglass_data::{Subset, measuring_sizes};
+use hourglass_data::{Input, Subset, measuring_sizes};
+use hourglass_models::Shape;
 use hourglass_store::SavedModel;
-use hourglass_tasks::NotFinite;
 use hourglass_tasks::codes::CodeRows;
-use hourglass_tasks::decode::{ImageFormat, ImageWriter, decode};
+use hourglass_tasks::decode::{ImageFormat, ImageWriter, SampleWriter, decode};
 use hourglass_tasks::encode::encode;
+use hourglass_tasks::{NotFinite, RowsWriter};
 
 use crate::arguments::DeviceArguments;
 use crate::backend::{SelfCheck, Task};
@@ -47,11 +49,12 @@ impl<F: FnMut(CodeRows) -> Result<()>> Task for Encode<'_, F> {
     }
 }
 
-/// Where images go that are made from codes, and where they are computed.
+/// Where samples go that are made from codes, and where they are computed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DecodingArguments {
-    /// What to write: a directory of PNG files, or an array, whose name ends in .npy
-    #[arg(long, value_name = "DIR or FILE.npy")]
+    /// What to write: a directory of PNG files, or an array, whose name ends in .npy; of a model of rows or vectors a .csv, .parquet
+    /// or .npy file
+    #[arg(long, value_name = "DIR or FILE")]
     pub(crate) out: PathBuf,
     /// Write an array of bytes from 0 to 255, in place of floats
     #[arg(long)]
@@ -64,8 +67,30 @@ pub(crate) struct DecodingArguments {
 }
 
 impl DecodingArguments {
+    /// Checks, before any work is done, that the arguments can be used.
+    pub(crate) fn check(&self) -> Result<()> {
+        check_is_new(&self.out, self.force)?;
+        self.format().map(drop)
+    }
+
+    /// Begins to write so many samples of a model.
+    pub(crate) fn writer(&self, input: &Input, samples: u64) -> Result<Writer> {
+        let format = self.format()?;
+        Ok(match input {
+            Input::Image { shape } => {
+                Writer::Images(ImageWriter::create(&self.out, format, *shape, samples)?)
+            }
+            Input::Table { .. } | Input::Vectors { .. } if self.bytes => bail!(UsageError(
+                "--bytes: expected a model of images; rows and vectors are written in their own units".into()
+            )),
+            Input::Table { .. } | Input::Vectors { .. } => {
+                Writer::Rows(RowsWriter::create(&self.out, input, samples, false)?)
+            }
+        })
+    }
+
     /// What images become, by the name of what they are written to.
-    pub(crate) fn format(&self) -> Result<ImageFormat> {
+    fn format(&self) -> Result<ImageFormat> {
         let is_array = self
             .out
             .extension()
@@ -80,13 +105,41 @@ impl DecodingArguments {
             )),
         })
     }
+}
 
-    pub(crate) fn check_is_new(&self) -> Result<()> {
-        check_is_new(&self.out, self.force)
+/// What decoded samples are written to.
+pub(crate) enum Writer {
+    Images(ImageWriter),
+    Rows(RowsWriter),
+}
+
+impl Writer {
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Images(writer) => writer.finish()?,
+            Self::Rows(writer) => writer.finish()?,
+        }
+        Ok(())
     }
 }
 
-/// Writes the images that a model makes from codes, `[any, code]` row-major in each part.
+impl SampleWriter for Writer {
+    fn shape(&self) -> Shape {
+        match self {
+            Self::Images(writer) => SampleWriter::shape(writer),
+            Self::Rows(writer) => SampleWriter::shape(writer),
+        }
+    }
+
+    fn write(&mut self, features: &[f32]) -> io::Result<()> {
+        match self {
+            Self::Images(writer) => SampleWriter::write(writer, features),
+            Self::Rows(writer) => SampleWriter::write(writer, features),
+        }
+    }
+}
+
+/// Writes the samples that a model makes from codes, `[any, code]` row-major in each part.
 pub(crate) struct Decode<'a, I> {
     pub(crate) saved: &'a SavedModel,
     /// The file that the codes come from.
@@ -97,7 +150,7 @@ pub(crate) struct Decode<'a, I> {
     /// Whether the codes are not quite what the encoder gave.
     pub(crate) rounded: bool,
     pub(crate) images: u64,
-    pub(crate) writer: ImageWriter,
+    pub(crate) writer: Writer,
 }
 
 impl<I: Iterator<Item = Result<Vec<f32>>>> Task for Decode<'_, I> {
@@ -121,6 +174,6 @@ impl<I: Iterator<Item = Result<Vec<f32>>>> Task for Decode<'_, I> {
             true => error.context(self.path.display().to_string()),
             false => error,
         })?;
-        Ok(self.writer.finish()?)
+        self.writer.finish()
     }
 }

@@ -8,12 +8,10 @@ use hourglass_measure::{
     Cache, EstimateDirectory, Measure, Report, Request, Subject, examine, examined_sizes,
 };
 use hourglass_models::{Model, ModelConfig};
-use hourglass_store::{DataIdentity, Description, RunDirectory, SavedModel};
+use hourglass_store::{DataIdentity, RunDirectory, SavedModel};
 
-use crate::arguments::ImageArguments;
 use crate::backend::Chosen;
-use crate::finished::recipe_of;
-use crate::images::{open, split_to_measure, training_images};
+use crate::images::{Opening, split_to_measure, training_samples};
 use crate::progress::Stages;
 
 /// What the model is measured on.
@@ -111,21 +109,13 @@ impl Examination<'_> {
 }
 
 /// The images of the split, and those beside which it is measured.
-pub(crate) fn images(
-    asked: Option<Split>,
-    how: ImageArguments,
-    saved: &SavedModel,
-    description: &Description,
-    name: &str,
-    locations: &Locations,
-) -> Result<Images> {
-    let own = own_images(saved, description, how, locations);
-    let (splits, labelled, training, validation) = if *name == description.data.name {
+pub(crate) fn images(asked: Option<Split>, opening: &Opening<'_>, name: &str) -> Result<Images> {
+    let own = own_samples(opening);
+    let (splits, labelled, training, validation) = if *name == opening.description.data.name {
         let (splits, training, validation) = own?;
         (splits, training.clone(), Ok(training), Some(validation))
     } else {
-        let options = how.options(Some(description.shape));
-        let splits = open(name, locations, &options)?;
+        let splits = opening.data(name)?;
         let labelled = Subset::all(splits.train());
         (splits, labelled, own.map(|(_, training, _)| training), None)
     };
@@ -158,30 +148,19 @@ pub(crate) fn images(
 }
 
 /// The model's data, of it the images that it was trained on, and those that it was validated on.
-pub(crate) fn own_images(
-    saved: &SavedModel,
-    description: &Description,
-    how: ImageArguments,
-    locations: &Locations,
-) -> Result<(Splits, Subset, Subset)> {
-    let DataIdentity { name, sha256, .. } = &description.data;
-    let recipe = recipe_of(saved)?;
-    let given = how.options(Some(description.shape));
-    // As for the training, where nothing else is asked for: then what was decoded for it is there.
-    let options = match &recipe {
-        Some(recipe) if how == ImageArguments::default() => recipe.data.image_options(),
-        _ => given,
-    };
-    let splits = open(name, locations, &options)?;
+pub(crate) fn own_samples(opening: &Opening<'_>) -> Result<(Splits, Subset, Subset)> {
+    let DataIdentity { name, sha256, .. } = &opening.description.data;
+    let (splits, recipe) = opening.own()?;
     let found = splits.train().sha256();
     if found != sha256 {
+        let many = splits.train().kind().many();
         bail!(
-            "{name}: expected the images that the model was trained on, SHA-256 {sha256}, found others, {found}; measure \
-             on other images by --data"
+            "{name}: expected the {many} that the model was trained on, SHA-256 {sha256}, found others, {found}; measure \
+             on other {many} by --data"
         );
     }
     let (training, validation) = match recipe {
-        Some(recipe) => training_images(&splits, &recipe)?,
+        Some(recipe) => training_samples(&splits, &recipe)?,
         None => Subset::all(splits.train()).split_validation(0.0, 0)?,
     };
     Ok((splits, training, validation))

@@ -56,7 +56,13 @@ pub(crate) fn load_for_use<B: AutodiffBackend>(
     if let Some(check) = self_check.filter(|_| sizes.iter().any(|&size| size > 0)) {
         let description = saved.description()?;
         note!("checking codes and decoded images against the CPU");
-        let error = (check.in_use)(&model, &description.model, description.shape, sizes, device)?;
+        let error = (check.in_use)(
+            &model,
+            &description.model,
+            description.shape(),
+            sizes,
+            device,
+        )?;
         note!("the largest relative difference is {error:.1e}");
     }
     Ok(model)

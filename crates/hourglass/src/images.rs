@@ -1,122 +1,186 @@
-//! Opening images, with progress and a report on stderr.
+//! Opening samples, with progress and a report on stderr.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use hourglass_data::{DataError, ImageOptions, ImageReport, Locations, Split, Splits, Subset};
-use hourglass_store::Description;
+use hourglass_data::{
+    DataError, DataOptions, Kind, Locations, SourceReport, Split, Splits, Subset,
+};
+use hourglass_store::{Description, SavedModel};
 use hourglass_train::Recipe;
 
-use crate::arguments::{ImageArguments, LocationArguments};
+use crate::arguments::{LocationArguments, SampleArguments};
+use crate::finished::recipe_of;
 use crate::progress::Stages;
 
 /// How many reasons for leaving files out are told, and of each how many names.
 const REASONS: usize = 8;
 const NAMES: usize = 3;
 
-/// The images that a trained model is used on.
+/// The samples that a trained model is used on.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SourceArguments {
-    /// A folder of PNG and JPEG images, one image, a .npy file, a directory of IDX files, or a name from the catalog
-    /// [default: the data that the model was trained on]
-    #[arg(value_name = "IMAGES")]
+    /// A folder of PNG and JPEG images, one image, a .csv, .parquet, .npy or .safetensors file, a folder of such arrays, a
+    /// directory of IDX files, or a name from the catalog [default: the data that the model was trained on]
+    #[arg(value_name = "DATA")]
     pub(crate) images: Option<String>,
-    /// The same as IMAGES
+    /// The same as DATA
     #[arg(long, conflicts_with = "images")]
     pub(crate) data: Option<String>,
-    /// The split to use, train or test [default: test if there is one, or else all images]
+    /// The split to use, train or test [default: test if there is one, or else all samples]
     #[arg(long)]
     pub(crate) split: Option<Split>,
     #[command(flatten)]
-    pub(crate) how: ImageArguments,
+    pub(crate) how: SampleArguments,
     #[command(flatten)]
     pub(crate) locations: LocationArguments,
 }
 
 impl SourceArguments {
-    /// The images asked for, in the model's shape.
-    pub(crate) fn open(&self, description: &Description) -> Result<Subset> {
+    /// The samples asked for, as the model takes them.
+    pub(crate) fn open(&self, saved: &SavedModel, description: &Description) -> Result<Subset> {
         let name = self.images.as_deref().or(self.data.as_deref());
         let locations = self.locations.locations();
-        model_images(description, name, self.split, &locations, self.how)
+        self.opening(saved, description, &locations)
+            .samples(name, self.split)
+    }
+
+    /// How samples of a model are opened.
+    pub(crate) fn opening<'a>(
+        &'a self,
+        saved: &'a SavedModel,
+        description: &'a Description,
+        locations: &'a Locations,
+    ) -> Opening<'a> {
+        Opening {
+            saved,
+            description,
+            locations,
+            how: &self.how,
+        }
     }
 }
 
-/// The images that a model is used on, in its shape: of `data`, or of what it was trained on. Without a split they are the
-/// test images where there are some, else all.
-pub(crate) fn model_images(
-    description: &Description,
-    data: Option<&str>,
-    split: Option<Split>,
-    locations: &Locations,
-    how: ImageArguments,
-) -> Result<Subset> {
-    let name = data.unwrap_or(&description.data.name);
-    let splits = open(name, locations, &how.options(Some(description.shape)));
-    let splits = match data {
-        Some(_) => splits?,
-        None => splits.context(
-            "the images that the model was trained on can't be opened; name others, a folder of images or mnist-mini",
-        )?,
-    };
-    Ok(Subset::all(match split {
-        Some(Split::Test) => splits.test()?,
-        Some(Split::Train) => splits.train(),
-        None if splits.has_test() => splits.test()?,
-        None => splits.train(),
-        Some(Split::Validation) => bail!(
-            "--split validation: expected train or test; which images are held out is a choice of the training, whose own `hourglass evaluate` measures"
-        ),
-    }))
+/// How samples are opened that a model takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    pub(crate) saved: &'a SavedModel,
+    pub(crate) description: &'a Description,
+    pub(crate) locations: &'a Locations,
+    pub(crate) how: &'a SampleArguments,
 }
 
-/// One image in the model's shape, values in [0, 1]: an image file, or `test:17` or `train:17` of `data`.
-pub(crate) fn one_image(
+impl Opening<'_> {
+    /// A data set, as the model takes it.
+    pub(crate) fn data(&self, name: &str) -> Result<Splits, DataError> {
+        let options = self.how.for_model(&self.description.input);
+        open(name, self.locations, &options)
+    }
+
+    /// The data that the model was trained on: taken as they were for the training, where nothing else is asked for.
+    pub(crate) fn own(&self) -> Result<(Splits, Option<Recipe>)> {
+        let Description { input, data, .. } = self.description;
+        let recipe = recipe_of(self.saved)?;
+        let splits = match &recipe {
+            Some(recipe) => {
+                let mut options = recipe.data.options();
+                self.how.change(&mut options);
+                options.images.shape = self.how.for_model(input).images.shape;
+                if *self.how == SampleArguments::default() {
+                    options = recipe.data.options();
+                }
+                open(&data.name, self.locations, &options)?
+            }
+            None => self.data(&data.name)?,
+        };
+        Ok((splits.taken_as(input)?, recipe))
+    }
+
+    /// The samples that a model is used on: of `data`, or of what it was trained on. Without a split they are the test
+    /// samples where there are some, else all.
+    pub(crate) fn samples(&self, data: Option<&str>, split: Option<Split>) -> Result<Subset> {
+        let splits = match data {
+            Some(name) => self.data(name)?,
+            None => self.own().map(|(splits, _)| splits).with_context(|| {
+                let others = match self.description.input.kind() {
+                    Kind::Image => ", a folder of images or mnist-mini",
+                    Kind::Table | Kind::Vectors => "",
+                };
+                format!(
+                    "the {} that the model was trained on can't be opened; name others{others}",
+                    self.description.input.kind().many()
+                )
+            })?,
+        };
+        Ok(Subset::all(match split {
+            Some(Split::Test) => splits.test()?,
+            Some(Split::Train) => splits.train(),
+            None if splits.has_test() => splits.test()?,
+            None => splits.train(),
+            Some(Split::Validation) => bail!(
+                "--split validation: expected train or test; which samples are held out is a choice of the training, whose own `hourglass evaluate` measures"
+            ),
+        }))
+    }
+
+    /// The features of one sample: an image file, or `test:17` or `train:17` of `data`.
+    pub(crate) fn one(&self, sample: &str, data: Option<&str>) -> Result<Vec<f32>> {
+        let kind = self.description.input.kind();
+        let numbered = sample.split_once(':').and_then(|(split, number)| {
+            let split = split.parse().ok()?;
+            Some((split, number.parse::<usize>().ok()?))
+        });
+        let (samples, number) = match numbered {
+            Some((split, number)) if !Path::new(sample).exists() => {
+                (self.samples(data, Some(split))?, number)
+            }
+            _ if Path::new(sample).is_file() && kind == Kind::Image => {
+                (self.samples(Some(sample), None)?, 0)
+            }
+            _ if kind == Kind::Image => bail!(
+                "{sample}: expected an image file, or test:NUMBER or train:NUMBER of a data set, found neither"
+            ),
+            _ => bail!("{sample}: expected test:NUMBER or train:NUMBER of a data set"),
+        };
+        let Some(&index) = samples.indices().get(number) else {
+            bail!(
+                "{sample}: expected a number below {}, the number of {}",
+                samples.len(),
+                kind.many()
+            );
+        };
+        Ok(samples.dataset().features_of(index as usize))
+    }
+}
+
+/// Refuses samples that are no images, for commands that make pictures.
+pub(crate) fn require_images(
     description: &Description,
-    image: &str,
-    data: Option<&str>,
-    locations: &Locations,
-    how: ImageArguments,
-) -> Result<Vec<f32>> {
-    let numbered = image.split_once(':').and_then(|(split, number)| {
-        let split = split.parse().ok()?;
-        Some((split, number.parse::<usize>().ok()?))
-    });
-    let (images, number) = match numbered {
-        Some((split, number)) if !Path::new(image).exists() => {
-            let images = model_images(description, data, Some(split), locations, how)?;
-            (images, number)
-        }
-        _ if Path::new(image).is_file() => (
-            model_images(description, Some(image), None, locations, how)?,
-            0,
+    command: &str,
+    instead: &str,
+) -> Result<()> {
+    match description.input.kind() {
+        Kind::Image => Ok(()),
+        kind => bail!(
+            "{command}: expected a model of images, found one of {}; {instead}",
+            kind.many()
         ),
-        _ => bail!(
-            "{image}: expected an image file, or test:NUMBER or train:NUMBER of a data set, found neither"
-        ),
-    };
-    let Some(&index) = images.indices().get(number) else {
-        bail!(
-            "{image}: expected a number below {}, the number of images",
-            images.len()
-        );
-    };
-    Ok(images.dataset().pixels(index as usize).collect())
+    }
 }
 
 /// Opens a data set, showing how far it is and then what was left out.
 pub(crate) fn open(
     name: &str,
     locations: &Locations,
-    options: &ImageOptions,
+    options: &DataOptions,
 ) -> Result<Splits, DataError> {
     let mut stages = Stages::new();
     let mut scanned = false;
     let splits = hourglass_data::open_with(name, locations, options, &mut |done, total| {
         scanned = true;
-        stages.update("reading images", done, total);
+        stages.update("reading data", done, total);
     });
     stages.finish();
     let splits = splits?;
@@ -127,7 +191,7 @@ pub(crate) fn open(
 }
 
 /// What a report says, one line for each thing. It says where the images are kept when they have just been read.
-fn report_lines(name: &str, report: &ImageReport, scanned: bool) -> Vec<String> {
+fn report_lines(name: &str, report: &SourceReport, scanned: bool) -> Vec<String> {
     let mut lines: Vec<String> = report
         .notes
         .iter()
@@ -142,7 +206,7 @@ fn report_lines(name: &str, report: &ImageReport, scanned: bool) -> Vec<String> 
     lines.extend(skipped_lines(name, report));
     match &report.cache {
         Some(cache) if scanned => lines.push(format!(
-            "{name}: the images as they were read are kept in {}, which may be deleted",
+            "{name}: the data as they were read are kept in {}, which may be deleted",
             cache.display()
         )),
         _ => {}
@@ -151,7 +215,7 @@ fn report_lines(name: &str, report: &ImageReport, scanned: bool) -> Vec<String> 
 }
 
 /// The files that were left out, by reason, the commonest first.
-fn skipped_lines(name: &str, report: &ImageReport) -> Vec<String> {
+fn skipped_lines(name: &str, report: &SourceReport) -> Vec<String> {
     if report.skipped.is_empty() {
         return Vec::new();
     }
@@ -188,8 +252,31 @@ fn files(count: usize) -> String {
     }
 }
 
-/// The images that a recipe trains on and those it holds out.
-pub(crate) fn training_images(splits: &Splits, recipe: &Recipe) -> Result<(Subset, Subset)> {
+/// The samples that a recipe trains on and those it holds out, and all of them, once what becomes of columns and numbers is
+/// fitted to the former.
+pub(crate) fn fitted_samples(splits: Splits, recipe: &Recipe) -> Result<(Splits, Subset, Subset)> {
+    let (training, validation) = training_samples(&splits, recipe)?;
+    let kind = splits.train().kind();
+    if kind == Kind::Image {
+        if recipe.data.scaling.is_some() {
+            bail!(
+                "{}: expected no scaling, since images are taken as numbers from 0 to 1; leave it out",
+                recipe.place("data.scaling")
+            );
+        }
+        return Ok((splits, training, validation));
+    }
+    let fitted = training.fit(recipe.data.scaling.unwrap_or_default());
+    for line in fitted.notes {
+        note!("{}: {line}", splits.train().name());
+    }
+    let splits = splits.with_input(&fitted.input);
+    let [training, validation] = [training, validation].map(|part| part.over(splits.train()));
+    Ok((splits, training, validation))
+}
+
+/// The samples that a recipe trains on and those it holds out.
+pub(crate) fn training_samples(splits: &Splits, recipe: &Recipe) -> Result<(Subset, Subset)> {
     let data = &recipe.data;
     let all = Subset::all(splits.train());
     let all = match &data.labels {
@@ -252,7 +339,7 @@ mod tests {
             },
             unreadable: false,
         });
-        let report = ImageReport {
+        let report = SourceReport {
             skipped: skipped.collect(),
             ignored: 1,
             notes: vec!["no labels".into()],
@@ -271,6 +358,6 @@ mod tests {
         assert_eq!(lines[4 + REASONS - 1], "  8 files for other reasons");
         assert!(lines[4 + REASONS].contains("kept"));
         assert_eq!(report_lines("own", &report, false).len(), lines.len() - 1);
-        assert!(report_lines("own", &ImageReport::default(), true).is_empty());
+        assert!(report_lines("own", &SourceReport::default(), true).is_empty());
     }
 }

@@ -6,7 +6,7 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::detect::Threshold;
 use serde_json::{Value, json};
 
-use crate::evaluated::own_images;
+use crate::evaluated::own_samples;
 use crate::images::{SourceArguments, open};
 
 /// The share of images named by `--reference` that a score is not fitted to, where it is fitted to some.
@@ -30,7 +30,7 @@ impl NormalImages {
         description: &Description,
     ) -> Result<Self> {
         let locations = source.locations.locations();
-        let own = own_images(saved, description, source.how, &locations);
+        let own = own_samples(&source.opening(saved, description, &locations));
         let (_, training, validation) = own.context(
             "the images that the model was trained on are needed; name others that are normal by --reference, or a --threshold",
         )?;
@@ -44,7 +44,7 @@ impl NormalImages {
         source: &SourceArguments,
         description: &Description,
     ) -> Result<Self> {
-        let options = source.how.options(Some(description.shape));
+        let options = source.how.for_model(&description.input);
         let splits = open(name, &source.locations.locations(), &options)?;
         let all = Subset::all(splits.train());
         // The model may have been trained on these very images.

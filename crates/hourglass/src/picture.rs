@@ -1,14 +1,15 @@
-//! Pictures of many images: a grid as a PNG, or a GIF that moves.
+//! What models make, in a file: of images a grid as a PNG, or a GIF that moves; of rows and vectors a table or an array.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use hourglass_data::Kind;
 use hourglass_figures::image_grid;
 use hourglass_files::write_atomically;
 use hourglass_models::Shape;
 use hourglass_store::Description;
-use hourglass_tasks::animation;
+use hourglass_tasks::{RowsWriter, animation};
 
 use crate::output::check_is_new;
 use crate::usage::UsageError;
@@ -31,19 +32,38 @@ pub(crate) struct PictureArguments {
 }
 
 impl PictureArguments {
-    /// Checks, before any work is done, that the picture can be written.
-    pub(crate) fn check(&self, path: &Path) -> Result<()> {
+    /// The file to write: the one that is asked for, or one of this name. Checks, before any work is done, that it can be
+    /// written.
+    pub(crate) fn target(
+        &self,
+        asked: Option<&Path>,
+        name: &str,
+        description: &Description,
+    ) -> Result<PathBuf> {
+        let (extensions, default): (&[&str], _) = match description.input.kind() {
+            Kind::Image => (&["png", "gif"], "png"),
+            Kind::Table => (&["csv", "parquet", "npy"], "csv"),
+            Kind::Vectors => (&["npy", "parquet", "csv"], "npy"),
+        };
+        let path = match asked {
+            Some(path) => path.to_owned(),
+            None => PathBuf::from(name).with_extension(default),
+        };
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        if extension != "png" && extension != "gif" {
+        if !extensions.iter().any(|known| extension == *known) {
             bail!(UsageError(format!(
-                "--out: expected a name that ends in .png or .gif, found {}",
+                "--out: expected a name that ends in .{}, since the model makes {}, found {}",
+                extensions.join(" or ."),
+                description.input.kind().many(),
                 path.display()
             )));
         }
-        check_is_new(path, self.force)
+        check_is_new(&path, self.force)?;
+        Ok(path)
     }
 
-    /// Writes a grid of rows of images, or where the path is a GIF one frame after the other.
+    /// Writes a grid of rows of images, or where the path is a GIF one frame after the other. Samples of other kinds are
+    /// written one after the other, in the user's units.
     ///
     /// # Shapes
     /// - rows, and each of frames: rows of `[images, features]`
@@ -54,7 +74,15 @@ impl PictureArguments {
         (rows, columns): (&[Vec<f32>], usize),
         frames: impl Iterator<Item = (Vec<f32>, usize)>,
     ) -> Result<()> {
-        let shape = description.shape;
+        if description.input.kind() != Kind::Image {
+            let features = description.shape().features();
+            let count = rows.iter().map(|row| row.len() / features).sum::<usize>();
+            let mut writer = RowsWriter::create(path, &description.input, count as u64, false)?;
+            rows.iter().try_for_each(|row| writer.write(&[], row))?;
+            writer.finish()?;
+            return say!("{}", path.display());
+        }
+        let shape = description.shape();
         let scale = self.scale(shape);
         let bytes = if is_animation(path) {
             let frames: Result<Vec<_>, _> = frames

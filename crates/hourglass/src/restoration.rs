@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use fs_err as fs;
-use hourglass_data::{Subset, measuring_sizes};
+use hourglass_data::{Kind, Subset, measuring_sizes};
 use hourglass_figures::image_grid;
 use hourglass_files::{write_atomically, write_quickly};
 use hourglass_models::Shape;
 use hourglass_store::{Description, SavedModel};
+use hourglass_tasks::codes::image_id;
 use hourglass_tasks::{
-    ErrorSummary, RestorationSummary, Restore, image_file_name, png, restore_images,
+    ErrorSummary, RestorationSummary, Restore, RowsWriter, image_file_name, png, restore_images,
 };
 use hourglass_train::self_check::Sizes;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ use crate::finished::{check_model, name_of};
 use crate::images::SourceArguments;
 use crate::picture::scale_for;
 use crate::progress::Stages;
+use crate::usage::UsageError;
 
 /// The most images per row of the grid.
 const COLUMNS: usize = 16;
@@ -62,7 +64,7 @@ pub(crate) struct RestorationArguments {
 /// The model that is used, and the images.
 pub(crate) struct Prepared<'a> {
     arguments: &'a RestorationArguments,
-    saved: SavedModel,
+    pub(crate) saved: SavedModel,
     pub(crate) description: Description,
     images: Subset,
 }
@@ -89,7 +91,7 @@ impl RestorationArguments {
                 self.out.display()
             );
         }
-        let images = self.source.open(&description)?;
+        let images = self.source.open(&saved, &description)?;
         let images = match self.limit {
             Some(limit) => images.limit(limit as usize)?,
             None => images,
@@ -113,13 +115,15 @@ impl Prepared<'_> {
             how,
             truth: words.truth,
         })?;
-        let shape = self.description.shape;
-        let scale = scale_for(arguments.scale, shape);
-        let shown = arguments.grid.get().min(outcome.images);
-        let columns = COLUMNS.min(shown);
-        let grid = image_grid(&outcome.grid, shape.to_array(), columns, scale)?;
         fs::create_dir_all(&arguments.out)?;
-        write_atomically(&arguments.out.join("grid.png"), &grid)?;
+        if self.description.input.kind() == Kind::Image {
+            let shape = self.description.shape();
+            let scale = scale_for(arguments.scale, shape);
+            let shown = arguments.grid.get().min(outcome.images);
+            let columns = COLUMNS.min(shown);
+            let grid = image_grid(&outcome.grid, shape.to_array(), columns, scale)?;
+            write_atomically(&arguments.out.join("grid.png"), &grid)?;
+        }
         if arguments.json {
             say!("{:#}", self.to_json(words, &outcome, &chosen))?;
         } else {
@@ -157,9 +161,10 @@ impl Prepared<'_> {
 
     fn text(&self, words: &RestorationWords, outcome: &RestorationSummary) -> String {
         let name = self.images.dataset().name();
+        let kind = self.description.input.kind();
         let mut text = match outcome.images {
-            1 => format!("1 image of {name}\n"),
-            images => format!("{images} images of {name}\n"),
+            1 => format!("1 {} of {name}\n", kind.one()),
+            count => format!("{count} {} of {name}\n", kind.many()),
         };
         let Some(model) = &outcome.model else {
             return text;
@@ -169,10 +174,11 @@ impl Prepared<'_> {
             Some(_) => "       of what is unknown",
             None => "",
         };
-        text += &format!(
-            "  {:width$}      squared error{unknown}           PSNR, dB\n",
-            ""
-        );
+        let psnr = match model.psnr {
+            Some(_) => "           PSNR, dB",
+            None => "",
+        };
+        text += &format!("  {:width$}      squared error{unknown}{psnr}\n", "");
         let rows = [
             ("model", Some(model)),
             (words.baseline, outcome.baseline.as_ref()),
@@ -190,7 +196,7 @@ fn numbers(errors: &ErrorSummary) -> String {
     let columns = [
         Some(errors.squared_error),
         errors.unknown_squared_error,
-        Some(errors.psnr),
+        errors.psnr,
     ];
     let widths = [18, 24, 18];
     let texts = columns
@@ -245,9 +251,16 @@ impl<R: Restore> Task for Restoring<'_, R> {
             device,
         )?;
         let model = load()?;
-        let mut files = Files {
-            directory: (!arguments.grid_only).then(|| arguments.out.join("images")),
-            last: None,
+        let written = !arguments.grid_only;
+        let mut files = match description.input.kind() {
+            Kind::Image => Target::Images(Files {
+                directory: written.then(|| arguments.out.join("images")),
+                last: None,
+            }),
+            _ if !written => bail!(UsageError(
+                "--grid-only: expected a model of images, of which alone there is a grid; leave it out".into()
+            )),
+            kind => Target::Rows(rows_writer(&arguments.out, kind, description, images)?),
         };
         let mut stages = Stages::new();
         let outcome = restore_images(
@@ -256,15 +269,51 @@ impl<R: Restore> Task for Restoring<'_, R> {
             self.how,
             device,
             (self.truth, arguments.grid.get()),
-            &mut |index, values| {
-                let name = || image_file_name(images.dataset(), index as usize);
-                files.write(name, values, description.shape)
+            &mut |index, values| match &mut files {
+                Target::Images(files) => {
+                    let name = || image_file_name(images.dataset(), index as usize);
+                    files.write(name, values, description.shape())
+                }
+                Target::Rows(rows) => rows
+                    .write(&[image_id(images.dataset(), index)], values)
+                    .map_err(io::Error::other),
             },
             &mut |phase, done, total| stages.update(phase, done, total),
         );
         stages.finish();
-        outcome.with_context(|| name_of(saved))
+        let outcome = outcome.with_context(|| name_of(saved))?;
+        if let Target::Rows(rows) = files {
+            rows.finish()?;
+        }
+        Ok(outcome)
     }
+}
+
+/// What restored samples are written to.
+enum Target {
+    Images(Files),
+    Rows(RowsWriter),
+}
+
+/// A file of rows in the directory, in the user's units: `rows.csv`, or `vectors.npy`.
+fn rows_writer(
+    directory: &Path,
+    kind: Kind,
+    description: &Description,
+    samples: &Subset,
+) -> Result<RowsWriter> {
+    fs::create_dir_all(directory)?;
+    let name = match kind {
+        Kind::Vectors => "vectors.npy",
+        _ => "rows.csv",
+    };
+    let rows = samples.len() as u64;
+    Ok(RowsWriter::create(
+        &directory.join(name),
+        &description.input,
+        rows,
+        true,
+    )?)
 }
 
 /// Image files, in a directory where there is one.

@@ -22,7 +22,7 @@ impl Batch {
     pub fn read(dataset: &Dataset, indices: &[u32], cursor: Cursor) -> Self {
         let mut images = Vec::with_capacity(indices.len() * dataset.features());
         for &index in indices {
-            images.extend(dataset.pixels(index as usize));
+            dataset.read(index as usize, &mut images);
         }
         let labels = indices
             .iter()

@@ -1,35 +1,32 @@
 //! Finding a cache, or making it where there is none.
 
+use std::io;
 use std::path::Path;
 
 use hourglass_files::check_target;
 use tempfile::TempDir;
 
-use super::cached::Cached;
 use super::key::Key;
 use crate::error::DataError;
 use crate::locations::Locations;
 
-/// Opens the cache of this key. Where there is no usable one, `make` first writes it into the directory that it is given.
-/// The paths of skipped files are relative to `root`.
-pub(crate) fn open_or_make(
+/// Opens the cache of this key among those of a `kind`, by `open`, which gives nothing where the cache is no longer current.
+/// Where there is no usable one, `make` first writes it into the directory that it is given.
+pub(super) fn open_or_make<T>(
     locations: &Locations,
+    kind: &str,
     key: &Key,
-    root: &Path,
+    open: impl Fn(&Path) -> Result<Option<T>, DataError>,
     make: impl FnOnce(&Path) -> Result<(), DataError>,
-) -> Result<Cached, DataError> {
-    let images = locations.data_directory()?.join("images");
-    let target = images.join(key.name());
-    let open_usable = || {
-        Cached::open(&target)
-            .ok()
-            .filter(|cached| cached.is_current(root))
-    };
+) -> Result<T, DataError> {
+    let caches = locations.data_directory()?.join(kind);
+    let target = caches.join(key.name());
+    let open_usable = || open(&target).ok().flatten();
     if let Some(cached) = open_usable() {
         return Ok(cached);
     }
-    fs_err::create_dir_all(&images)?;
-    let lock = images.join(format!("{}.lock", key.place()));
+    fs_err::create_dir_all(&caches)?;
+    let lock = caches.join(format!("{}.lock", key.place()));
     check_target(&lock)?;
     let mut options = fs_err::OpenOptions::new();
     let options = options.write(true).create(true).truncate(false);
@@ -41,11 +38,11 @@ pub(crate) fn open_or_make(
     }
     let unfinished = format!(".writing-{}-", key.place());
     if locked {
-        remove_others(&images, &unfinished, &target);
+        remove_others(&caches, &unfinished, &target);
     }
     let temporary =
-        TempDir::with_prefix_in(&unfinished, &images).map_err(|reason| DataError::Io {
-            path: images.clone(),
+        TempDir::with_prefix_in(&unfinished, &caches).map_err(|reason| DataError::Io {
+            path: caches.clone(),
             reason,
         })?;
     make(temporary.path())?;
@@ -55,13 +52,18 @@ pub(crate) fn open_or_make(
     fs_err::rename(temporary.path(), &target)?;
     // It has another name now, and stays.
     let _ = temporary.keep();
-    remove_others(&images, &format!("{}-", key.place()), &target);
-    Cached::open(&target)
+    remove_others(&caches, &format!("{}-", key.place()), &target);
+    open(&target)?.ok_or_else(|| DataError::Io {
+        path: target.clone(),
+        reason: io::Error::other(
+            "expected the cache that was just written, found that its files have changed since",
+        ),
+    })
 }
 
-/// Removes what begins with `prefix` in `images`, apart from `keep`. What can't be removed only takes up space.
-fn remove_others(images: &Path, prefix: &str, keep: &Path) {
-    let entries = fs_err::read_dir(images).into_iter().flatten().flatten();
+/// Removes what begins with `prefix` in `caches`, apart from `keep`. What can't be removed only takes up space.
+fn remove_others(caches: &Path, prefix: &str, keep: &Path) {
+    let entries = fs_err::read_dir(caches).into_iter().flatten().flatten();
     for entry in entries {
         if entry.file_name().to_string_lossy().starts_with(prefix) && entry.path() != keep {
             let _ = fs_err::remove_dir_all(entry.path());

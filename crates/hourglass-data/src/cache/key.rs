@@ -42,6 +42,14 @@ impl Key {
         }
     }
 
+    /// The key of a table: `place` is where it lies and how it is taken, `content` what is there.
+    pub(crate) fn of_table(place: &str, content: &str) -> Self {
+        Self {
+            place: hex_sha256(place.as_bytes())[..16].into(),
+            content: hex_sha256(format!("{RULE} {content}").as_bytes())[..32].into(),
+        }
+    }
+
     /// The part of the name that stands for the place alone: the names of all caches of one place begin with it.
     pub(super) fn place(&self) -> &str {
         &self.place

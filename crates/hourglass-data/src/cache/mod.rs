@@ -15,9 +15,11 @@ mod key;
 mod layout;
 mod make;
 pub(crate) mod stamp;
+mod table;
 mod write;
 
+pub(crate) use cached::open_or_make;
 pub(crate) use images::{Images, Progress, Unusable, borrowed};
-pub(crate) use keep::open_or_make;
 pub(crate) use key::{FileState, Key};
 pub(crate) use make::CacheJob;
+pub(crate) use table::{TableAbout, TableWriter, open_or_make_table};

@@ -69,7 +69,7 @@ impl SplitWriter {
 pub(super) struct PartFile {
     path: PathBuf,
     file: fs_err::File,
-    writer: Hashing<BufWriter<fs_err::File>>,
+    pub(super) writer: Hashing<BufWriter<fs_err::File>>,
 }
 
 impl PartFile {

@@ -17,13 +17,13 @@ pub struct Entry {
     pub licence: &'static str,
     /// Where it comes from and whom to cite.
     pub source: &'static str,
-    /// Training images, training labels, test images, test labels.
-    pub files: [File; 4],
+    /// Training images, training labels, test images, test labels; or a table.
+    pub files: &'static [File],
     /// Where the files come from.
     pub content: Content,
 }
 
-/// One of the four files, after unpacking.
+/// One of the files, after unpacking.
 #[derive(Debug)]
 pub struct File {
     /// The official name, without `.gz`.
@@ -39,6 +39,13 @@ pub struct File {
 pub enum Content {
     /// From this program, which embeds the files, compressed with gzip.
     Embedded([&'static [u8]; 4]),
+    /// From this program, which embeds a table as CSV, compressed with gzip.
+    Table {
+        /// The compressed file.
+        packed: &'static [u8],
+        /// The column of labels.
+        label: &'static str,
+    },
     /// From a download: base URLs, tried in turn, below each of which lies `NAME.gz`.
     Mirrors(&'static [&'static str]),
 }
@@ -52,7 +59,7 @@ impl Entry {
     /// Whether the dataset can be opened without fetching it: embedded, or all files there. Their content is not checked.
     pub fn is_here(&self, locations: &Locations) -> bool {
         match self.content {
-            Content::Embedded(_) => true,
+            Content::Embedded(_) | Content::Table { .. } => true,
             Content::Mirrors(_) => self.directory(locations).is_ok_and(|directory| {
                 self.files
                     .iter()

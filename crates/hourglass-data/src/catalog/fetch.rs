@@ -68,7 +68,7 @@ pub fn fetch(
         None => public.iter().map(|&mirror| mirror.into()).collect(),
     };
     let agent = agent();
-    for file in &entry.files {
+    for file in entry.files {
         let path = directory.join(file.name);
         if path.is_file() && stamp::sha256_of_file(&path)? == file.sha256 {
             progress(FetchEvent::Present { file: file.name });

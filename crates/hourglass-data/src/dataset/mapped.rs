@@ -13,6 +13,7 @@ use crate::error::DataError;
 pub(crate) struct Bytes {
     storage: Storage,
     start: usize,
+    end: usize,
 }
 
 #[derive(Debug)]
@@ -30,22 +31,30 @@ impl Bytes {
             reason,
         })?;
         Ok(Self {
-            storage: Storage::Mapped(mapped),
             start: 0,
+            end: mapped.len(),
+            storage: Storage::Mapped(mapped),
         })
     }
 
     /// Takes bytes that are in memory already.
     pub(crate) fn owned(bytes: Vec<u8>) -> Self {
         Self {
-            storage: Storage::Owned(bytes),
             start: 0,
+            end: bytes.len(),
+            storage: Storage::Owned(bytes),
         }
     }
 
     /// The same bytes without the first `count` of them.
     pub(crate) fn skip(mut self, count: usize) -> Self {
         self.start += count;
+        self
+    }
+
+    /// The first `count` bytes, or all where there are fewer.
+    pub(crate) fn limit(mut self, count: usize) -> Self {
+        self.end = self.end.min(self.start.saturating_add(count));
         self
     }
 }
@@ -58,7 +67,7 @@ impl Deref for Bytes {
             Storage::Mapped(mapped) => mapped,
             Storage::Owned(bytes) => bytes,
         };
-        &all[self.start..]
+        &all[self.start..self.end]
     }
 }
 

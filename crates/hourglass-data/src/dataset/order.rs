@@ -10,6 +10,7 @@ use crate::error::DataError;
 enum Use {
     Epoch,
     Validation,
+    Test,
 }
 
 /// The order of `len` images in one epoch: a permutation of `0..len`.
@@ -33,11 +34,28 @@ pub fn split_validation(
             found: format!("{fraction} of {len} images"),
         });
     }
-    let mut validation = shuffled(len, seed, 0, Use::Validation);
-    let mut training = validation.split_off(held_out as usize);
-    validation.sort_unstable();
-    training.sort_unstable();
-    Ok((training, validation))
+    Ok(parted(len, held_out as usize, seed, Use::Validation))
+}
+
+/// Splits `0..len` at random for testing, always in the same way: (training, test), as [`split_validation`] does.
+pub(super) fn split_test(len: u32, fraction: f64) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+    let held_out = (fraction * f64::from(len)).round();
+    if !(held_out >= 1.0 && held_out < f64::from(len)) {
+        return Err(DataError::BadSubset {
+            setting: "data.test_fraction",
+            expected: "a fraction between 0 and 1 that leaves samples on both sides",
+            found: format!("{fraction} of {len} samples"),
+        });
+    }
+    Ok(parted(len, held_out as usize, 0, Use::Test))
+}
+
+fn parted(len: u32, held_out: usize, seed: u64, purpose: Use) -> (Vec<u32>, Vec<u32>) {
+    let mut apart = shuffled(len, seed, 0, purpose);
+    let mut rest = apart.split_off(held_out);
+    apart.sort_unstable();
+    rest.sort_unstable();
+    (rest, apart)
 }
 
 /// Fisher-Yates with ChaCha8, keyed by everything that the order depends on.

@@ -26,6 +26,14 @@ impl Subset {
         }
     }
 
+    /// Samples by their indices, which ascend.
+    pub(super) fn chosen(dataset: &Arc<Dataset>, indices: &[u32]) -> Self {
+        Self {
+            dataset: dataset.clone(),
+            indices: indices.into(),
+        }
+    }
+
     /// The first `count` images, or all where there are fewer.
     pub fn limit(&self, count: usize) -> Result<Self, DataError> {
         if count == 0 {

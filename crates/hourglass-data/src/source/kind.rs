@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use super::unpack::Length;
+use hourglass_samples::Kind;
+
 use crate::cache::Progress;
 use crate::dataset::Splits;
 use crate::error::DataError;
 use crate::locations::Locations;
-use crate::options::ImageOptions;
+use crate::options::DataOptions;
 
-/// A kind of file or directory that holds images. To add a kind, write a file with a type that implements this trait, and
+/// A kind of file or directory that holds samples. To add a kind, write a file with a type that implements this trait, and
 /// add one line to the list of [all kinds](super).
 pub(crate) trait Source: Sync {
     /// What a file of this kind is called in errors, such as `a .npy file`.
@@ -18,6 +20,16 @@ pub(crate) trait Source: Sync {
     /// What a path of this kind is called in errors, where a directory is more usual than a file.
     fn describe_path(&self) -> &'static str {
         self.describe_file()
+    }
+
+    /// What the samples are.
+    fn kind(&self) -> Kind {
+        Kind::Image
+    }
+
+    /// Whether a packed file is read as it is, and need not be unpacked.
+    fn reads_packed(&self) -> bool {
+        false
     }
 
     /// Whether what lies at `path` is of this kind. The first kind in the list that says so opens it.
@@ -44,7 +56,9 @@ pub(crate) struct Request<'a> {
     /// The catalog name or the path.
     pub(crate) name: &'a str,
     pub(crate) locations: &'a Locations,
-    pub(crate) options: &'a ImageOptions,
+    pub(crate) options: &'a DataOptions,
+    /// The names of the labels of the training samples, where these are opened already: they keep their numbers.
+    pub(crate) label_names: &'a [String],
 }
 
 /// Says what bytes of no known kind look like.

@@ -1,4 +1,4 @@
-//! Where images come from: the registry of the kinds of sources. Each kind has a module of its own.
+//! Where samples come from: the registry of the kinds of sources. Each kind has a module of its own.
 //!
 //! A kind implements the trait [`Source`] and has a line in the list below. The kinds share the code that brings images to
 //! another shape ([`fit`], [`resized`]) and that unpacks `.gz` files ([`unpack`]).
@@ -10,14 +10,15 @@ pub(crate) mod unpack;
 
 use std::path::Path;
 
+use hourglass_samples::Kind;
 use kind::Source;
 
 /// Makes the list of the kinds of sources.
 macro_rules! sources {
-    ($($module:ident: $name:ident;)+) => {
+    ($($module:ident: $($name:ident),+;)+) => {
         $(pub mod $module;)+
 
-        static SOURCES: &[&dyn Source] = &[$(&$module::$name),+];
+        static SOURCES: &[&dyn Source] = &[$($(&$module::$name),+),+];
     };
 }
 
@@ -25,31 +26,46 @@ macro_rules! sources {
 sources! {
     idx: Idx;
     npy: Npy;
+    vectors: NpyVectors, Safetensors, Shards;
+    table: Csv, Parquet;
     images: ImageFiles;
 }
 
-/// The kind of what lies at `path`, if any knows it: of a file that begins with `start`, or of a directory.
-pub(crate) fn find(path: &Path, start: Option<&[u8]>) -> Option<&'static dyn Source> {
-    SOURCES
-        .iter()
-        .copied()
-        .find(|source| source.knows(path, start))
+/// The kind of what lies at `path`, if any knows it: of a file that begins with `start`, or of a directory. Where a kind of
+/// samples is `wanted`, only sources of that kind are asked.
+pub(crate) fn find(
+    path: &Path,
+    start: Option<&[u8]>,
+    wanted: Option<Kind>,
+) -> Option<&'static dyn Source> {
+    of_kind(wanted).find(|source| source.knows(path, start))
 }
 
-/// What a file may be, for errors: `a PNG or JPEG image, ...`.
-pub(crate) fn files() -> String {
-    listed(|source| source.describe_file(), ", ", " or ")
+fn of_kind(wanted: Option<Kind>) -> impl DoubleEndedIterator<Item = &'static dyn Source> {
+    let sources = SOURCES.iter().copied();
+    sources.filter(move |source| wanted.is_none_or(|wanted| source.kind() == wanted))
+}
+
+/// What a file of some kind of samples, or of any, may be, for errors: `a PNG or JPEG image, ...`.
+pub(crate) fn files(wanted: Option<Kind>) -> String {
+    listed(wanted, |source| source.describe_file(), ", ", " or ")
 }
 
 /// What a path may lead to, for errors: `a folder of PNG or JPEG images, of ...`.
 pub(crate) fn paths() -> String {
-    listed(|source| source.describe_path(), ", of ", ", or of ")
+    listed(None, |source| source.describe_path(), ", of ", ", or of ")
 }
 
 /// The descriptions, joined by `between` and, before the last of them, by `last`. The most usual kind comes first, which is
 /// the one that is asked last.
-fn listed(describe: fn(&dyn Source) -> &'static str, between: &str, last: &str) -> String {
-    let described: Vec<&str> = SOURCES.iter().rev().map(|kind| describe(*kind)).collect();
+fn listed(
+    wanted: Option<Kind>,
+    describe: fn(&dyn Source) -> &'static str,
+    between: &str,
+    last: &str,
+) -> String {
+    let mut described: Vec<&str> = of_kind(wanted).rev().map(describe).collect();
+    described.dedup();
     match described.split_last() {
         Some((end, rest @ [_, ..])) => format!("{}{last}{end}", rest.join(between)),
         _ => described.concat(),

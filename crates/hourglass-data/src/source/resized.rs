@@ -7,13 +7,13 @@ use super::kind::Request;
 use crate::cache::{self, CacheJob, Images, Key, Progress, Unusable};
 use crate::dataset::{Dataset, Split, Splits};
 use crate::error::DataError;
-use crate::options::{ImageReport, OnError};
+use crate::options::{OnError, SourceReport};
 use hourglass_samples::Shape;
 
 /// The shape that images of the shape `found` are brought to.
 pub(crate) fn wanted(found: Shape, request: &Request<'_>) -> Result<Shape, DataError> {
-    match request.options.shape {
-        Some(expected) if expected != found && request.options.strict => {
+    match request.options.images.shape {
+        Some(expected) if expected != found && request.options.images.strict => {
             Err(DataError::OtherShape {
                 name: request.name.into(),
                 expected,
@@ -57,7 +57,7 @@ pub(crate) fn open(
         .map(|(split, Resized { dataset, .. })| format!("{split} {}", dataset.sha256()));
     // A catalog name is no path, or is that of something else.
     let place = fs_err::canonicalize(root).unwrap_or_else(|_| root.into());
-    let key = Key::new(&place, request.options, content);
+    let key = Key::new(&place, &request.options.images, content);
     let cached = cache::open_or_make(request.locations, &key, root, |directory| {
         let job = CacheJob {
             root,
@@ -67,7 +67,7 @@ pub(crate) fn open(
         };
         job.make(directory, progress)
     })?;
-    cached.into_splits(request.name, None, ImageReport::default())
+    cached.into_splits(request.name, None, SourceReport::default())
 }
 
 struct Resized<'a> {

@@ -122,6 +122,23 @@ pub(crate) fn is_packed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "gz")
 }
 
+/// The first bytes of the file at `path`, [`START_BYTES`] or all where there are fewer: of a packed file, of what it unpacks to.
+pub(crate) fn start_of(path: &Path) -> Result<Vec<u8>, DataError> {
+    let mut start = Vec::new();
+    let file = BufReader::new(open_file(path)?);
+    if !is_packed(path) {
+        file.take(START_BYTES as u64).read_to_end(&mut start)?;
+        return Ok(start);
+    }
+    let mut unpacked = MultiGzDecoder::new(file).take(START_BYTES as u64);
+    let read = unpacked.read_to_end(&mut start);
+    read.map_err(|error| DataError::Gzip {
+        path: path.into(),
+        reason: error.to_string(),
+    })?;
+    Ok(start)
+}
+
 /// The unpacked file of `path`: itself, or its copy in the data directory. `length` is given the first bytes of what is
 /// unpacked.
 pub(crate) fn unpacked(

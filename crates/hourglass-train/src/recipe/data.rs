@@ -1,6 +1,8 @@
 //! `[data]`: what a model is trained on.
 
-use hourglass_data::{ImageOptions, OnError, Shape};
+use hourglass_data::{
+    DataOptions, ImageOptions, Kind, Missing, OnError, RowOptions, Scaling, Shape,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a model is trained on.
@@ -24,15 +26,59 @@ pub struct DataConfig {
     pub strict: bool,
     /// What to do about an image file that can't be used.
     pub on_error: OnError,
+    /// What the samples are, where the file alone does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// The columns of a table that are features; all but those that are something else where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The column of labels, which is no feature; of vectors the array of labels, or its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The column that names the rows of a table, which is no feature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Columns of numbers that stand for categories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categorical: Vec<String>,
+    /// What is done about missing cells; `refuse` where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+    /// The array of vectors, in a file with several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
+    /// How the numbers of tables and vectors are scaled; `standard` where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
+    /// The data to test on, where they lie apart from those to train on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// The share of the samples that is held out for testing, the same whatever the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_fraction: Option<f64>,
 }
 
 impl DataConfig {
-    /// How the images are opened.
-    pub fn image_options(&self) -> ImageOptions {
-        ImageOptions {
-            shape: self.shape,
-            strict: self.strict,
-            on_error: self.on_error,
+    /// How the data are opened.
+    pub fn options(&self) -> DataOptions {
+        DataOptions {
+            kind: self.kind,
+            images: ImageOptions {
+                shape: self.shape,
+                strict: self.strict,
+                on_error: self.on_error,
+            },
+            rows: RowOptions {
+                columns: self.columns.clone(),
+                label: self.label.clone(),
+                id: self.id.clone(),
+                categorical: self.categorical.clone(),
+                missing: self.missing.unwrap_or_default(),
+                array: self.array.clone(),
+            },
+            input: None,
+            test: self.test.clone(),
+            test_fraction: self.test_fraction,
         }
     }
 }
@@ -66,6 +112,16 @@ impl Default for DataConfig {
             shape: None,
             strict: false,
             on_error: OnError::Stop,
+            kind: None,
+            columns: None,
+            label: None,
+            id: None,
+            categorical: Vec::new(),
+            missing: None,
+            array: None,
+            scaling: None,
+            test: None,
+            test_fraction: None,
         }
     }
 }

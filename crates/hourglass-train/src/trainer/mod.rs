@@ -274,11 +274,11 @@ pub fn initial_model<B: Backend>(
             let saved = SavedModel::find(name)?;
             let description = saved.description()?;
             let (found, expected) = (description.model.network(), recipe.model.network());
-            if found != expected || description.shape != shape {
+            if found != expected || description.shape() != shape {
                 return Err(TrainError::OtherNetwork {
                     path: name.clone(),
                     expected: format!("{} of images of {shape}", json!(expected)),
-                    found: format!("{} of images of {}", json!(found), description.shape),
+                    found: format!("{} of images of {}", json!(found), description.shape()),
                 });
             }
             saved.load_as(&recipe.model, shape, device)?

@@ -7,8 +7,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
+use hourglass_data::Input;
 use hourglass_measure::{Measure, Measured, numbers};
-use hourglass_models::{Model, Shape};
+use hourglass_models::Model;
 use hourglass_store::Description;
 use serde_json::Value;
 
@@ -33,28 +34,40 @@ const HUB_DATASETS: &[(&str, &str)] = &[
     ("fashion-mnist", "zalando-datasets/fashion_mnist"),
 ];
 
+/// What a model takes, in words.
+fn in_words(input: &Input) -> String {
+    match input {
+        Input::Image { shape } => {
+            let colour = match shape.channels {
+                1 => " of grey".to_owned(),
+                3 => " of red, green and blue".to_owned(),
+                other => format!(" of {other} channels"),
+            };
+            format!(
+                "images of {} x {} pixels{colour}",
+                shape.height, shape.width
+            )
+        }
+        Input::Table { columns, .. } => format!("rows of {} columns", columns.len()),
+        Input::Vectors { width, .. } => format!("vectors of {width} numbers"),
+    }
+}
+
 impl<B: Backend> Card<'_, B> {
     /// The whole card, as Markdown.
     pub(crate) fn to_markdown(&self) -> String {
         let mut text = self.front_matter();
         let family = self.description.model.family();
-        let Shape {
-            channels,
-            height,
-            width,
-        } = self.description.shape;
-        let Description { data, units, .. } = self.description;
+        let Description {
+            data, units, input, ..
+        } = self.description;
         let _ = write!(
             text,
-            "# {name}\n\n{summary} It takes images of {height} x {width} pixels{colour}, and its code has {code} numbers: a \
+            "# {name}\n\n{summary} It takes {input}, and its code has {code} numbers: a \
              {network} of Hourglass's family `{family}`, trained on {data}.\n\n",
             name = self.name,
             summary = self.description.model.summary(),
-            colour = match channels {
-                1 => " of grey".to_owned(),
-                3 => " of red, green and blue".to_owned(),
-                other => format!(" of {other} channels"),
-            },
+            input = in_words(input),
             code = self.description.model.code(),
             network = self.description.model.network().describe(),
             data = short(&data.name),
@@ -129,7 +142,7 @@ impl<B: Backend> Card<'_, B> {
                 ),
                 None => String::new(),
             },
-            features = self.description.shape.features(),
+            features = self.description.shape().features(),
             torch = torch::code(self.model, self.description.model.code()),
         )
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::{Shape, Subset};
+use hourglass_data::{Locations, Splits, Subset};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
 use hourglass_train::self_check::Sizes;
@@ -15,10 +15,10 @@ use hourglass_train::throughput::{Budget, Load, Throughput, time_encoding, time_
 use hourglass_train::{Recipe, TrainingConfig};
 use serde_json::json;
 
-use crate::arguments::{BackendName, DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{BackendName, DeviceArguments, LocationArguments, SampleArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{check_model, recipe_of};
-use crate::images::open;
+use crate::images::{fitted_samples, open};
 use crate::recipes;
 
 /// Measure how fast a model trains and encodes on each backend of this machine
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
     #[command(flatten)]
     locations: LocationArguments,
 }
@@ -72,8 +72,8 @@ struct BackendTimes {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let subject = TimedModel::find(&arguments.model)?;
-    let options = arguments.images.options(subject.shape()?);
-    let splits = open(&arguments.data, &arguments.locations.locations(), &options)?;
+    let locations = arguments.locations.locations();
+    let splits = subject.open(&arguments.data, &arguments.samples, &locations)?;
     let images = Subset::all(splits.train());
     let config = subject.training_config();
     let batch = NonZeroUsize::new(config.batch_size).context("the recipe's batch size is 0")?;
@@ -149,12 +149,20 @@ impl TimedModel {
         })
     }
 
-    /// The shape of its images, where it has been trained on some.
-    fn shape(&self) -> Result<Option<Shape>> {
-        match self {
-            Self::Recipe(_) => Ok(None),
-            Self::Saved(saved) => Ok(Some(saved.description()?.shape)),
-        }
+    /// Opens data as the model takes them.
+    fn open(&self, name: &str, how: &SampleArguments, locations: &Locations) -> Result<Splits> {
+        Ok(match self {
+            Self::Recipe(recipe) => {
+                let mut options = recipe.data.options();
+                how.change(&mut options);
+                let splits = open(name, locations, &options)?;
+                fitted_samples(splits, recipe)?.0
+            }
+            Self::Saved(saved) => {
+                let options = how.for_model(&saved.description()?.input);
+                open(name, locations, &options)?
+            }
+        })
     }
 
     /// Checks that the model fits the images.

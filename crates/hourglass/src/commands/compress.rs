@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
     check_is_new(&arguments.out, arguments.force)?;
-    let images = arguments.source.open(&description)?;
+    let images = arguments.source.open(&saved, &description)?;
     let mut file = PendingFile::create(&arguments.out)?;
     let mut spill = CodeSpill::new(description.model.code())?;
     Chosen::from_arguments(&arguments.device)?.run(Encode {
@@ -78,12 +78,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         &mut spill,
         arguments.bits,
         arguments.steps.into(),
-        description.shape,
+        description.shape(),
         &sha256,
         &mut file,
     )?;
     file.finish()?;
-    let pixels: usize = description.shape.features();
+    let pixels: usize = description.shape().features();
     let an_image = bytes as f64 / images.len() as f64;
     if arguments.json {
         let json = json!({

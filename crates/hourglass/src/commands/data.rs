@@ -6,7 +6,7 @@ use hourglass_data::catalog::{self, Content};
 use hourglass_data::{Dataset, FetchEvent, Shape, Splits};
 use serde_json::{Value, json};
 
-use crate::arguments::{ImageArguments, LocationArguments, parse_shape};
+use crate::arguments::{LocationArguments, SampleArguments, parse_shape};
 use crate::images::open;
 use crate::progress::{Bar, Unit};
 use crate::usage::UsageError;
@@ -50,7 +50,7 @@ enum DataCommand {
         #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
         shape: Option<Shape>,
         #[command(flatten)]
-        images: ImageArguments,
+        samples: SampleArguments,
         #[command(flatten)]
         locations: LocationArguments,
         /// Print the description as JSON
@@ -66,11 +66,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::Info {
             data,
             shape,
-            images,
+            samples,
             locations,
             json,
         } => {
-            let splits = open(data, &locations.locations(), &images.options(*shape))?;
+            let mut options = samples.options();
+            options.images.shape = *shape;
+            let splits = open(data, &locations.locations(), &options)?;
             info(&splits, *json)
         }
     }

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Error, Result};
 use hourglass_store::SavedModel;
 use hourglass_tasks::codes::CodesReader;
-use hourglass_tasks::decode::ImageWriter;
 
 use crate::backend::Chosen;
 use crate::coding::{Decode, DecodingArguments};
 
-/// Make images from codes
+/// Make images, rows or vectors from codes
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hourglass decode variational codes.npy --out pictures\n  hourglass decode runs/conv-1 codes.csv --out images.npy\n  hourglass decode variational codes.parquet --out images.npy --bytes\n\nThe images are the means of p(x|z), in the order of the codes: either PNG files, 000000.png and so on, or an array, [images, height, width] for grey images and [images, channels, height, width] for coloured ones. The values in an array of floats are not clipped."
@@ -26,10 +25,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let decoding = &arguments.decoding;
-    let format = decoding.format()?;
+    decoding.check()?;
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    decoding.check_is_new()?;
     let code = description.model.code();
     let chosen = Chosen::from_arguments(&decoding.device)?;
     let images = CodesReader::count_images(&arguments.codes, code)?;
@@ -41,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         code,
         rounded: false,
         images,
-        writer: ImageWriter::create(&decoding.out, format, description.shape, images)?,
+        writer: decoding.writer(&description.input, images)?,
     })?;
     say!("{}", decoding.out.display())?;
     Ok(())

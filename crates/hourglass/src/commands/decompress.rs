@@ -8,7 +8,6 @@ use fs_err::File;
 use hourglass_files::open_file;
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::compress::{CompressedCodes, open};
-use hourglass_tasks::decode::ImageWriter;
 
 use crate::backend::Chosen;
 use crate::coding::{Decode, DecodingArguments};
@@ -30,10 +29,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (decoding, path) = (&arguments.decoding, &arguments.file);
-    let format = decoding.format()?;
+    decoding.check()?;
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    decoding.check_is_new()?;
     let sha256 = saved.sha256()?;
     let of_file = || path.display().to_string();
     let chosen = Chosen::from_arguments(&decoding.device)?;
@@ -49,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         code: description.model.code(),
         rounded: true,
         images,
-        writer: ImageWriter::create(&decoding.out, format, description.shape, images)?,
+        writer: decoding.writer(&description.input, images)?,
     })?;
     say!("{}", decoding.out.display())?;
     Ok(())
@@ -62,5 +60,5 @@ fn compressed(
 ) -> Result<CompressedCodes<BufReader<File>>> {
     let file = BufReader::new(open_file(path)?);
     let code = description.model.code();
-    open(file, code, description.shape, sha256).with_context(|| path.display().to_string())
+    open(file, code, description.shape(), sha256).with_context(|| path.display().to_string())
 }

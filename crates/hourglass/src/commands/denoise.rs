@@ -6,6 +6,7 @@ use hourglass_models::Corruption;
 use hourglass_tasks::Denoiser;
 use serde_json::json;
 
+use crate::images::require_images;
 use crate::restoration::{RestorationArguments, RestorationWords};
 
 /// Clean noisy images
@@ -61,5 +62,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         corruption: arguments.corrupt,
         seed: arguments.seed,
     };
-    arguments.restoration.prepare()?.run(&mut how, &words)
+    let prepared = arguments.restoration.prepare()?;
+    let instead = "`hourglass reconstruct` gives rows and vectors as the model sees them";
+    require_images(&prepared.description, "denoise", instead)?;
+    prepared.run(&mut how, &words)
 }

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::Subset;
+use hourglass_data::{Kind, Subset};
 use hourglass_measure::measures::auroc::auroc;
 use hourglass_measure::measures::average_precision::average_precision;
 use hourglass_measure::measures::{Estimate, MeasureError};
 use hourglass_models::ModelConfig;
 use hourglass_store::SavedModel;
-use hourglass_tasks::codes::PendingFile;
-use hourglass_tasks::detect::{DetectError, Score, ScoreTable, Scorer, Threshold};
+use hourglass_tasks::codes::{PendingFile, image_id};
+use hourglass_tasks::detect::{DetectError, Reason, Score, ScoreTable, Scorer, Threshold};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::arguments::DeviceArguments;
 use crate::backend::{Chosen, SelfCheck, Task};
@@ -27,7 +27,7 @@ use crate::output::{Results, check_is_new};
 use crate::progress::Stages;
 use crate::usage::UsageError;
 
-/// Score how little images are like those that a model was trained on
+/// Score how little samples are like those that a model was trained on, and name the columns that differ
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hourglass detect runs/conv-1 photos > scores.csv\n  hourglass detect variational --data fashion-mnist --score bound --contamination 0.01 --out scores.csv\n  hourglass train undercomplete --data mnist --set data.labels=[3] --epochs 20 --out runs/threes\n  hourglass detect runs/threes --normal 3 --json\n\nA score above the threshold is anomalous: of new normal images at most a share --contamination is expected above it, or 1/(n+1) where it is taken from too few images, n. It is taken from the images that the training held out (data.validation); where there are none, from those that it used, and then it is too low, which is said. The table goes to stdout unless there is --out or --json; its second column is named after the score."
@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     model: PathBuf,
     #[command(flatten)]
     source: SourceArguments,
-    /// What to score by
-    #[arg(long, value_enum, default_value_t = ScoreName::Error)]
-    score: ScoreName,
+    /// What to score by [default: columns for rows and vectors, error for images]
+    #[arg(long, value_enum)]
+    score: Option<ScoreName>,
     /// Draws of the code per image, for the bound
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     samples: u16,
@@ -73,6 +73,9 @@ enum ScoreName {
     /// The reconstruction error: squared error, nats of a Gaussian, or for Bernoulli the divergence KL(image ||
     /// reconstruction) in nats, which is the cross-entropy without the image's own entropy
     Error,
+    /// The distances of a row's columns from their reconstructions and from their means, in units of what is usual: the columns
+    /// that made a score are named
+    Columns,
     /// The negative evidence lower bound in nats, of variational models; for Bernoulli without the image's own entropy
     Bound,
     /// The Mahalanobis distance of the code from those of the training images
@@ -94,11 +97,11 @@ fn parse_share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// How well the scores tell images with other labels from those that are normal.
-#[derive(Debug, Serialize)]
+/// How well the scores tell samples with other labels from those that are normal.
+#[derive(Debug)]
 struct Quality {
-    normal_images: usize,
-    anomalous_images: usize,
+    normal: usize,
+    anomalous: usize,
     auroc: Estimate,
     average_precision: Estimate,
     /// The share of anomalies among what is above the threshold, where anything is.
@@ -109,6 +112,32 @@ struct Quality {
     false_alarms: Option<Estimate>,
 }
 
+impl Quality {
+    /// The numbers by name, and their standard errors in an object of their own.
+    fn to_json(&self) -> Map<String, Value> {
+        let estimates = [
+            ("auroc", Some(self.auroc)),
+            ("average_precision", Some(self.average_precision)),
+            ("precision", self.precision),
+            ("recall", self.recall),
+            ("false_alarms", self.false_alarms),
+        ];
+        let values = estimates.map(|(name, estimate)| {
+            (name.to_owned(), json!(estimate.map(|estimate| estimate.value)))
+        });
+        let errors = estimates.map(|(name, estimate)| {
+            (name.to_owned(), json!(estimate.and_then(|estimate| estimate.standard_error)))
+        });
+        let errors: Map<String, Value> = errors.into_iter().collect();
+        let counts = [
+            ("normal_samples".to_owned(), json!(self.normal)),
+            ("anomalous_samples".to_owned(), json!(self.anomalous)),
+        ];
+        let errors = [("standard_errors".to_owned(), Value::Object(errors))];
+        counts.into_iter().chain(values).chain(errors).collect()
+    }
+}
+
 /// What came of scoring.
 struct Scored {
     /// What the scores are.
@@ -117,8 +146,35 @@ struct Scored {
     /// How the threshold was found, unless it was given.
     found: Option<Threshold>,
     above: usize,
-    /// Of the images that are normal, and the others.
+    /// Of the samples that are normal, and the others.
     by_kind: [Vec<f64>; 2],
+    /// The samples with the largest scores, the largest first.
+    strangest: Vec<Strange>,
+}
+
+/// A sample with a large score.
+#[derive(Debug, Serialize)]
+struct Strange {
+    id: String,
+    score: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<Reason>,
+}
+
+/// How many of the strangest samples are kept.
+const STRANGEST: usize = 10;
+
+impl Scored {
+    /// Keeps a sample where it is among the strangest so far.
+    fn keep(&mut self, score: f64, sample: impl FnOnce() -> Strange) {
+        let last = self.strangest.last().map(|strange| strange.score);
+        if self.strangest.len() == STRANGEST && last.is_some_and(|last| score <= last) {
+            return;
+        }
+        self.strangest.push(sample());
+        self.strangest.sort_by(|a, b| b.score.total_cmp(&a.score));
+        self.strangest.truncate(STRANGEST);
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -127,9 +183,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(out) = &arguments.out {
         check_is_new(out, arguments.force)?;
     }
-    let images = arguments.source.open(&description)?;
+    let images = arguments.source.open(&saved, &description)?;
     let normal = find_labels(&images, &arguments.normal)?;
-    let is_fitted = matches!(arguments.score, ScoreName::Distance | ScoreName::Pca);
+    let score = arguments.score.unwrap_or(match description.input.kind() {
+        Kind::Image => ScoreName::Error,
+        Kind::Table | Kind::Vectors => ScoreName::Columns,
+    });
+    let is_fitted = !matches!(score, ScoreName::Error | ScoreName::Bound);
     let reference = match (&arguments.reference, arguments.threshold) {
         (_, Some(_)) if !is_fitted => None,
         (Some(name), _) => Some(NormalImages::named(
@@ -151,36 +211,55 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         (None, true) => None,
     };
     let chosen = Chosen::from_arguments(&arguments.device)?;
-    let scored = chosen.run(Detect {
+    let detect = |score, table| Detect {
         arguments,
+        score,
         saved: &saved,
         model: &description.model,
         images: &images,
         reference: reference.as_ref(),
         normal: &normal,
         table,
-    })?;
+    };
+    let scored = chosen.run(detect(score, table))?;
+    // How much better is the model than the simplest one that could be had?
+    let pca = match (normal.is_empty(), score, &reference) {
+        (false, ScoreName::Error | ScoreName::Columns | ScoreName::Bound | ScoreName::Distance, Some(_)) => {
+            let scored = chosen.run(detect(ScoreName::Pca, None));
+            Some(scored.and_then(|scored| Ok(quality(&scored)?)))
+        }
+        _ => None,
+    };
     let quality = match normal.is_empty() {
         true => None,
         false => Some(quality(&scored).context("--normal")?),
     };
-    let score = score_text(scored.name);
+    let unit = score_text(scored.name);
     let threshold = scored.found.as_ref();
     if arguments.json {
-        let json = json!({
+        let mut json = json!({
             "model": arguments.model, "model_sha256": saved.sha256()?, "data": images.dataset().name(),
-            "score": arguments.score.to_possible_value().map(|value| value.get_name().to_owned()),
-            "score_is": scored.name, "unit": score, "images": images.len(), "threshold": scored.threshold,
+            "score": score.to_possible_value().map(|value| value.get_name().to_owned()),
+            "score_is": scored.name, "unit": unit, "images": images.len(), "threshold": scored.threshold,
             "threshold_from": threshold.map(|threshold| origin_json(threshold, held_out)),
             "contamination": arguments.threshold.is_none().then_some(arguments.contamination),
-            "anomalous": scored.above, "normal": arguments.normal, "quality": quality,
+            "anomalous": scored.above, "normal": arguments.normal, "strangest": scored.strangest,
         });
+        if let (Some(quality), Value::Object(json)) = (&quality, &mut json) {
+            json.extend(quality.to_json());
+        }
+        match &pca {
+            Some(Ok(pca)) => json["pca"] = Value::Object(pca.to_json()),
+            Some(Err(error)) => json["pca"] = json!({"left_out": format!("{error:#}")}),
+            None => {}
+        }
         say!("{json:#}")?;
     } else {
         note!(
-            "{} of {} images are above the threshold, {:.4} ({score})",
+            "{} of {} {} are above the threshold, {:.4} ({unit})",
             scored.above,
             images.len(),
+            description.input.kind().many(),
             scored.threshold
         );
     }
@@ -194,7 +273,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     if let Some(quality) = quality {
-        note!("{}", quality_text(&quality));
+        note!("{}", quality_text(&quality, description.input.kind()));
+    }
+    match pca {
+        Some(Ok(pca)) => note!("PCA, as a baseline: AUROC {:.4}, average precision {:.4}", pca.auroc.value, pca.average_precision.value),
+        Some(Err(error)) => note!("PCA, the baseline, was left out: {error:#}"),
+        None => {}
     }
     if let Some(out) = &arguments.out {
         say!("{}", out.display())?;
@@ -212,6 +296,9 @@ fn score_text(name: &str) -> String {
         "negative_elbo" => "in nats",
         "reconstruction_nats" => "per image",
         "mahalanobis_distance" => "of the code, no unit",
+        "unusualness" => {
+            "distances of the features from their reconstructions and means, usual ones are near 2"
+        }
         "pca_squared_error" => "squared_error per image, of PCA",
         _ => "per image",
     };
@@ -248,8 +335,8 @@ fn quality(scored: &Scored) -> Result<Quality, MeasureError> {
     };
     let (alarms, hits) = (above(normal), above(others));
     Ok(Quality {
-        normal_images: normal.len(),
-        anomalous_images: others.len(),
+        normal: normal.len(),
+        anomalous: others.len(),
         auroc: auroc(normal, others)?,
         average_precision: average_precision(normal, others)?,
         precision: Estimate::share(hits, hits + alarms),
@@ -258,19 +345,20 @@ fn quality(scored: &Scored) -> Result<Quality, MeasureError> {
     })
 }
 
-fn quality_text(quality: &Quality) -> String {
+fn quality_text(quality: &Quality, kind: Kind) -> String {
     let share = |estimate: &Option<Estimate>| match estimate {
         Some(estimate) => format!("{:.4}", estimate.value),
         None => "none".into(),
     };
     format!(
-        "{} normal and {} other images: AUROC {:.4}, average precision {:.4} (chance {:.4}); at the threshold precision {}, \
+        "{} normal and {} other {}: AUROC {:.4}, average precision {:.4} (chance {:.4}); at the threshold precision {}, \
          recall {}, false alarms {}",
-        quality.normal_images,
-        quality.anomalous_images,
+        quality.normal,
+        quality.anomalous,
+        kind.many(),
         quality.auroc.value,
         quality.average_precision.value,
-        quality.anomalous_images as f64 / (quality.normal_images + quality.anomalous_images) as f64,
+        quality.anomalous as f64 / (quality.normal + quality.anomalous) as f64,
         share(&quality.precision),
         share(&quality.recall),
         share(&quality.false_alarms)
@@ -301,6 +389,7 @@ impl Write for Target {
 
 struct Detect<'a> {
     arguments: &'a Arguments,
+    score: ScoreName,
     saved: &'a SavedModel,
     model: &'a ModelConfig,
     images: &'a Subset,
@@ -311,8 +400,9 @@ struct Detect<'a> {
 
 impl Detect<'_> {
     fn score(&self) -> Score {
-        match self.arguments.score {
+        match self.score {
             ScoreName::Error => Score::Error,
+            ScoreName::Columns => Score::Columns,
             ScoreName::Bound => Score::Bound {
                 samples: self.arguments.samples.into(),
             },
@@ -363,7 +453,7 @@ impl Task for Detect<'_> {
             (None, None) => bail!(UsageError("expected a --threshold".into())),
             (None, Some(NormalImages { threshold_from, .. })) => {
                 let mut scores = Vec::new();
-                scorer.score(threshold_from, |_, found| {
+                scorer.score(threshold_from, |_, found, _| {
                     scores.extend_from_slice(found);
                     stages.update("scoring normal images", scores.len(), threshold_from.len());
                     Ok::<_, DetectError>(())
@@ -376,7 +466,10 @@ impl Task for Detect<'_> {
         let dataset = self.images.dataset();
         let table = self
             .table
-            .map(|target| ScoreTable::new(target, scorer.name(), dataset, threshold));
+            .map(|target| {
+                let columns = (scorer.name(), scorer.has_reasons());
+                ScoreTable::new(target, columns, dataset, threshold)
+            });
         let mut table = table.transpose()?;
         let mut scored = Scored {
             name: scorer.name(),
@@ -384,11 +477,19 @@ impl Task for Detect<'_> {
             found,
             above: 0,
             by_kind: [Vec::new(), Vec::new()],
+            strangest: Vec::new(),
         };
         let mut done = 0;
-        scorer.score(self.images, |batch, scores| -> Result<()> {
+        scorer.score(self.images, |batch, scores, reasons| -> Result<()> {
             if let Some(table) = &mut table {
-                table.write(dataset, batch, scores)?;
+                table.write(dataset, batch, scores, reasons)?;
+            }
+            for (place, (&index, &score)) in batch.indices.iter().zip(scores).enumerate() {
+                scored.keep(score, || Strange {
+                    id: image_id(dataset, index),
+                    score,
+                    columns: reasons(place),
+                });
             }
             scored.above += scores.iter().filter(|&&score| score > threshold).count();
             // Kept only where something is to be measured by them.

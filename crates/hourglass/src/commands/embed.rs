@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::AutodiffBackend;
 use clap::ValueEnum;
-use hourglass_data::{Subset, measuring_sizes};
+use hourglass_data::{Kind, Subset, measuring_sizes};
 use hourglass_figures::{PointMap, Thumbnail, map, raster};
 use hourglass_files::write_atomically;
 use hourglass_store::SavedModel;
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_is_new(&arguments.out, arguments.force)?;
     let code = description.model.code();
     let (method, name) = method(arguments.method, code)?;
-    let images = arguments.source.open(&description)?;
+    let images = arguments.source.open(&saved, &description)?;
     let images = images.sample(arguments.limit, arguments.seed);
     if method == Method::Mds && images.len() > MOST_SCALED {
         bail!(UsageError(format!(
@@ -103,16 +103,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let content = PointMap {
         title: format!("{}: {}", saved.name().display(), images.dataset().name()),
         subtitle: format!(
-            "{} images, {name} of codes of {code} numbers, seed {}",
+            "{} {}, {name} of codes of {code} numbers, seed {}",
             images.len(),
+            description.input.kind().many(),
             arguments.seed
         ),
-        thumbnails: match arguments.dots {
+        thumbnails: match arguments.dots || description.input.kind() != Kind::Image {
             true => Vec::new(),
             false => thumbnails(&images, &points),
         },
         points,
-        shape: description.shape.to_array(),
+        shape: description.shape().to_array(),
         ..labelled(&images)
     };
     let svg = map(&content)?;
@@ -166,8 +167,8 @@ fn labelled(images: &Subset) -> PointMap {
 
 fn thumbnails(images: &Subset, points: &[[f64; 2]]) -> Vec<Thumbnail> {
     let pixels = |point: usize| {
-        let pixels = images.dataset().pixels(images.indices()[point] as usize);
-        pixels.collect()
+        let index = images.indices()[point] as usize;
+        images.dataset().features_of(index)
     };
     spread_out(points, THUMBNAILS)
         .into_iter()

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "--labels: expected another file than --out, found the same".into()
         ));
     }
-    let images = arguments.source.open(&description)?;
+    let images = arguments.source.open(&saved, &description)?;
     let labels = arguments.labels.as_ref();
     let labels = labels.map(|path| labels_file(path, &images)).transpose()?;
     let layout = CodesLayout {

@@ -14,11 +14,11 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_train::self_check::Sizes;
 use serde_json::{Value, json};
 
-use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{DeviceArguments, LocationArguments, SampleArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::evaluated::{Examination, baselines, estimates, images};
 use crate::finished::check_model;
-use crate::images::open;
+use crate::images::{Opening, open};
 use crate::interrupt::listen_for_interrupts;
 use crate::text::{evaluation_text, report_text};
 
@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
-    images: ImageArguments,
+    how: SampleArguments,
     #[command(flatten)]
     locations: LocationArguments,
 }
@@ -69,14 +69,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = saved.description()?;
     let locations = arguments.locations.locations();
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let images = images(
-        arguments.split,
-        arguments.images,
-        &saved,
-        &description,
-        name,
-        &locations,
-    )?;
+    let opening = Opening {
+        saved: &saved,
+        description: &description,
+        locations: &locations,
+        how: &arguments.how,
+    };
+    let images = images(arguments.split, &opening, name)?;
     let split = &images.split;
     let chosen = Chosen::from_arguments(&arguments.device)?;
     let others = match &arguments.outliers {
@@ -160,7 +159,7 @@ fn default_outliers(
     split: &Subset,
 ) -> Result<Subset> {
     let (name, expected) = OUTLIERS;
-    let found = description.shape;
+    let found = description.shape();
     if found != expected {
         bail!(
             "{name} has images of {expected}, and the model's are of {found}; name a data set by --outliers, whose images \
@@ -180,7 +179,7 @@ fn outlier_images(
     if name == split.dataset().name() || name == description.data.name {
         bail!("{name} is what the model knows; name another data set by --outliers");
     }
-    let options = arguments.images.options(Some(description.shape));
+    let options = arguments.how.for_model(&description.input);
     let splits = open(name, &arguments.locations.locations(), &options)?;
     Ok(Subset::all(splits.test()?).limit(split.len())?)
 }

@@ -12,9 +12,9 @@ use hourglass_models::{Autoencoder, Model};
 use hourglass_onnx::{OnnxFiles, Options, Part, to_onnx};
 use hourglass_store::{Description, Precision, SavedModel, save_tensors, save_weights};
 
-use crate::arguments::{ImageArguments, LocationArguments};
+use crate::arguments::{LocationArguments, SampleArguments};
 use crate::backend::Cpu;
-use crate::images::model_images;
+use crate::images::Opening;
 use crate::output::check_is_new;
 use crate::progress::Stages;
 use crate::usage::UsageError;
@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let examples = match &arguments.examples {
         Some(path) => {
             check_is_new(path, arguments.force)?;
-            Some((path, example_images(&description, &arguments.locations)?))
+            Some((path, example_samples(&saved, &description, &arguments.locations)?))
         }
         None => None,
     };
@@ -209,20 +209,23 @@ fn onnx(
     // As in the metadata of safetensors.
     let metadata = [("hourglass", settings.as_str())];
     let code = description.model.code();
-    let shape = description.shape;
+    let shape = description.shape();
     Ok(to_onnx(model, code, shape, options, external, &metadata)?)
 }
 
-/// The test images of the data that the model was trained on.
-fn example_images(description: &Description, locations: &LocationArguments) -> Result<Subset> {
-    let images = ImageArguments::default();
-    model_images(
+/// The test samples of the data that the model was trained on.
+fn example_samples(
+    saved: &SavedModel,
+    description: &Description,
+    locations: &LocationArguments,
+) -> Result<Subset> {
+    let opening = Opening {
+        saved,
         description,
-        None,
-        Some(Split::Test),
-        &locations.locations(),
-        images,
-    )
+        locations: &locations.locations(),
+        how: &SampleArguments::default(),
+    };
+    opening.samples(None, Some(Split::Test))
 }
 
 /// Writes `images`, `codes`, `decoded` and `reconstructions`, one row per image.

@@ -10,9 +10,9 @@ use hourglass_store::{
 };
 use hourglass_train::data_identity;
 
-use crate::arguments::{ImageArguments, LocationArguments};
+use crate::arguments::{LocationArguments, SampleArguments};
 use crate::backend::Cpu;
-use crate::images::open;
+use crate::images::{fitted_samples, open};
 use crate::recipes;
 use crate::usage::UsageError;
 
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIRECTORY")]
     out: PathBuf,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
     #[command(flatten)]
     locations: LocationArguments,
 }
@@ -47,10 +47,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let description = describe(arguments)?;
     // All is checked before anything is written.
-    let validated = description.model.validate(description.shape);
+    let validated = description.model.validate(description.shape());
     validated.with_context(|| arguments.weights.display().to_string())?;
-    let Description { model, shape, .. } = &description;
-    let model = read_model::<Cpu>(model, *shape, &arguments.weights, &Default::default())?;
+    let shape = description.shape();
+    let model = read_model::<Cpu>(&description.model, shape, &arguments.weights, &Default::default())?;
     let is_new = !arguments.out.exists();
     let (directory, files) = RunDirectory::create_for_import(&arguments.out)?;
     let saved = save_model(files.path(), &description, &model);
@@ -78,7 +78,7 @@ fn describe(arguments: &Arguments) -> Result<Description> {
         ))),
     };
     if let Some(stored) = stored {
-        if (&stored.model, stored.shape) != (&description.model, description.shape) {
+        if (&stored.model, stored.shape()) != (&description.model, description.shape()) {
             bail!(
                 "{}: expected the weights of the model that --config describes, found those of another: {}; leave --config \
                  out to take that one",
@@ -89,7 +89,7 @@ fn describe(arguments: &Arguments) -> Result<Description> {
         description.data = stored.data;
     }
     if let Some(name) = &arguments.data {
-        let options = arguments.images.options(Some(description.shape));
+        let options = arguments.samples.for_model(&description.input);
         let splits = open(name, &arguments.locations.locations(), &options)?;
         description.data = data_identity(name, splits.train());
     }
@@ -112,7 +112,8 @@ fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
     }
     let recipe = recipes::load(config, &arguments.overrides)?;
     let name = arguments.data.as_ref().unwrap_or(&recipe.data.name);
-    let options = arguments.images.options(recipe.data.image_options().shape);
+    let mut options = recipe.data.options();
+    arguments.samples.change(&mut options);
     let splits = open(name, &arguments.locations.locations(), &options)?;
     let data = data_identity(name, splits.train());
     if arguments.data.is_none() {
@@ -120,6 +121,7 @@ fn configured(arguments: &Arguments, config: &str) -> Result<Description> {
             "the weights are taken to be trained on {name}, the recipe's data; name others by --data"
         );
     }
-    let shape = splits.train().shape();
-    Ok(Description::new(recipe.model, shape, data))
+    let (splits, ..) = fitted_samples(splits, &recipe)?;
+    let input = (**splits.train().input()).clone();
+    Ok(Description::new(recipe.model, input, data))
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use hourglass_data::{ImageOptions, Shape, Split, Subset};
-use hourglass_store::Description;
+use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::{InpaintMethod, Inpainter, Mask};
 use serde_json::json;
 
-use crate::images::{model_images, open};
+use crate::images::{open, require_images};
 use crate::restoration::{RestorationArguments, RestorationWords};
 use crate::usage::UsageError;
 
@@ -67,9 +67,11 @@ impl From<MethodName> for InpaintMethod {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let prepared = arguments.restoration.prepare()?;
     let description = &prepared.description;
+    let instead = "a mask is a part of a picture";
+    require_images(description, "inpaint", instead)?;
     let mask = mask(arguments, description)?;
-    mask.check(description.shape)?;
-    let (method, training) = method(arguments, description)?;
+    mask.check(description.shape())?;
+    let (method, training) = method(arguments, &prepared.saved, description)?;
     let words = RestorationWords {
         truth: true,
         baseline: "the mean of what is known",
@@ -81,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut how = Inpainter {
         mask,
-        shape: description.shape,
+        shape: description.shape(),
         method: method.into(),
         steps: arguments.steps as usize,
         tolerance: TOLERANCE,
@@ -95,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// How unknown pixels are found, and the images to whose codes a distribution is fitted for that, where one is.
 fn method(
     arguments: &Arguments,
+    saved: &SavedModel,
     description: &Description,
 ) -> Result<(MethodName, Option<Subset>)> {
     if description.model.has_prior() {
@@ -113,7 +116,7 @@ fn method(
         ))),
         MethodName::Latent => {}
     }
-    match (training_images(arguments, description), arguments.method) {
+    match (training_images(arguments, saved, description), arguments.method) {
         (Ok(images), _) => Ok((MethodName::Latent, Some(images))),
         (Err(error), None) if arguments.training.is_none() => {
             note!(
@@ -126,17 +129,16 @@ fn method(
     }
 }
 
-fn training_images(arguments: &Arguments, description: &Description) -> Result<Subset> {
+fn training_images(
+    arguments: &Arguments,
+    saved: &SavedModel,
+    description: &Description,
+) -> Result<Subset> {
     let source = &arguments.restoration.source;
-    let (data, split) = (arguments.training.as_deref(), Some(Split::Train));
-    let images = model_images(
-        description,
-        data,
-        split,
-        &source.locations.locations(),
-        source.how,
-    )?;
-    Ok(images.limit(TRAINING_IMAGES)?)
+    let locations = source.locations.locations();
+    let opening = source.opening(saved, description, &locations);
+    let samples = opening.samples(arguments.training.as_deref(), Some(Split::Train))?;
+    Ok(samples.limit(TRAINING_IMAGES)?)
 }
 
 /// The mask that is asked for: in words, or in an image.
@@ -149,7 +151,7 @@ fn mask(arguments: &Arguments, description: &Description) -> Result<Mask> {
     }
     let shape = Shape {
         channels: 1,
-        ..description.shape
+        ..description.shape()
     };
     let options = ImageOptions {
         shape: Some(shape),
@@ -158,7 +160,7 @@ fn mask(arguments: &Arguments, description: &Description) -> Result<Mask> {
     let splits = open(
         text,
         &arguments.restoration.source.locations.locations(),
-        &options,
+        &options.into(),
     )?;
     let pixels = splits.train().image(0).iter();
     Ok(Mask::Pixels(pixels.map(|&pixel| pixel >= 128).collect()))

@@ -10,10 +10,10 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::codes_of_pixels;
 use hourglass_tasks::{Path, decode_images, interpolate};
 
-use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{DeviceArguments, LocationArguments, SampleArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
-use crate::images::one_image;
+use crate::images::Opening;
 use crate::picture::{PictureArguments, to_and_fro};
 
 /// Go from one image to another through their codes
@@ -37,16 +37,17 @@ pub(crate) struct Arguments {
     /// The shape of the path between the codes
     #[arg(long, value_enum, default_value_t = PathName::Linear)]
     path: PathName,
-    /// The picture to write, a PNG or a GIF
-    #[arg(long, value_name = "PATH", default_value = "interpolation.png")]
-    out: PathBuf,
+    /// What to write: a PNG or a GIF; of a model of rows or vectors a .csv, .parquet or .npy file [default: interpolation.png, interpolation.csv or
+    /// interpolation.npy]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
     /// Images per row [default: all]
     #[arg(long, value_name = "N")]
     columns: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     picture: PictureArguments,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
@@ -73,10 +74,17 @@ impl From<PathName> for Path {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    arguments.picture.check(&arguments.out)?;
+    let picture = &arguments.picture;
+    let out = picture.target(arguments.out.as_deref(), "interpolation", &description)?;
     let data = arguments.data.as_deref();
     let locations = arguments.locations.locations();
-    let open = |image: &str| one_image(&description, image, data, &locations, arguments.images);
+    let opening = Opening {
+        saved: &saved,
+        description: &description,
+        locations: &locations,
+        how: &arguments.samples,
+    };
+    let open = |image: &str| opening.one(image, data);
     let ends = [open(&arguments.from)?, open(&arguments.to)?];
     let way = Chosen::from_arguments(&arguments.device)?.run(Way {
         saved: &saved,
@@ -85,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         steps: arguments.steps as usize,
         path: arguments.path.into(),
     })?;
-    let features: usize = description.shape.features();
+    let features: usize = description.shape().features();
     let [from, to] = ends;
     let row = [from, way.clone(), to].concat();
     let all = arguments.steps as usize + 2;
@@ -94,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let frames = frames.map(|step| (way[step * features..][..features].to_vec(), 1));
     arguments
         .picture
-        .write(&arguments.out, &description, (&[row], columns), frames)
+        .write(&out, &description, (&[row], columns), frames)
 }
 
 struct Way<'a> {
@@ -113,7 +121,7 @@ impl Task for Way<'_> {
         device: &B::Device,
         self_check: Option<SelfCheck<B>>,
     ) -> Result<Vec<f32>> {
-        let shape = self.description.shape;
+        let shape = self.description.shape();
         let [whole, rest] = measuring_sizes(self.steps, shape);
         let model = load_for_use(self.saved, &[2, whole, rest], self_check, device)?;
         let codes = codes_of_pixels(&model, self.ends, device); // [2, code]

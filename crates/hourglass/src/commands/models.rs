@@ -51,7 +51,7 @@ fn describe(saved: &SavedModel) -> Result<Value> {
         "family": description.model.family(),
         "summary": description.model.summary(),
         "code": description.model.code(),
-        "shape": description.shape,
+        "shape": description.shape(),
         "data": description.data,
         "squared_error": metrics["squared_error"],
         "bytes": saved.weights_bytes()?,

@@ -21,9 +21,10 @@ use hourglass_tasks::{Portrait, portrait, portrait_sizes};
 use hourglass_train::self_check::Sizes;
 use serde_json::{Map, Value};
 
-use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{DeviceArguments, LocationArguments, SampleArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::evaluated::{Examination, Images, baselines, estimates, images};
+use crate::images::Opening;
 use crate::finished::check_model;
 use crate::interrupt::listen_for_interrupts;
 use crate::output::check_is_new;
@@ -71,7 +72,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
     #[command(flatten)]
     locations: LocationArguments,
 }
@@ -270,14 +271,13 @@ fn findings(
         Err(error) => return Ok(Findings::left_out(None, &error.to_string())),
     };
     let name = arguments.data.as_ref().unwrap_or(&description.data.name);
-    let images = images(
-        arguments.split,
-        arguments.images,
+    let opening = Opening {
         saved,
-        &description,
-        name,
+        description: &description,
         locations,
-    );
+        how: &arguments.samples,
+    };
+    let images = images(arguments.split, &opening, name);
     // Data that was asked for by name must be there; a model's own need not.
     let images = match arguments.data {
         Some(_) => Ok(images?),
@@ -355,9 +355,9 @@ impl Task for ExamineAndDraw<'_> {
         };
         let examination = self.images.map(|images| self.examination(images));
         let in_use = model.valid();
-        let drawn = portrait_sizes(self.description.shape);
+        let drawn = portrait_sizes(self.description.shape());
         let config = &self.description.model;
-        let measures = measures_of(&in_use, self.description.shape, device);
+        let measures = measures_of(&in_use, self.description.shape(), device);
         match (&examination, self_check) {
             (Ok(examination), self_check) => {
                 let sizes = Sizes {
@@ -369,7 +369,7 @@ impl Task for ExamineAndDraw<'_> {
             }
             // Without images there are no losses, but codes are decoded all the same.
             (Err(_), Some(check)) => {
-                (check.in_use)(&in_use, config, self.description.shape, &drawn, device)?;
+                (check.in_use)(&in_use, config, self.description.shape(), &drawn, device)?;
             }
             (Err(_), None) => {}
         }
@@ -383,7 +383,7 @@ impl Task for ExamineAndDraw<'_> {
         let mut stages = Stages::new();
         let portrait = portrait(
             &model,
-            self.description.shape,
+            self.description.shape(),
             split,
             device,
             &mut stages.of_measures(self.interrupter),

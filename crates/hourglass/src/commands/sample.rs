@@ -10,10 +10,10 @@ use hourglass_models::{Autoencoder, Model, StepContext};
 use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::{CodeMixture, MixtureOptions, codes_of, decode_images};
 
-use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{DeviceArguments, LocationArguments, SampleArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
-use crate::images::model_images;
+use crate::images::Opening;
 use crate::picture::PictureArguments;
 use crate::progress::Stages;
 
@@ -47,13 +47,14 @@ pub(crate) struct Arguments {
     /// Use only the first N of these images
     #[arg(long, value_name = "N", default_value = "10000")]
     limit: NonZeroUsize,
-    /// The picture to write, a PNG or a GIF
-    #[arg(long, value_name = "PATH", default_value = "samples.png")]
-    out: PathBuf,
+    /// What to write: a PNG or a GIF; of a model of rows or vectors a .csv, .parquet or .npy file [default: samples.png, samples.csv or
+    /// samples.npy]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     picture: PictureArguments,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
@@ -63,14 +64,15 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    arguments.picture.check(&arguments.out)?;
+    let picture = &arguments.picture;
+    let out = picture.target(arguments.out.as_deref(), "samples", &description)?;
     let has_prior = description.model.has_prior();
     let components = match arguments.components {
         None if has_prior => None,
         components => Some(components.unwrap_or(COMPONENTS)),
     };
     let fitted = match components {
-        Some(components) => Some((components, training_images(arguments, &description)?)),
+        Some(components) => Some((components, training_samples(arguments, &saved, &description)?)),
         None => None,
     };
     let chosen = Chosen::from_arguments(&arguments.device)?;
@@ -82,25 +84,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let square = f64::from(arguments.count).sqrt().ceil() as usize;
     let columns = arguments.columns.map_or(square, NonZeroUsize::get);
-    let features = description.shape.features();
+    let features = description.shape().features();
     let frames = images.chunks(features).map(|image| (image.to_vec(), 1));
     let rows = [images.clone()];
     arguments
         .picture
-        .write(&arguments.out, &description, (&rows, columns), frames)
+        .write(&out, &description, (&rows, columns), frames)
 }
 
-/// The images to whose codes a mixture is fitted.
-fn training_images(arguments: &Arguments, description: &Description) -> Result<Subset> {
-    let (data, locations) = (arguments.data.as_deref(), arguments.locations.locations());
-    let images = model_images(
+/// The samples to whose codes a mixture is fitted.
+fn training_samples(
+    arguments: &Arguments,
+    saved: &SavedModel,
+    description: &Description,
+) -> Result<Subset> {
+    let opening = Opening {
+        saved,
         description,
-        data,
-        Some(Split::Train),
-        &locations,
-        arguments.images,
-    )?;
-    Ok(images.limit(arguments.limit.get())?)
+        locations: &arguments.locations.locations(),
+        how: &arguments.samples,
+    };
+    let samples = opening.samples(arguments.data.as_deref(), Some(Split::Train))?;
+    Ok(samples.limit(arguments.limit.get())?)
 }
 
 struct Drawing<'a> {
@@ -121,7 +126,7 @@ impl Task for Drawing<'_> {
     ) -> Result<Vec<f32>> {
         let (count, seed) = (self.arguments.count as usize, self.arguments.seed);
         let fitted = self.fitted.as_ref().map_or(0, |(_, images)| images.len());
-        let shape = self.description.shape;
+        let shape = self.description.shape();
         let sizes = [count, fitted].map(|images| measuring_sizes(images, shape));
         let sizes = sizes.concat();
         let model = load_for_use(self.saved, &sizes, self_check, device)?;

@@ -12,18 +12,18 @@ use hourglass_measure::{Cache, Finished, Measured, Subject, Summary, attempt, pi
 use hourglass_store::{Description, RunDirectory, SavedModel, WEIGHTS_FILE};
 use hourglass_train::self_check::Sizes;
 use hourglass_train::{
-    Checkpoint, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
+    Checkpoint, DataConfig, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
     train,
 };
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{
-    BackendName, DeviceArguments, ImageArguments, LocationArguments, parse_shape,
+    BackendName, DeviceArguments, LocationArguments, RowArguments, SampleArguments, parse_shape,
 };
 use crate::backend::{Chosen, Cpu, SelfCheck, Task};
 use crate::evaluated::baselines;
 use crate::finished::{check_model, recipe_of};
-use crate::images::{open, split_to_measure, training_images};
+use crate::images::{fitted_samples, open, split_to_measure};
 use crate::interrupt::listen_for_interrupts;
 use crate::memory::give_back_memory;
 use crate::progress::{Stages, TrainingBar};
@@ -53,15 +53,17 @@ fn after_help() -> String {
 pub(crate) struct Arguments {
     /// A family, the name of another recipe in the program, or a .toml file [default with --resume: the run's own recipe]
     recipe: Option<String>,
-    /// The training images: a name from the catalog, a folder of PNG and JPEG images (subfolders `train` and `test` are splits),
-    /// a .npy file, or a directory of IDX files [default: the recipe's, which is mnist-mini for the recipes in the program]
+    /// The training data: a name from the catalog, a folder of PNG and JPEG images (subfolders `train` and `test` are splits), a
+    /// .csv, .parquet, .npy or .safetensors file, a folder of such arrays, or a directory of IDX files [default: the recipe's]
     #[arg(long)]
     data: Option<String>,
     /// Crop and scale the images to this shape, such as 3x32x32 [default: the shape of the first image]
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
     shape: Option<Shape>,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
+    #[command(flatten)]
+    rows: RowArguments,
     /// How many times to pass over the images, in place of the recipe's number of steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(WITHIN_TOML))]
     epochs: Option<u64>,
@@ -104,8 +106,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => requested_recipe(arguments)?,
     };
     let locations = arguments.locations.locations();
-    let splits = open(&recipe.data.name, &locations, &recipe.data.image_options())?;
-    let (training, validation) = training_images(&splits, &recipe)?;
+    let splits = open(&recipe.data.name, &locations, &recipe.data.options())?;
+    let (splits, training, validation) = fitted_samples(splits, &recipe)?;
     recipe.validate(training.shape())?;
     check_phases::<Cpu>(&recipe, &training, &validation)?;
     if existing.is_none() && recipe.run.from.is_some() {
@@ -121,9 +123,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let _lock = run.lock()?;
     note!(
-        "training {} on {} images of {}, on {}: {}; in {}",
+        "training {} on {} {} of {}, on {}: {}; in {}",
         recipe.model.family(),
         training.len(),
+        training.dataset().kind().many(),
         recipe.data.name,
         chosen.name(),
         chosen.adapter(),
@@ -207,6 +210,42 @@ fn show(summary: &Summary, run: &RunDirectory, again: &str) -> Result<()> {
     }
 }
 
+impl Arguments {
+    /// The settings of the data that the command line has.
+    fn change_data(&self, data: &mut DataConfig) {
+        let SampleArguments {
+            strict,
+            on_error,
+            kind,
+            label,
+            id,
+            array,
+        } = self.samples.clone();
+        let RowArguments {
+            columns,
+            categorical,
+            missing,
+            scaling,
+            test,
+            test_fraction,
+        } = self.rows.clone();
+        data.strict |= strict;
+        data.on_error = on_error.map_or(data.on_error, Into::into);
+        data.kind = kind.or(data.kind);
+        data.label = label.or(data.label.take());
+        data.id = id.or(data.id.take());
+        data.array = array.or(data.array.take());
+        data.columns = columns.or(data.columns.take());
+        if !categorical.is_empty() {
+            data.categorical = categorical;
+        }
+        data.missing = missing.or(data.missing);
+        data.scaling = scaling.or(data.scaling);
+        data.test = test.or(data.test.take());
+        data.test_fraction = test_fraction.or(data.test_fraction);
+    }
+}
+
 /// The recipe asked for, with the command line's settings.
 fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
     let Some(name) = &arguments.recipe else {
@@ -229,10 +268,7 @@ fn requested_recipe(arguments: &Arguments) -> Result<Recipe> {
     if let Some(shape) = arguments.shape {
         recipe.data.shape = Some(shape);
     }
-    recipe.data.strict |= arguments.images.strict;
-    if let Some(on_error) = arguments.images.on_error {
-        recipe.data.on_error = on_error.into();
-    }
+    arguments.change_data(&mut recipe.data);
     if let Some(seed) = arguments.seed {
         recipe.run.seed = seed;
     }
@@ -262,7 +298,8 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
     }
     let asks = arguments.epochs.is_some() || arguments.data.is_some() || arguments.seed.is_some();
     let asks = asks || arguments.from.is_some() || arguments.shape.is_some();
-    let asks = asks || arguments.images.strict || arguments.images.on_error.is_some();
+    let asks = asks || arguments.samples != SampleArguments::default();
+    let asks = asks || arguments.rows != RowArguments::default();
     let asks = asks || arguments.recipe.is_some() || !arguments.overrides.is_empty();
     if asks {
         let named = Arguments {
@@ -279,6 +316,8 @@ fn resumed_recipe(arguments: &Arguments, run: &RunDirectory) -> Result<Recipe> {
             out: None,
             device: arguments.device.clone(),
             locations: arguments.locations.clone(),
+            samples: arguments.samples.clone(),
+            rows: arguments.rows.clone(),
             ..*arguments
         };
         if requested_recipe(&named)? != recipe {
@@ -412,7 +451,8 @@ impl Run<'_> {
             );
         }
         let data = data_identity(&recipe.data.name, training.dataset());
-        let description = Description::new(recipe.model.clone(), training.shape(), data);
+        let input = (**training.dataset().input()).clone();
+        let description = Description::new(recipe.model.clone(), input, data);
         let finished = Finished {
             run,
             facts: self.facts(outcome, &description),

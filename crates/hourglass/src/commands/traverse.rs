@@ -9,10 +9,10 @@ use hourglass_store::{Description, SavedModel};
 use hourglass_tasks::stream::codes_of_pixels;
 use hourglass_tasks::{CodeStatistics, codes_of, decode_images, normal_quantile, traverse};
 
-use crate::arguments::{DeviceArguments, ImageArguments, LocationArguments};
+use crate::arguments::{DeviceArguments, LocationArguments, SampleArguments};
 use crate::backend::{Chosen, SelfCheck, Task};
 use crate::finished::{load_for_use, name_of};
-use crate::images::{model_images, one_image};
+use crate::images::Opening;
 use crate::picture::{PictureArguments, to_and_fro};
 use crate::progress::Stages;
 use crate::usage::UsageError;
@@ -46,13 +46,14 @@ pub(crate) struct Arguments {
     /// trained on]
     #[arg(long)]
     data: Option<String>,
-    /// The picture to write, a PNG or a GIF
-    #[arg(long, value_name = "PATH", default_value = "traversal.png")]
-    out: PathBuf,
+    /// What to write: a PNG or a GIF; of a model of rows or vectors a .csv, .parquet or .npy file [default: traversal.png, traversal.csv or
+    /// traversal.npy]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     picture: PictureArguments,
     #[command(flatten)]
-    images: ImageArguments,
+    samples: SampleArguments,
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
@@ -62,7 +63,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
-    arguments.picture.check(&arguments.out)?;
+    let picture = &arguments.picture;
+    let out = picture.target(arguments.out.as_deref(), "traversal", &description)?;
     let code = description.model.code();
     let dimensions = arguments.dimensions.as_deref().unwrap_or_default();
     if let Some(dimension) = dimensions.iter().find(|&&dimension| dimension >= code) {
@@ -71,16 +73,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         )));
     }
     let (data, locations) = (arguments.data.as_deref(), arguments.locations.locations());
+    let opening = Opening {
+        saved: &saved,
+        description: &description,
+        locations: &locations,
+        how: &arguments.samples,
+    };
     let image = arguments.image.as_deref();
-    let image =
-        image.map(|image| one_image(&description, image, data, &locations, arguments.images));
+    let image = image.map(|image| opening.one(image, data));
     let has_prior = description.model.has_prior();
     let training = match has_prior {
         true => None,
         false => {
-            let split = Some(Split::Train);
-            let images = model_images(&description, data, split, &locations, arguments.images)?;
-            Some(images.limit(IMAGES)?)
+            let samples = opening.samples(data, Some(Split::Train))?;
+            Some(samples.limit(IMAGES)?)
         }
     };
     let (dimensions, images) = Chosen::from_arguments(&arguments.device)?.run(Walk {
@@ -92,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let names: Vec<String> = dimensions.iter().map(ToString::to_string).collect();
     note!("dimensions {}", names.join(", "));
-    let features: usize = description.shape.features();
+    let features: usize = description.shape().features();
     let steps = arguments.steps as usize;
     let columns = (dimensions.len() as f64).sqrt().ceil() as usize;
     let frames = to_and_fro(steps).map(|step| {
@@ -102,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let rows = [images.clone()];
     arguments
         .picture
-        .write(&arguments.out, &description, (&rows, steps), frames)
+        .write(&out, &description, (&rows, steps), frames)
 }
 
 struct Walk<'a> {
@@ -132,7 +138,7 @@ impl Task for Walk<'_> {
         let training = self.training.as_ref().map_or(0, Subset::len);
         let single = usize::from(self.image.is_some());
         let counts = [single, training, shown * steps];
-        let shape = self.description.shape;
+        let shape = self.description.shape();
         let sizes = counts.map(|images| measuring_sizes(images, shape)).concat();
         let model = load_for_use(self.saved, &sizes, self_check, device)?;
         let statistics = self.training.map(|images| {

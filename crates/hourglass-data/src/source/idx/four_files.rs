@@ -74,5 +74,5 @@ pub(super) fn dataset(
             Some(bytes)
         }
     };
-    Ok(Dataset::new(name, header.shape, images, labels))
+    Ok(Dataset::of_images(name, header.shape, images, labels))
 }

@@ -9,7 +9,7 @@ use super::survey::survey;
 use crate::cache::{self, CacheJob, Images, Key, Progress, Unusable};
 use crate::dataset::{Split, Splits};
 use crate::error::DataError;
-use crate::options::{ImageOptions, ImageReport, OnError, Skipped};
+use crate::options::{ImageOptions, SourceReport, OnError, Skipped};
 use crate::source::fit;
 use crate::source::idx::FILE_NAMES;
 use crate::source::kind::{Request, Source};
@@ -61,7 +61,7 @@ fn open_folder(
         faults,
         ignored,
     } = folder::list(root)?;
-    refuse_if_asked(root, &faults, request.options)?;
+    refuse_if_asked(root, &faults, &request.options.images)?;
     if files.is_empty() {
         return Err(DataError::NoImages {
             path: root.into(),
@@ -73,7 +73,7 @@ fn open_folder(
         });
     }
     let arrangement = arrange::arrange(files, root)?;
-    let report = ImageReport {
+    let report = SourceReport {
         skipped: faults,
         ignored,
         notes: arrangement.notes.clone(),
@@ -98,7 +98,7 @@ fn open_file(
     };
     let root = path.parent().unwrap_or(Path::new(""));
     let place = fs_err::canonicalize(path)?;
-    let report = ImageReport::default();
+    let report = SourceReport::default();
     open_arranged(root, &place, arrangement, report, request, progress)
 }
 
@@ -107,7 +107,7 @@ fn open_arranged(
     root: &Path,
     place: &Path,
     arrangement: Arrangement,
-    mut report: ImageReport,
+    mut report: SourceReport,
     request: &Request<'_>,
     progress: Progress<'_>,
 ) -> Result<Splits, DataError> {
@@ -116,7 +116,7 @@ fn open_arranged(
         label_names,
         ..
     } = arrangement;
-    let options = request.options;
+    let options = &request.options.images;
     let files = || splits.iter().flat_map(|(_, files)| files);
     let key = Key::new(
         place,

@@ -6,4 +6,4 @@ mod source;
 
 pub use header::read_npy_header;
 pub use layout::NpyFault;
-pub(crate) use source::Npy;
+pub(crate) use source::{MAGIC, Npy};

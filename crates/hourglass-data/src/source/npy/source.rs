@@ -11,7 +11,7 @@ use super::layout::{Layout, NpyFault};
 use crate::cache::{self, CacheJob, FileState, Images, Key, Progress, Unusable};
 use crate::dataset::{Bytes, Dataset, Split, Splits};
 use crate::error::DataError;
-use crate::options::{ImageReport, OnError};
+use crate::options::{SourceReport, OnError};
 use crate::source::fit;
 use crate::source::kind::{Request, Source};
 use crate::source::resized;
@@ -19,7 +19,7 @@ use crate::source::unpack::{Length, START_BYTES};
 use hourglass_samples::Shape;
 
 /// The first bytes of every `.npy` file.
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
 // A header's length must be known from what is unpacked first.
 const _: () = assert!(super::header::HEADER_BYTES <= START_BYTES);
@@ -57,14 +57,14 @@ impl Source for Npy {
             ..
         } = array.layout;
         if !channels_last || shape.channels == 1 {
-            let dataset = Dataset::new(request.name, shape, array.bytes, None);
+            let dataset = Dataset::of_images(request.name, shape, array.bytes, None);
             return resized::open(Splits::new(dataset, None)?, request, progress);
         }
         let shape = resized::wanted(shape, request)?;
         let state = FileState::new(&fs_err::metadata(path)?);
         let key = Key::new(
             &fs_err::canonicalize(path)?,
-            request.options,
+            &request.options.images,
             [state.to_string()],
         );
         let cached = cache::open_or_make(request.locations, &key, path, |directory| {
@@ -78,7 +78,7 @@ impl Source for Npy {
             };
             job.make(directory, progress)
         })?;
-        cached.into_splits(request.name, None, ImageReport::default())
+        cached.into_splits(request.name, None, SourceReport::default())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
-use hourglass_models::Shape;
+use hourglass_data::{Kind, Subset};
 use serde::Serialize;
 
 use crate::evaluation::baseline::Baseline;
@@ -136,9 +136,8 @@ fn measure<B: Backend>(
     baseline: Result<&Baseline, &str>,
     progress: Progress<'_>,
 ) -> Reconstruction {
-    let shape = subject.split.shape();
-    let mut model = Fidelities::new(shape);
-    let mut pca = baseline.map(|_| Fidelities::new(shape));
+    let mut model = Fidelities::new(subject.split);
+    let mut pca = baseline.map(|_| Fidelities::new(subject.split));
     let (mut labels, mut done, mut worst) = (Vec::new(), 0, Vec::new());
     for batch in subject.corrupted_batches() {
         let targets = &batch.targets;
@@ -164,7 +163,7 @@ fn measure<B: Backend>(
         progress("measuring reconstructions", done, subject.split.len());
     }
     let classes = match labels.is_empty() {
-        true => left_out("the images have no labels"),
+        true => left_out("there are no labels"),
         false => {
             let names = subject.split.dataset().label_names();
             Measured::Value(classes(&labels, names, &model.errors, pca.as_ref().ok()))
@@ -224,17 +223,26 @@ fn classes(
 struct Fidelities {
     features: usize,
     errors: Vec<f64>,
+    /// Whether the samples are images, of which alone there is a peak signal and a similarity.
+    are_images: bool,
     similarities: Result<(Ssim, Vec<f64>), String>,
 }
 
+/// Why rows and vectors have no measures of pictures.
+const NO_PICTURES: &str = "the samples are no images";
+
 impl Fidelities {
-    fn new(shape: Shape) -> Self {
+    fn new(samples: &Subset) -> Self {
+        let shape = samples.shape();
+        let are_images = samples.dataset().kind() == Kind::Image;
         Self {
             features: shape.features(),
             errors: Vec::new(),
-            similarities: match Ssim::new(shape) {
-                Ok(ssim) => Ok((ssim, Vec::new())),
-                Err(error) => Err(error.to_string()),
+            are_images,
+            similarities: match (are_images, Ssim::new(shape)) {
+                (false, _) => Err(NO_PICTURES.into()),
+                (true, Ok(ssim)) => Ok((ssim, Vec::new())),
+                (true, Err(error)) => Err(error.to_string()),
             },
         }
     }
@@ -262,7 +270,10 @@ impl Fidelities {
         };
         Fidelity {
             squared_error: Estimate::mean(&self.errors).unwrap_or(nothing),
-            psnr_decibels: psnr(&pixel_errors).map(|psnr| psnr.decibels).into(),
+            psnr_decibels: match self.are_images {
+                true => psnr(&pixel_errors).map(|psnr| psnr.decibels).into(),
+                false => left_out(NO_PICTURES),
+            },
             ssim: match &self.similarities {
                 Ok((_, values)) => Measured::Value(Estimate::mean(values).unwrap_or(nothing)),
                 Err(reason) => left_out(reason),

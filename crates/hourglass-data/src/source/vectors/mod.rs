@@ -1,0 +1,13 @@
+//! Vectors: arrays of numbers, `[vectors, numbers]`, mapped where they lie.
+
+mod array;
+mod fault;
+mod npy;
+mod open;
+mod safetensors;
+mod shards;
+
+pub use fault::VectorsFault;
+pub(crate) use npy::NpyVectors;
+pub(crate) use safetensors::Safetensors;
+pub(crate) use shards::Shards;
