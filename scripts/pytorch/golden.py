@@ -60,6 +60,8 @@ def cases() -> dict[str, dict]:
     add("denoising-gaussian", mlp(), corruption="gaussian", level=0.3)
     add("denoising-salt-and-pepper", mlp("gelu"), "bernoulli", corruption="salt-and-pepper", level=0.4)
 
+    add("denoising-trimmed", mlp("tanh"), corruption="gaussian", level=0.3, warmup=0.5, warmup_level=0.6, trim=0.4)
+
     exact = {"weight": 1.0, "jacobian": "exact"}
     add("contractive-closed-form", mlp("sigmoid", "sigmoid", tied=True, hidden=()), "bernoulli", **exact)
     for name in ["tanh", "sigmoid", "elu", "gelu", "relu"]:

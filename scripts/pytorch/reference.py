@@ -154,9 +154,18 @@ class Reference(nn.Module):
         return {name: value, "total": value}
 
     def _denoising(self, images, noise, progress, training):
-        corrupted = corrupt(self.objective["corruption"], self.objective["level"], images, noise["corruption"])
+        level = self.objective["level"]
+        if training and progress < self.objective.get("warmup", 0.0):
+            level = self.objective.get("warmup_level", level)
+        corrupted = corrupt(self.objective["corruption"], level, images, noise["corruption"])
         name, value = self._reconstruction(images, self.encode(corrupted))
-        return {name: value, "total": value}
+        trim = self.objective.get("trim", 0.0)
+        if not training or trim == 0:
+            return {name: value, "total": value}
+        codes = self.encode(corrupted)
+        each = torch.stack([self._reconstruction(images[row : row + 1], codes[row : row + 1])[1] for row in range(len(images))])
+        kept = len(images) - math.floor(trim * len(images))
+        return {name: value, "total": each.sort().values[:kept].mean()}
 
     def _sparse(self, images, noise, progress, training):
         penalty = self.objective["penalty"]

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use hourglass_measure::{Finished, Measured, PcaComparison, Subject, Summary, interrupt};
-use hourglass_models::{Model, Shape};
+use hourglass_models::Model;
 use hourglass_store::{DataIdentity, Description, RunDirectory, SavedModel};
 use serde_json::{Map, Value};
 use support::{B, model, split};
@@ -29,7 +29,7 @@ fn finish(watch: &mut dyn FnMut(&str)) -> (Summary, Value) {
         licence: None,
     };
     let config = serde_json::from_str(config).expect("a config");
-    let description = Description::new(config, Shape::new(1, 2, 2), data);
+    let description = Description::new(config, (**split.dataset().input()).clone(), data);
     let finished = Finished {
         run: &run,
         description: &description,

@@ -165,6 +165,7 @@ impl LayerMethod {
                     corruption,
                     level,
                     likelihood,
+                    ..DenoisingObjective::default()
                 };
                 autoencoder(ModelConfig::Denoising(DenoisingConfig {
                     network,

@@ -40,6 +40,23 @@ pub enum ColumnKind {
     },
 }
 
+impl ColumnKind {
+    /// What the cells are, in words.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Numeric(_) => "numbers".into(),
+            Self::YesNo { values } => format!("{} or {}", values[0], values[1]),
+            Self::Categorical { values } => {
+                let shown = values[..values.len().min(8)].join(", ");
+                match values.len().saturating_sub(8) {
+                    0 => format!("{} values: {shown}", values.len()),
+                    more => format!("{} values: {shown} and {more} more", values.len()),
+                }
+            }
+        }
+    }
+}
+
 impl Column {
     /// The features that a cell becomes.
     pub fn features(&self) -> usize {

@@ -36,6 +36,9 @@ const WIDEST_DISTANCE: usize = 4096;
 /// The most products that are summed for the covariance of the codes; if there are very many images, a sample is used.
 const MOST_PRODUCTS: usize = 500_000_000_000;
 
+/// The share of the variance that PCA's components hold where the code is as wide as a sample.
+const PCA_SHARE: f64 = 0.9;
+
 /// What an image is scored by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Score {
@@ -54,7 +57,9 @@ pub enum Score {
     /// The Mahalanobis distance of the code from the codes of the normal images:
     /// d² = (z - m)ᵀ S⁻¹ (z - m), m and S their mean and covariance.
     Distance,
-    /// The squared error of PCA, fitted to the normal images, with as many components as the code has units: a baseline.
+    /// The squared error of PCA, fitted to the normal samples, with as many components as the code has units: a baseline. Where
+    /// that are as many as there are features, PCA would rebuild everything; then it has the components that hold 90 % of the
+    /// variance.
     Pca,
 }
 
@@ -147,8 +152,14 @@ impl<'a, B: Backend> Scorer<'a, B> {
             }
             Score::Pca => {
                 let code = model.code_width(normal.dataset().features(), device);
-                let pca = fit_pca(normal, code, cache, &mut |_, rows, _| done(rows))?;
-                Fitted::Pca(pca, code)
+                let features = normal.dataset().features();
+                let count = code.min(features);
+                let pca = fit_pca(normal, count, cache, &mut |_, rows, _| done(rows))?;
+                let components = match code < features {
+                    true => code,
+                    false => most_of_the_variance(&pca),
+                };
+                Fitted::Pca(pca, components)
             }
         };
         Ok(Self {
@@ -292,6 +303,19 @@ impl<B: Backend> Scorer<'_, B> {
         }
         sums
     }
+}
+
+/// How many components hold 90 % of the variance, but not all.
+fn most_of_the_variance(pca: &Pca) -> usize {
+    let variances = pca.variances();
+    let enough = PCA_SHARE * variances.iter().sum::<f64>();
+    let mut sum = 0.0;
+    let reached = variances.iter().position(|variance| {
+        sum += variance;
+        sum >= enough
+    });
+    let most = variances.len().saturating_sub(1);
+    reached.map_or(most, |place| (place + 1).min(most)).max(1)
 }
 
 /// Scores less the entropy of their images, where there is one to subtract.

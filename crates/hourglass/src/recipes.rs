@@ -31,6 +31,7 @@ const RECIPES: &[(&str, &str)] = recipes![
     "deep",
     "deep-rbm",
     "stacked-denoising",
+    "tabular",
 ];
 
 /// The names of the recipes in the binary.
@@ -90,13 +91,18 @@ mod tests {
     use hourglass_models::Shape;
 
     #[test]
-    fn every_recipe_is_valid_names_no_data_and_has_its_length_in_steps() {
+    fn every_recipe_is_valid_names_data_in_the_program_and_has_its_length_in_steps() {
         for name in names() {
             let recipe = load(name, &[]).unwrap_or_else(|error| panic!("{name}: {error:#}"));
             recipe
                 .validate(Shape::new(1, 28, 28))
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(recipe.data.name, "mnist-mini", "{name}");
+            let data = if name == "tabular" {
+                "breast-cancer"
+            } else {
+                "mnist-mini"
+            };
+            assert_eq!(recipe.data.name, data, "{name}");
             assert!(recipe.training.steps.is_some(), "{name}");
         }
     }

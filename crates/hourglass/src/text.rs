@@ -27,14 +27,15 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     } else {
         ""
     };
-    let mut lines = vec![format!("{} {split} images{binarized}", evaluation.images)];
+    let (one, many) = (evaluation.kind.one(), evaluation.kind.many());
+    let mut lines = vec![format!("{} {split} {many}{binarized}", evaluation.images)];
     let pca = match &evaluation.pca {
         PcaComparison::Measured {
             components,
             squared_error,
             fitted_to,
         } => {
-            let fitted_to = fitted_to.map(|images| format!(", fitted to {images} images"));
+            let fitted_to = fitted_to.map(|count| format!(", fitted to {count} {many}"));
             let fitted_to = fitted_to.unwrap_or_default();
             let error = Evaluation::SQUARED_ERROR.value(*squared_error);
             format!("PCA with {components} components{fitted_to}: {error}")
@@ -45,13 +46,13 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     line(
         "squared_error",
         format!(
-            "{} per image ({pca})",
+            "{} per {one} ({pca})",
             Evaluation::SQUARED_ERROR.value(evaluation.squared_error)
         ),
     );
     if let Some(error) = evaluation.corrupted_squared_error {
         let error = Evaluation::CORRUPTED_SQUARED_ERROR.value(error);
-        line("corrupted_squared_error", format!("{error} per image"));
+        line("corrupted_squared_error", format!("{error} per {one}"));
     }
     // The error above is the same number where it is also the family's own term.
     for (name, value) in evaluation
@@ -65,7 +66,7 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
     }
     if let Some(activity) = &evaluation.activity {
         let active = Evaluation::ACTIVE_UNITS.value(activity.active_units);
-        line("active_units", format!("{active} per image"));
+        line("active_units", format!("{active} per {one}"));
         line("dead_units", activity.dead_units.to_string());
         line(
             "mean_activation",
@@ -76,7 +77,7 @@ pub(crate) fn evaluation_text(evaluation: &Evaluation, split: &str) -> String {
             .map(|units| units.to_string());
         line(
             "units_by_share_of_images",
-            format!("{}, by tenths of the images", units.join(" ")),
+            format!("{}, by tenths of the {many}", units.join(" ")),
         );
         if let Some(deviation) = activity.median_target_deviation {
             line("median_target_deviation", format!("{deviation:.3}"));
@@ -123,8 +124,9 @@ pub(crate) fn report_text(report: &Report) -> String {
 fn part(text: &mut String, measure: Measure, report: &Report, json: &Value) {
     match measure {
         Measure::Reconstruction => {
-            let name = "reconstruction (± one standard error over the images)";
-            section(text, name, &report.reconstruction, reconstruction);
+            let many = report.evaluation.kind.many();
+            let name = format!("reconstruction (± one standard error over the {many})");
+            section(text, &name, &report.reconstruction, reconstruction);
         }
         Measure::Representation => {
             let name = "representation (accuracy in %)";
@@ -217,7 +219,8 @@ fn sampled(text: &mut String, images: Option<usize>, report: &Report) {
     if let Some(images) = images.filter(|&images| images < all) {
         line!(
             text,
-            "  measured on {images} of the {all} images, to bound the cost"
+            "  measured on {images} of the {all} {}, to bound the cost",
+            report.evaluation.kind.many()
         );
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod kind;
 pub(crate) mod resized;
 pub(crate) mod unpack;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use hourglass_samples::Kind;
@@ -25,9 +26,9 @@ macro_rules! sources {
 // In the order in which they are asked. Any directory may hold image files, so these come last.
 sources! {
     idx: Idx;
-    npy: Npy;
     vectors: NpyVectors, Safetensors, Shards;
     table: Csv, Parquet;
+    npy: Npy;
     images: ImageFiles;
 }
 
@@ -65,7 +66,8 @@ fn listed(
     last: &str,
 ) -> String {
     let mut described: Vec<&str> = of_kind(wanted).rev().map(describe).collect();
-    described.dedup();
+    let mut seen = HashSet::new();
+    described.retain(|kind| seen.insert(*kind));
     match described.split_last() {
         Some((end, rest @ [_, ..])) => format!("{}{last}{end}", rest.join(between)),
         _ => described.concat(),
@@ -99,7 +101,7 @@ mod tests {
     #[test]
     fn a_directory_with_one_of_the_idx_files_is_not_one_of_image_files() {
         let directory = tempfile::TempDir::new().unwrap();
-        let kind = || find(directory.path(), None).map(|kind| kind.describe_file());
+        let kind = || find(directory.path(), None, None).map(|kind| kind.describe_file());
         assert_eq!(kind(), Some("a PNG or JPEG image"));
         fs_err::write(directory.path().join("t10k-labels.idx1-ubyte.gz"), "").unwrap();
         assert_eq!(kind(), Some("an IDX file of images"));
@@ -108,13 +110,14 @@ mod tests {
     #[test]
     fn errors_name_every_kind() {
         assert_eq!(
-            files(),
-            "a PNG or JPEG image, a .npy file or an IDX file of images"
+            files(None),
+            "a PNG or JPEG image, a .npy file, a Parquet file, a .csv or .tsv file, a .safetensors file or an IDX file of images"
         );
         assert_eq!(
             paths(),
-            "a folder of PNG or JPEG images, of a .npy file, or of a directory that holds train-images-idx3-ubyte and the \
-             like (plain or .gz)"
+            "a folder of PNG or JPEG images, of a .npy file, of a Parquet file, of a .csv or .tsv file, of a folder of .npy or \
+             .safetensors files, of a .safetensors file, or of a directory that holds train-images-idx3-ubyte and the like \
+             (plain or .gz)"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use hourglass_data::{ImageOptions, open, open_with};
+use hourglass_data::{DataOptions, open, open_with};
 
 use crate::{Place, firsts, grey, ids, skip, wanting};
 
@@ -38,7 +38,7 @@ fn the_second_opening_reads_no_image() {
     let second = open_with(
         name,
         &place.locations(),
-        &ImageOptions::default(),
+        &DataOptions::default(),
         &mut |_, _| calls += 1,
     )
     .unwrap();
@@ -138,9 +138,12 @@ fn progress_counts_the_images_of_all_splits() {
     place.write("train/0.png", b"no image, but done as well");
     let mut calls = Vec::new();
     let name = place.user.path().to_str().unwrap();
-    open_with(name, &place.locations(), &skip(), &mut |done, total| {
-        calls.push((done, total))
-    })
+    open_with(
+        name,
+        &place.locations(),
+        &skip().into(),
+        &mut |done, total| calls.push((done, total)),
+    )
     .unwrap();
     assert_eq!((calls[0], calls[calls.len() - 1]), ((0, 602), (602, 602)));
     assert!(calls.is_sorted() && calls.len() > 3, "{calls:?}");
@@ -157,7 +160,7 @@ fn openings_at_once_scan_once() {
         let mut progress = |done, _| {
             scans.fetch_add(usize::from(done == 0), Ordering::Relaxed);
         };
-        let options = ImageOptions::default();
+        let options = DataOptions::default();
         open_with(name, &place.locations(), &options, &mut progress).unwrap()
     };
     let sums: Vec<String> = std::thread::scope(|scope| {

@@ -64,7 +64,7 @@ impl Place {
         open_with(
             path.to_str().unwrap(),
             &self.locations(),
-            options,
+            &(*options).into(),
             &mut |_, _| {},
         )
     }

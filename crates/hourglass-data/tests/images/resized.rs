@@ -101,7 +101,7 @@ fn the_catalog_is_resized_too() {
     let splits = open_with(
         "mnist-mini",
         &place.locations(),
-        &wanting(1, 14, 14),
+        &wanting(1, 14, 14).into(),
         &mut |_, _| {},
     )
     .unwrap();

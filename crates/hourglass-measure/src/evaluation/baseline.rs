@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
-use hourglass_data::{Batches, Subset, measuring_batch};
+use hourglass_data::{Batches, Kind, Subset, measuring_batch};
 use hourglass_files::{hex_sha256, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,8 +67,13 @@ pub(super) fn fit<B: Backend>(
 ) -> Result<Baseline, String> {
     let features = subject.split.dataset().features();
     if components >= features {
+        let kind = subject.split.dataset().kind();
+        let (many, numbers) = match kind {
+            Kind::Image => (kind.many(), "pixels"),
+            Kind::Table | Kind::Vectors => (kind.many(), "features"),
+        };
         return Err(format!(
-            "PCA with {components} components reconstructs images of {features} pixels without error"
+            "PCA with {components} components reconstructs {many} of {features} {numbers} without error"
         ));
     }
     if components == 0 {

@@ -1,6 +1,7 @@
 //! The numbers that every model has: the terms of its objective, its error, the activity of its code, and the error of PCA.
 
 use burn::tensor::backend::Backend;
+use hourglass_data::Kind;
 use hourglass_models::Autoencoder;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,9 @@ use crate::terms::{Terms, means, stacked};
 /// The numbers of a model on a split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Images measured.
+    /// What the samples are: images, rows or vectors.
+    pub kind: Kind,
+    /// Samples measured.
     pub images: usize,
     /// Whether the images are binary ones drawn from the split's, as for models of binary images.
     pub binarized: bool,
@@ -171,6 +174,7 @@ pub(super) fn evaluate_beside<B: Backend>(
     });
     let evaluation = Evaluation {
         pca: compared.unwrap_or_else(PcaComparison::LeftOut),
+        kind: subject.split.dataset().kind(),
         images: subject.split.len(),
         binarized: subject.is_binarized(),
         squared_error: measured.squared_error,

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use hourglass_data::catalog::{self, Content};
-use hourglass_data::{Dataset, FetchEvent, Shape, Splits};
+use hourglass_data::{Kind, Dataset, FetchEvent, Shape, Splits};
 use serde_json::{Value, json};
 
 use crate::arguments::{LocationArguments, SampleArguments, parse_shape};
@@ -141,14 +141,14 @@ fn fetch(name: &str, locations: &LocationArguments) -> Result<()> {
 }
 
 fn info(splits: &Splits, as_json: bool) -> Result<()> {
-    let mut described = vec![("train", describe(splits.train()))];
+    let mut datasets = vec![("train", splits.train())];
     if splits.has_test() {
-        described.push(("test", describe(splits.test()?)));
+        datasets.push(("test", splits.test()?));
     }
     if as_json {
-        let mut map: serde_json::Map<String, Value> = described
+        let mut map: serde_json::Map<String, Value> = datasets
             .into_iter()
-            .map(|(split, value)| (split.to_owned(), value))
+            .map(|(split, dataset)| (split.to_owned(), describe(dataset)))
             .collect();
         let report = splits.report();
         let skipped = &report.skipped;
@@ -158,25 +158,34 @@ fn info(splits: &Splits, as_json: bool) -> Result<()> {
         say!("{:#}", json!(map))?;
         return Ok(());
     }
-    for (split, value) in described {
-        say!(
-            "{split}: {} images, {}",
-            value["images"],
-            value["shape"].as_str().unwrap_or_default()
-        )?;
+    for (split, dataset) in datasets {
+        let value = describe(dataset);
+        let many = dataset.kind().many();
+        say!("{split}: {} {many}, {}", dataset.len(), in_words(dataset))?;
+        for column in dataset.input().columns() {
+            say!("  {:<24} {}", column.name, column.kind.describe())?;
+        }
         match value["labels"].as_array() {
-            Some(counts) => say!("  images per label: {}", counts_text(counts, &value))?,
+            Some(counts) => say!("  {many} per label: {}", counts_text(counts, &value))?,
             None => say!("  no labels")?,
         }
         say!(
-            "  SHA-256 of the images {}",
+            "  SHA-256 of the {many} {}",
             value["sha256"].as_str().unwrap_or_default()
         )?;
     }
     Ok(())
 }
 
-/// The number of images of each label, after its name or, where it has none, its number.
+/// What a sample is, in words.
+fn in_words(dataset: &Dataset) -> String {
+    match dataset.kind() {
+        Kind::Image => dataset.shape().to_string(),
+        Kind::Table | Kind::Vectors => dataset.input().describe(),
+    }
+}
+
+/// The number of samples of each label, after its name or, where it has none, its number.
 fn counts_text(counts: &[Value], described: &Value) -> String {
     let name = |label: usize| match described["label_names"][label].as_str() {
         Some(name) => name.to_owned(),
@@ -202,9 +211,12 @@ fn describe(dataset: &Dataset) -> Value {
             .for_each(|&label| counts[usize::from(label)] += 1);
         counts
     });
+    let kind = dataset.kind();
     json!({
-        "images": dataset.len(),
+        "kind": kind,
+        kind.many(): dataset.len(),
         "shape": dataset.shape().to_string(),
+        "columns": dataset.input().columns(),
         "labels": counts,
         "label_names": dataset.label_names(),
         "sha256": dataset.sha256(),

@@ -294,13 +294,13 @@ fn score_text(name: &str) -> String {
         }
         "negative_elbo_less_entropy" => "negative_elbo in nats, less the image's own entropy",
         "negative_elbo" => "in nats",
-        "reconstruction_nats" => "per image",
+        "reconstruction_nats" => "per sample",
         "mahalanobis_distance" => "of the code, no unit",
         "unusualness" => {
             "distances of the features from their reconstructions and means, usual ones are near 2"
         }
-        "pca_squared_error" => "squared_error per image, of PCA",
-        _ => "per image",
+        "pca_squared_error" => "squared_error per sample, of PCA",
+        _ => "per sample",
     };
     format!("{name}, {what}")
 }

@@ -33,7 +33,7 @@ const MOST_COLUMNS: usize = 1 << 17;
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// The names of such files end like this.
-const EXTENSIONS: [&str; 3] = ["csv", "tsv", "tab"];
+const EXTENSIONS: [&str; 4] = ["csv", "tsv", "tab", "txt"];
 
 /// The mark at the start of texts that Windows programs write.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

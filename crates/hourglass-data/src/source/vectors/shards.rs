@@ -19,6 +19,10 @@ pub(crate) struct Shards;
 
 impl Source for Shards {
     fn describe_file(&self) -> &'static str {
+        "a .safetensors file"
+    }
+
+    fn describe_path(&self) -> &'static str {
         "a folder of .npy or .safetensors files"
     }
 
