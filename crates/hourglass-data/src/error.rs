@@ -241,11 +241,13 @@ pub enum DataError {
 
     /// A split was asked for that the dataset doesn't have.
     #[error(
-        "{dataset} has no test samples: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images, a folder `test` beside `train`, or data.test or data.test_fraction in the recipe\nhint: add them, or use another split"
+        "{dataset} has no test {many}: expected t10k-images-idx3-ubyte (plain or .gz) beside the training images, a folder `test` beside `train`, or data.test or data.test_fraction in the recipe\nhint: add them, or use another split"
     )]
     NoTestSplit {
         /// The dataset.
         dataset: String,
+        /// What its samples are called.
+        many: &'static str,
     },
 
     /// Not the name of a split.

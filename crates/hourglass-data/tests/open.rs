@@ -272,7 +272,7 @@ fn names_that_lead_nowhere() {
     let error = open("minst", &place.locations()).unwrap_err().to_string();
     assert!(
         error.contains("did you mean `mnist`?")
-            && error.contains("mnist-mini, mnist, fashion-mnist"),
+            && error.contains("mnist-mini, breast-cancer, mnist, fashion-mnist"),
         "{error}"
     );
     assert!(

@@ -28,7 +28,7 @@ pub use mixture::{Mixture, MixtureError, MixtureFit, MixtureOptions};
 pub use paths::{Path, interpolate, traverse};
 pub use pictures::{animation, image_file_name, png};
 pub use portrait::{
-    CodeMap, Point, Portrait, Traversal, Traversals, UnitImage, UnitImages, portrait,
+    CodeMap, ColumnView, Point, Portrait, Traversal, Traversals, UnitImage, UnitImages, portrait,
     portrait_sizes,
 };
 pub use prior::CodePrior;

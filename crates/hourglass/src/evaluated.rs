@@ -123,7 +123,8 @@ pub(crate) fn images(asked: Option<Split>, opening: &Opening<'_>, name: &str) ->
         let has_validation = validation.as_ref().is_some_and(|images| !images.is_empty());
         let chosen = split_to_measure(splits.has_test(), has_validation);
         if chosen != Split::Test {
-            note!("{name} has no test images: its {chosen} images are measured; choose by --split");
+            let many = splits.train().kind().many();
+            note!("{name} has no test {many}: its {chosen} {many} are measured; choose by --split");
         }
         chosen
     });

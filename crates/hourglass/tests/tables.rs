@@ -117,7 +117,12 @@ fn odd_rows_are_found_and_the_columns_that_made_them_are_named() {
 
 #[test]
 fn what_leaves_is_in_the_units_and_columns_of_the_table() {
-    let workplace = trained(&["--set", "network.code=8"]);
+    let workplace = trained(&[
+        "--set",
+        "objective.level=0.2",
+        "--set",
+        "objective.trim=0.1",
+    ]);
     workplace
         .run(&[
             "reconstruct",
@@ -144,7 +149,8 @@ fn what_leaves_is_in_the_units_and_columns_of_the_table() {
         .iter()
         .zip(&made)
         .filter(|(row, made)| row["town"] == made["town"]);
-    assert!(right.count() > 380);
+    let right = right.count();
+    assert!(right > 300, "{right}");
 
     // Codes and back give the same rows.
     workplace

@@ -42,8 +42,8 @@ pub(crate) fn open_or_make(
     root: &Path,
     make: impl FnOnce(&Path) -> Result<(), DataError>,
 ) -> Result<Cached, DataError> {
-    let open = |path: &Path| Ok(Some(Cached::open(path)?).filter(|cached| cached.is_current(root)));
-    keep::open_or_make(locations, "images", key, open, make)
+    let is_current = |cached: &Cached| cached.is_current(root);
+    keep::open_or_make(locations, "images", key, Cached::open, is_current, make)
 }
 
 impl Cached {

@@ -1,6 +1,5 @@
 //! Finding a cache, or making it where there is none.
 
-use std::io;
 use std::path::Path;
 
 use hourglass_files::check_target;
@@ -10,18 +9,19 @@ use super::key::Key;
 use crate::error::DataError;
 use crate::locations::Locations;
 
-/// Opens the cache of this key among those of a `kind`, by `open`, which gives nothing where the cache is no longer current.
-/// Where there is no usable one, `make` first writes it into the directory that it is given.
+/// Opens the cache of this key among those of a `kind`, by `open`. Where there is none that `is_current`, `make` first writes it
+/// into the directory that it is given.
 pub(super) fn open_or_make<T>(
     locations: &Locations,
     kind: &str,
     key: &Key,
-    open: impl Fn(&Path) -> Result<Option<T>, DataError>,
+    open: impl Fn(&Path) -> Result<T, DataError>,
+    is_current: impl Fn(&T) -> bool,
     make: impl FnOnce(&Path) -> Result<(), DataError>,
 ) -> Result<T, DataError> {
     let caches = locations.data_directory()?.join(kind);
     let target = caches.join(key.name());
-    let open_usable = || open(&target).ok().flatten();
+    let open_usable = || open(&target).ok().filter(|cached| is_current(cached));
     if let Some(cached) = open_usable() {
         return Ok(cached);
     }
@@ -53,12 +53,7 @@ pub(super) fn open_or_make<T>(
     // It has another name now, and stays.
     let _ = temporary.keep();
     remove_others(&caches, &format!("{}-", key.place()), &target);
-    open(&target)?.ok_or_else(|| DataError::Io {
-        path: target.clone(),
-        reason: io::Error::other(
-            "expected the cache that was just written, found that its files have changed since",
-        ),
-    })
+    open(&target)
 }
 
 /// Removes what begins with `prefix` in `caches`, apart from `keep`. What can't be removed only takes up space.

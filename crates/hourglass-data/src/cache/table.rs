@@ -41,10 +41,15 @@ pub(crate) fn open_or_make_table(
     name: &str,
     make: impl FnOnce(TableWriter) -> Result<(), DataError>,
 ) -> Result<CachedTable, DataError> {
-    let open = |path: &Path| open(path, name).map(Some);
-    keep::open_or_make(locations, "tables", key, open, |directory| {
-        make(TableWriter::create(directory)?)
-    })
+    let open = |path: &Path| open(path, name);
+    keep::open_or_make(
+        locations,
+        "tables",
+        key,
+        open,
+        |_| true,
+        |directory| make(TableWriter::create(directory)?),
+    )
 }
 
 fn open(path: &Path, name: &str) -> Result<CachedTable, DataError> {

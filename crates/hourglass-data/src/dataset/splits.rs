@@ -128,6 +128,7 @@ impl Splits {
     pub fn test(&self) -> Result<&Arc<Dataset>, DataError> {
         self.test.as_ref().ok_or_else(|| DataError::NoTestSplit {
             dataset: self.train.name().into(),
+            many: self.train.kind().many(),
         })
     }
 

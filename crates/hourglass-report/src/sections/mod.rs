@@ -5,10 +5,12 @@ mod errors;
 mod figures;
 mod numbers;
 mod parts;
+mod rows;
 mod settings;
 pub(crate) mod training;
 mod units;
 
+use hourglass_samples::Kind;
 use maud::Markup;
 
 use crate::{ModelReport, ReportError};
@@ -36,8 +38,43 @@ const HALVES: [&str; 6] = [
     "contraction",
 ];
 
-/// The sections of a model, in their order. Sections that its family does not have are left out.
+/// The sections that show pictures, which rows and vectors have none of.
+const PICTURES: [&str; 6] = [
+    "reconstructions",
+    "worst",
+    "samples",
+    "traversals",
+    "atoms",
+    "filters",
+];
+
+/// The sections of a model, in their order. Sections that its family or its samples do not have are left out.
 pub(crate) fn of(model: &ModelReport) -> Result<Vec<Section>, ReportError> {
+    let kind = model
+        .description
+        .as_ref()
+        .map(|description| description.input.kind());
+    let mut sections = all(model)?;
+    if kind.is_some_and(|kind| kind != Kind::Image) {
+        sections.retain(|section| !PICTURES.contains(&section.id));
+    }
+    if kind == Some(Kind::Table) {
+        let of_rows = [
+            ("columns", "Columns", rows::columns(model)?),
+            ("strangest", "Strangest rows", rows::strangest(model)),
+        ];
+        let of_rows = of_rows.map(|(id, title, body)| Section {
+            id,
+            title,
+            body,
+            is_half: false,
+        });
+        sections.splice(1..1, of_rows);
+    }
+    Ok(sections)
+}
+
+fn all(model: &ModelReport) -> Result<Vec<Section>, ReportError> {
     let section = |id, title, body| Section {
         id,
         title,

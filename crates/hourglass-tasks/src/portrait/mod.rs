@@ -5,6 +5,7 @@
 //! on the number of images.
 
 mod codes;
+mod columns;
 mod decoding;
 mod map;
 mod traversals;
@@ -15,6 +16,7 @@ use hourglass_data::{Subset, measuring_sizes};
 use hourglass_measure::{InputBatch, Measured, Progress, Reconstructed, attempt, input_batches};
 use hourglass_models::{Autoencoder, Model, Shape, StepContext};
 
+pub use columns::ColumnView;
 pub use map::{CodeMap, Point};
 pub use traversals::{Traversal, Traversals};
 pub use units::{UnitImage, UnitImages};
@@ -53,6 +55,8 @@ pub struct Portrait {
     pub traversals: Measured<Traversals>,
     /// Means of p(x|z) at codes drawn from the prior, `[features]` each.
     pub samples: Measured<Vec<Vec<f32>>>,
+    /// Of a table: the columns as they are, and as the model makes them.
+    pub columns: Measured<Vec<ColumnView>>,
 }
 
 /// Makes the portrait of a model; if there are no images, `split` says why. A part that fails, or is interrupted by `progress`,
@@ -76,6 +80,7 @@ pub fn portrait<B: Backend>(
         map: part(|| map::of(codes?)),
         traversals: part(|| traversals::of(model, shape, codes, device, tick)),
         samples: part(|| samples(model, shape, device, tick)),
+        columns: part(|| columns::of(model, split?, device, tick)),
     }
 }
 
