@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use hourglass_data::catalog::{self, Content};
-use hourglass_data::{Kind, Dataset, FetchEvent, Shape, Splits};
+use hourglass_data::{Dataset, FetchEvent, Kind, Shape, Splits};
 use serde_json::{Value, json};
 
 use crate::arguments::{LocationArguments, SampleArguments, parse_shape};

@@ -123,10 +123,16 @@ impl Quality {
             ("false_alarms", self.false_alarms),
         ];
         let values = estimates.map(|(name, estimate)| {
-            (name.to_owned(), json!(estimate.map(|estimate| estimate.value)))
+            (
+                name.to_owned(),
+                json!(estimate.map(|estimate| estimate.value)),
+            )
         });
         let errors = estimates.map(|(name, estimate)| {
-            (name.to_owned(), json!(estimate.and_then(|estimate| estimate.standard_error)))
+            (
+                name.to_owned(),
+                json!(estimate.and_then(|estimate| estimate.standard_error)),
+            )
         });
         let errors: Map<String, Value> = errors.into_iter().collect();
         let counts = [
@@ -224,7 +230,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let scored = chosen.run(detect(score, table))?;
     // How much better is the model than the simplest one that could be had?
     let pca = match (normal.is_empty(), score, &reference) {
-        (false, ScoreName::Error | ScoreName::Columns | ScoreName::Bound | ScoreName::Distance, Some(_)) => {
+        (
+            false,
+            ScoreName::Error | ScoreName::Columns | ScoreName::Bound | ScoreName::Distance,
+            Some(_),
+        ) => {
             let scored = chosen.run(detect(ScoreName::Pca, None));
             Some(scored.and_then(|scored| Ok(quality(&scored)?)))
         }
@@ -276,7 +286,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         note!("{}", quality_text(&quality, description.input.kind()));
     }
     match pca {
-        Some(Ok(pca)) => note!("PCA, as a baseline: AUROC {:.4}, average precision {:.4}", pca.auroc.value, pca.average_precision.value),
+        Some(Ok(pca)) => note!(
+            "PCA, as a baseline: AUROC {:.4}, average precision {:.4}",
+            pca.auroc.value,
+            pca.average_precision.value
+        ),
         Some(Err(error)) => note!("PCA, the baseline, was left out: {error:#}"),
         None => {}
     }
@@ -464,12 +478,10 @@ impl Task for Detect<'_> {
         let given = self.arguments.threshold.unwrap_or_default();
         let threshold = found.map_or(given, |found| found.value);
         let dataset = self.images.dataset();
-        let table = self
-            .table
-            .map(|target| {
-                let columns = (scorer.name(), scorer.has_reasons());
-                ScoreTable::new(target, columns, dataset, threshold)
-            });
+        let table = self.table.map(|target| {
+            let columns = (scorer.name(), scorer.has_reasons());
+            ScoreTable::new(target, columns, dataset, threshold)
+        });
         let mut table = table.transpose()?;
         let mut scored = Scored {
             name: scorer.name(),

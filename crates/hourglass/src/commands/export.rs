@@ -112,7 +112,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let examples = match &arguments.examples {
         Some(path) => {
             check_is_new(path, arguments.force)?;
-            Some((path, example_samples(&saved, &description, &arguments.locations)?))
+            Some((
+                path,
+                example_samples(&saved, &description, &arguments.locations)?,
+            ))
         }
         None => None,
     };

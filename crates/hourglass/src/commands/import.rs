@@ -50,7 +50,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let validated = description.model.validate(description.shape());
     validated.with_context(|| arguments.weights.display().to_string())?;
     let shape = description.shape();
-    let model = read_model::<Cpu>(&description.model, shape, &arguments.weights, &Default::default())?;
+    let model = read_model::<Cpu>(
+        &description.model,
+        shape,
+        &arguments.weights,
+        &Default::default(),
+    )?;
     let is_new = !arguments.out.exists();
     let (directory, files) = RunDirectory::create_for_import(&arguments.out)?;
     let saved = save_model(files.path(), &description, &model);

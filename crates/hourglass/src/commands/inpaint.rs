@@ -116,7 +116,10 @@ fn method(
         ))),
         MethodName::Latent => {}
     }
-    match (training_images(arguments, saved, description), arguments.method) {
+    match (
+        training_images(arguments, saved, description),
+        arguments.method,
+    ) {
         (Ok(images), _) => Ok((MethodName::Latent, Some(images))),
         (Err(error), None) if arguments.training.is_none() => {
             note!(

@@ -72,7 +72,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         components => Some(components.unwrap_or(COMPONENTS)),
     };
     let fitted = match components {
-        Some(components) => Some((components, training_samples(arguments, &saved, &description)?)),
+        Some(components) => Some((
+            components,
+            training_samples(arguments, &saved, &description)?,
+        )),
         None => None,
     };
     let chosen = Chosen::from_arguments(&arguments.device)?;

@@ -12,8 +12,8 @@ use hourglass_measure::{Cache, Finished, Measured, Subject, Summary, attempt, pi
 use hourglass_store::{Description, RunDirectory, SavedModel, WEIGHTS_FILE};
 use hourglass_train::self_check::Sizes;
 use hourglass_train::{
-    Checkpoint, DataConfig, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity, initial_model,
-    train,
+    Checkpoint, DataConfig, Ending, Job, Outcome, Phase, Recipe, check_phases, data_identity,
+    initial_model, train,
 };
 use serde_json::{Map, Value, json};
 

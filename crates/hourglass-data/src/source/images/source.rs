@@ -9,7 +9,7 @@ use super::survey::survey;
 use crate::cache::{self, CacheJob, Images, Key, Progress, Unusable};
 use crate::dataset::{Split, Splits};
 use crate::error::DataError;
-use crate::options::{ImageOptions, SourceReport, OnError, Skipped};
+use crate::options::{ImageOptions, OnError, Skipped, SourceReport};
 use crate::source::fit;
 use crate::source::idx::FILE_NAMES;
 use crate::source::kind::{Request, Source};

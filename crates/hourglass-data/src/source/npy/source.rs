@@ -11,7 +11,7 @@ use super::layout::{Layout, NpyFault};
 use crate::cache::{self, CacheJob, FileState, Images, Key, Progress, Unusable};
 use crate::dataset::{Bytes, Dataset, Split, Splits};
 use crate::error::DataError;
-use crate::options::{SourceReport, OnError};
+use crate::options::{OnError, SourceReport};
 use crate::source::fit;
 use crate::source::kind::{Request, Source};
 use crate::source::resized;

@@ -58,10 +58,13 @@ impl Job<'_> {
             let numbers = numbers.map_err(fault)?;
             let width = columns.len();
             if missing.is_none() {
-                missing = numbers.iter().position(|number| number.is_nan()).map(|place| {
-                    let row = rows_before + (place / width) as u64 + 1;
-                    columns[place % width].place(row)
-                });
+                missing = numbers
+                    .iter()
+                    .position(|number| number.is_nan())
+                    .map(|place| {
+                        let row = rows_before + (place / width) as u64 + 1;
+                        columns[place % width].place(row)
+                    });
                 if let Some(place) = &missing {
                     self.check_missing(place).map_err(fault)?;
                 }
@@ -70,10 +73,15 @@ impl Job<'_> {
             for row in 0..block.rows() {
                 let number = rows_before + row as u64 + 1;
                 if let (Some(labels), Some(column)) = (&mut labels, roles.label) {
-                    labels.push(block.cell(row, column), number, &names[column]).map_err(fault)?;
+                    labels
+                        .push(block.cell(row, column), number, &names[column])
+                        .map_err(fault)?;
                 }
                 if let Some(column) = roles.id {
-                    let place = || Place { row: number, column: names[column].clone() };
+                    let place = || Place {
+                        row: number,
+                        column: names[column].clone(),
+                    };
                     let text = cell_text(block.cell(row, column), &place).map_err(fault)?;
                     writer.push_id(&text.unwrap_or_default())?;
                 }
@@ -95,11 +103,22 @@ impl Job<'_> {
 
     fn columns(&self, names: &[String], roles: &Roles) -> Vec<FeatureColumn> {
         match self.model {
-            Some(model) => model.columns().iter().map(FeatureColumn::of_model).collect(),
+            Some(model) => model
+                .columns()
+                .iter()
+                .map(FeatureColumn::of_model)
+                .collect(),
             None => {
                 let named = roles.features.iter().map(|&place| names[place].as_str());
-                let is_categorical = |name: &str| self.options.categorical.iter().any(|other| other.trim() == name);
-                named.map(|name| FeatureColumn::new(name, is_categorical(name))).collect()
+                let is_categorical = |name: &str| {
+                    self.options
+                        .categorical
+                        .iter()
+                        .any(|other| other.trim() == name)
+                };
+                named
+                    .map(|name| FeatureColumn::new(name, is_categorical(name)))
+                    .collect()
             }
         }
     }
@@ -107,7 +126,10 @@ impl Job<'_> {
     fn check_missing(&self, place: &Place) -> Result<(), TableFault> {
         let place = place.clone();
         match self.model {
-            Some(Input::Table { missing: Missing::Refuse, .. }) => Err(TableFault::MissingForModel { place }),
+            Some(Input::Table {
+                missing: Missing::Refuse,
+                ..
+            }) => Err(TableFault::MissingForModel { place }),
             None if self.options.missing == Missing::Refuse => Err(TableFault::Missing { place }),
             _ => Ok(()),
         }
@@ -152,14 +174,18 @@ fn numbers_of(
     let width = columns.len();
     let mut numbers = vec![0.0; block.rows() * width];
     let shared = &*columns;
-    numbers.par_chunks_mut(width).enumerate().try_for_each(|(row, numbers)| {
-        for ((number, column), &place) in numbers.iter_mut().zip(shared).zip(&roles.features) {
-            if column.is_numeric() {
-                *number = column.number(block.cell(row, place), rows_before + row as u64 + 1)?;
+    numbers
+        .par_chunks_mut(width)
+        .enumerate()
+        .try_for_each(|(row, numbers)| {
+            for ((number, column), &place) in numbers.iter_mut().zip(shared).zip(&roles.features) {
+                if column.is_numeric() {
+                    *number =
+                        column.number(block.cell(row, place), rows_before + row as u64 + 1)?;
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
     for (place, column) in columns.iter_mut().enumerate() {
         let is_numeric = column.is_numeric();
         for (row, number) in numbers.iter_mut().skip(place).step_by(width).enumerate() {
@@ -176,7 +202,10 @@ fn numbers_of(
 
 impl Labels {
     fn push(&mut self, cell: Cell<'_>, row: u64, name: &str) -> Result<(), TableFault> {
-        let place = || Place { row, column: name.into() };
+        let place = || Place {
+            row,
+            column: name.into(),
+        };
         let Some(text) = cell_text(cell, &place)? else {
             return Err(TableFault::Missing { place: place() });
         };
@@ -196,9 +225,18 @@ impl Labels {
             _ => texts[a].cmp(&texts[b]),
         });
         let mut places = vec![0; texts.len()];
-        order.iter().zip(0_u8..=u8::MAX).for_each(|(&old, new)| places[old] = new);
+        order
+            .iter()
+            .zip(0_u8..=u8::MAX)
+            .for_each(|(&old, new)| places[old] = new);
         let labels = self.numbers.iter().map(|&label| places[usize::from(label)]);
         let labels = labels.collect();
-        (order.into_iter().map(|place| texts[place].clone()).collect(), labels)
+        (
+            order
+                .into_iter()
+                .map(|place| texts[place].clone())
+                .collect(),
+            labels,
+        )
     }
 }

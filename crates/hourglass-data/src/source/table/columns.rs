@@ -53,7 +53,10 @@ impl Roles {
             .position(|(place, name)| place == 0 && name.is_empty() || name == "__index_level_0__");
         if let (None, Some(place)) = (id, index) {
             id = Some(place);
-            notes.push(format!("column {} has no name of its own: its cells are taken as the ids of the rows", place + 1));
+            notes.push(format!(
+                "column {} has no name of its own: its cells are taken as the ids of the rows",
+                place + 1
+            ));
         }
         for name in &options.categorical {
             find(names, name, "--categorical")?;
@@ -93,7 +96,10 @@ fn of_model(
     notes: &mut Vec<String>,
     is_other: impl Fn(usize) -> bool,
 ) -> Result<Vec<usize>, TableFault> {
-    let places: HashMap<&str, usize> = (0..).zip(names).map(|(place, name)| (name.as_str(), place)).collect();
+    let places: HashMap<&str, usize> = (0..)
+        .zip(names)
+        .map(|(place, name)| (name.as_str(), place))
+        .collect();
     let columns = model.columns().iter();
     let found: Vec<Option<usize>> = columns
         .map(|column| places.get(column.name.as_str()).copied())
@@ -103,13 +109,17 @@ fn of_model(
         .filter_map(|(column, place)| place.is_none().then_some(column.name.as_str()))
         .collect();
     if !missing.is_empty() {
-        let spare = (0..names.len()).filter(|&place| !found.contains(&Some(place)) && !is_other(place));
+        let spare =
+            (0..names.len()).filter(|&place| !found.contains(&Some(place)) && !is_other(place));
         let spare: Vec<&str> = spare.map(|place| names[place].as_str()).collect();
         let others = match spare.is_empty() {
             true => String::new(),
             false => format!("; the file also has {}", listed(&spare)),
         };
-        return Err(TableFault::MissingColumns(format!("{}{others}", listed(&missing))));
+        return Err(TableFault::MissingColumns(format!(
+            "{}{others}",
+            listed(&missing)
+        )));
     }
     let found: Vec<usize> = found.into_iter().flatten().collect();
     if !found.is_sorted() {
@@ -118,7 +128,10 @@ fn of_model(
     let passed_over = (0..names.len()).filter(|place| !found.contains(place) && !is_other(*place));
     let passed_over: Vec<&str> = passed_over.map(|place| names[place].as_str()).collect();
     if !passed_over.is_empty() {
-        notes.push(format!("passed over columns that the model does not know: {}", listed(&passed_over)));
+        notes.push(format!(
+            "passed over columns that the model does not know: {}",
+            listed(&passed_over)
+        ));
     }
     Ok(found)
 }
@@ -130,7 +143,11 @@ fn check_names(names: &[String]) -> Result<(), TableFault> {
             return Err(TableFault::Names(format!("none for column {}", place + 1)));
         }
         if let Some(earlier) = places.insert(name, place) {
-            return Err(TableFault::Names(format!("`{name}` for the columns {} and {}", earlier + 1, place + 1)));
+            return Err(TableFault::Names(format!(
+                "`{name}` for the columns {} and {}",
+                earlier + 1,
+                place + 1
+            )));
         }
     }
     Ok(())
@@ -141,12 +158,17 @@ fn find(names: &[String], name: &str, what: &'static str) -> Result<usize, Table
     let found = names.iter().position(|other| other == name);
     found.ok_or_else(|| {
         let distance = |other: &&String| strsim::levenshtein(other, name);
-        let close = names.iter().filter(|other| distance(other) <= 2).min_by_key(distance);
+        let close = names
+            .iter()
+            .filter(|other| distance(other) <= 2)
+            .min_by_key(distance);
         TableFault::UnknownColumn {
             what,
             name: name.into(),
             known: listed(&names.iter().map(String::as_str).collect::<Vec<_>>()),
-            close: close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default(),
+            close: close
+                .map(|close| format!("; did you mean `{close}`?"))
+                .unwrap_or_default(),
         }
     })
 }
@@ -318,18 +340,25 @@ impl FeatureColumn {
         let number = match &mut self.state {
             State::Texts(dictionary) => match dictionary.number(&text, MOST_VALUES) {
                 Some(number) => number,
-                None => return Err(TableFault::TooManyValues { place: place(), most: MOST_VALUES }),
-            },
-            State::Fixed(ColumnKind::YesNo { values }) => match values.iter().position(|value| is_same(value, &text)) {
-                Some(number) => number,
                 None => {
-                    return Err(TableFault::OtherValue {
+                    return Err(TableFault::TooManyValues {
                         place: place(),
-                        values: values.join(" or "),
-                        found: text,
+                        most: MOST_VALUES,
                     });
                 }
             },
+            State::Fixed(ColumnKind::YesNo { values }) => {
+                match values.iter().position(|value| is_same(value, &text)) {
+                    Some(number) => number,
+                    None => {
+                        return Err(TableFault::OtherValue {
+                            place: place(),
+                            values: values.join(" or "),
+                            found: text,
+                        });
+                    }
+                }
+            }
             State::Fixed(ColumnKind::Categorical { values }) => {
                 let found = values.iter().position(|value| is_same(value, &text));
                 found.unwrap_or_else(|| {
@@ -389,7 +418,10 @@ impl FeatureColumn {
 }
 
 /// The text of a cell; nothing where it is missing.
-pub(super) fn cell_text(cell: Cell<'_>, place: &impl Fn() -> Place) -> Result<Option<String>, TableFault> {
+pub(super) fn cell_text(
+    cell: Cell<'_>,
+    place: &impl Fn() -> Place,
+) -> Result<Option<String>, TableFault> {
     match cell {
         Cell::Missing => Ok(None),
         Cell::Number(number) => Ok((!number.is_nan()).then(|| number.to_string())),
@@ -413,7 +445,8 @@ fn is_same(a: &str, b: &str) -> bool {
 /// Whether two texts are no and yes, in either order.
 fn are_opposites(texts: &[String; 2]) -> bool {
     let [first, second] = texts.each_ref().map(|text| text.to_lowercase());
-    let is_pair = |no: &str, yes: &str| first == no && second == yes || first == yes && second == no;
+    let is_pair =
+        |no: &str, yes: &str| first == no && second == yes || first == yes && second == no;
     OPPOSITES.iter().any(|[no, yes]| is_pair(no, yes))
 }
 
@@ -424,7 +457,8 @@ pub(super) fn parse(field: &[u8]) -> Option<f64> {
     if let Ok(number) = text.parse::<f64>() {
         return Some(number);
     }
-    let is_decimal = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b'+' | b'-' | b'e' | b'E');
+    let is_decimal =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b'+' | b'-' | b'e' | b'E');
     let has_one_comma = text.bytes().filter(|&byte| byte == b',').count() == 1;
     (has_one_comma && text.bytes().all(is_decimal))
         .then(|| text.replace(',', ".").parse().ok())

@@ -52,7 +52,9 @@ impl Source for Csv {
 
     fn knows(&self, path: &Path, start: Option<&[u8]>) -> bool {
         let has_extension = path.extension().is_some_and(|extension| {
-            EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+            EXTENSIONS
+                .iter()
+                .any(|known| extension.eq_ignore_ascii_case(known))
         });
         start.is_some() && has_extension
     }
@@ -89,7 +91,14 @@ pub(crate) fn open_packed_table(
     options.label.get_or_insert_with(|| label.into());
     let state = hex_sha256(packed);
     let read = || CsvReader::new(Box::new(packed), packed.len() as u64, &path, true);
-    open_cached(&path, (request.name, &state), request, &options, read, progress)
+    open_cached(
+        &path,
+        (request.name, &state),
+        request,
+        &options,
+        read,
+        progress,
+    )
 }
 
 /// A text file that is being read.
@@ -123,7 +132,10 @@ impl CsvReader {
         };
         let buffered = BufReader::with_capacity(1 << 20, counted);
         let mut text: Box<dyn Read + Send> = match is_packed {
-            true => Box::new(BufReader::with_capacity(1 << 20, MultiGzDecoder::new(buffered))),
+            true => Box::new(BufReader::with_capacity(
+                1 << 20,
+                MultiGzDecoder::new(buffered),
+            )),
             false => Box::new(buffered),
         };
         let head = first_line(&mut text).map_err(|error| unreadable(path, &error))?;
@@ -141,7 +153,9 @@ impl CsvReader {
             .trim(::csv::Trim::All)
             .buffer_capacity(1 << 18)
             .from_reader(all);
-        let header = records.byte_headers().map_err(|error| fault(of_csv(&error, 0)))?;
+        let header = records
+            .byte_headers()
+            .map_err(|error| fault(of_csv(&error, 0)))?;
         let names = names_of(header).map_err(fault)?;
         Ok(Self {
             records,
@@ -163,13 +177,21 @@ fn names_of(header: &ByteRecord) -> Result<Vec<String>, TableFault> {
     }
     // pandas names columns 0, 1, 2 ... where they have no names.
     let is_count = |(place, field): (usize, &[u8])| parse(field) == Some(place as f64);
-    let are_numbers = header.iter().all(|field| parse(field).is_some() || is_missing(field));
-    let are_counted = header.iter().filter(|field| !field.is_empty()).enumerate().all(is_count);
+    let are_numbers = header
+        .iter()
+        .all(|field| parse(field).is_some() || is_missing(field));
+    let are_counted = header
+        .iter()
+        .filter(|field| !field.is_empty())
+        .enumerate()
+        .all(is_count);
     if are_numbers && !are_counted {
         let shown: Vec<_> = header.iter().take(4).map(String::from_utf8_lossy).collect();
         return Err(TableFault::NoHeader(shown.join(", ")));
     }
-    let names = header.iter().map(|field| String::from_utf8_lossy(field).into_owned());
+    let names = header
+        .iter()
+        .map(|field| String::from_utf8_lossy(field).into_owned());
     Ok(names.collect())
 }
 
@@ -179,7 +201,8 @@ fn separator_of(line: &[u8]) -> u8 {
     let mut is_quoted = false;
     for byte in line {
         is_quoted ^= *byte == b'"';
-        if let (false, Some(place)) = (is_quoted, SEPARATORS.iter().position(|other| other == byte)) {
+        if let (false, Some(place)) = (is_quoted, SEPARATORS.iter().position(|other| other == byte))
+        {
             counts[place] += 1;
         }
     }
@@ -251,7 +274,10 @@ impl Reader for CsvReader {
     }
 
     fn progress(&self) -> (usize, usize) {
-        (self.read.load(Ordering::Relaxed) as usize, self.bytes as usize)
+        (
+            self.read.load(Ordering::Relaxed) as usize,
+            self.bytes as usize,
+        )
     }
 }
 

@@ -20,7 +20,9 @@ pub enum TableFault {
     #[error("expected a different name for each column, found {0}; rename or remove one of them")]
     Names(String),
     /// There are too many columns.
-    #[error("expected at most {most} columns, found {found}; tables so wide are better kept as a .npy array of numbers")]
+    #[error(
+        "expected at most {most} columns, found {found}; tables so wide are better kept as a .npy array of numbers"
+    )]
     TooWide {
         /// The most that can be read.
         most: usize,
@@ -51,7 +53,9 @@ pub enum TableFault {
         found: String,
     },
     /// A number is infinite, or too large for single precision.
-    #[error("{place}: expected a finite number, found {found}; correct it, or leave the cell empty and choose --missing mean")]
+    #[error(
+        "{place}: expected a finite number, found {found}; correct it, or leave the cell empty and choose --missing mean"
+    )]
     NotFinite {
         /// Where.
         place: Place,
@@ -76,7 +80,9 @@ pub enum TableFault {
         place: Place,
     },
     /// A text is not UTF-8.
-    #[error("{place}: expected text in UTF-8, found other bytes (`{found}`); save the file in that encoding")]
+    #[error(
+        "{place}: expected text in UTF-8, found other bytes (`{found}`); save the file in that encoding"
+    )]
     Encoding {
         /// Where.
         place: Place,
@@ -95,7 +101,9 @@ pub enum TableFault {
         most: usize,
     },
     /// There are too many different labels.
-    #[error("{place}: expected at most 256 different labels, found more; name another column by --label")]
+    #[error(
+        "{place}: expected at most 256 different labels, found more; name another column by --label"
+    )]
     TooManyLabels {
         /// Where.
         place: Place,
@@ -116,7 +124,9 @@ pub enum TableFault {
     #[error("expected the columns that the model was trained on, found none named {0}")]
     MissingColumns(String),
     /// A yes/no column of a model has another value.
-    #[error("{place}: expected {values}, as in the rows that the model was trained on, found `{found}`")]
+    #[error(
+        "{place}: expected {values}, as in the rows that the model was trained on, found `{found}`"
+    )]
     OtherValue {
         /// Where.
         place: Place,

@@ -110,7 +110,10 @@ impl ParquetReader {
         let number = self.next_group;
         let (columns, rows) = guarded(|| {
             let group = self.file.get_row_group(number)?;
-            let columns = self.chosen.iter().map(|&column| group.get_column_reader(column));
+            let columns = self
+                .chosen
+                .iter()
+                .map(|&column| group.get_column_reader(column));
             let rows = group.metadata().num_rows();
             Ok((columns.collect::<Result<_, _>>()?, rows))
         })?;
@@ -174,7 +177,12 @@ fn check_type(column: &ColumnDescPtr, name: &str) -> Result<(), TableFault> {
     let advice = "convert it to numbers or text, or leave it out by --columns";
     match column.logical_type_ref() {
         None
-        | Some(LogicalType::Integer { .. } | LogicalType::String | LogicalType::Enum | LogicalType::Unknown) => {}
+        | Some(
+            LogicalType::Integer { .. }
+            | LogicalType::String
+            | LogicalType::Enum
+            | LogicalType::Unknown,
+        ) => {}
         Some(other) => return refuse(format!("{other:?}"), advice),
     }
     match column.physical_type() {
@@ -224,15 +232,26 @@ impl Block for Columns {
 /// The next cells of a column.
 fn read_cells(reader: &mut ColumnReader, rows: usize) -> Result<Cells, ParquetError> {
     let numbers = |numbers: Vec<Option<f64>>| {
-        Cells::Numbers(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+        Cells::Numbers(
+            numbers
+                .into_iter()
+                .map(|number| number.unwrap_or(f64::NAN))
+                .collect(),
+        )
     };
     Ok(match reader {
-        ColumnReader::BoolColumnReader(column) => numbers(read(column, rows, |bit| f64::from(u8::from(bit)))?),
+        ColumnReader::BoolColumnReader(column) => {
+            numbers(read(column, rows, |bit| f64::from(u8::from(bit)))?)
+        }
         ColumnReader::Int32ColumnReader(column) => numbers(read(column, rows, f64::from)?),
-        ColumnReader::Int64ColumnReader(column) => numbers(read(column, rows, |number| number as f64)?),
+        ColumnReader::Int64ColumnReader(column) => {
+            numbers(read(column, rows, |number| number as f64)?)
+        }
         ColumnReader::FloatColumnReader(column) => numbers(read(column, rows, f64::from)?),
         ColumnReader::DoubleColumnReader(column) => numbers(read(column, rows, |number| number)?),
-        ColumnReader::ByteArrayColumnReader(column) => Cells::Texts(read(column, rows, |text| text)?),
+        ColumnReader::ByteArrayColumnReader(column) => {
+            Cells::Texts(read(column, rows, |text| text)?)
+        }
         _ => return Err(ParquetError::General("a column of another type".into())),
     })
 }
@@ -257,7 +276,9 @@ fn read<T: DataType, V>(
     // Without levels, no value can be missing.
     let is_there = |row: usize| levels.get(row).is_none_or(|&level| level > 0);
     let mut values = values.into_iter().map(convert);
-    Ok((0..rows).map(|row| is_there(row).then(|| values.next()).flatten()).collect())
+    Ok((0..rows)
+        .map(|row| is_there(row).then(|| values.next()).flatten())
+        .collect())
 }
 
 /// Turns a panic into an error: the library panics at some damaged files.
@@ -269,7 +290,9 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Table
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the reader can't make sense of it".into(),
     };
-    Err(TableFault::Unreadable(format!("expected a whole Parquet file: {message}")))
+    Err(TableFault::Unreadable(format!(
+        "expected a whole Parquet file: {message}"
+    )))
 }
 
 /// Refuses columns with negative places or sizes, at which the library panics.

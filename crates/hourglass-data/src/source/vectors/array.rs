@@ -25,7 +25,10 @@ impl Array {
 
     /// The size in bytes; the axes may be anything.
     pub(super) fn bytes(&self) -> u128 {
-        let numbers = self.axes.iter().fold(1_u128, |product, &axis| product.saturating_mul(axis.into()));
+        let numbers = self
+            .axes
+            .iter()
+            .fold(1_u128, |product, &axis| product.saturating_mul(axis.into()));
         numbers.saturating_mul(self.number.bytes() as u128)
     }
 

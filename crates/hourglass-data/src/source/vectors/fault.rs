@@ -12,10 +12,14 @@ pub enum VectorsFault {
     #[error("expected real numbers, little-endian, found {0}; save array.astype(numpy.float32)")]
     Type(String),
     /// The array is stored column by column.
-    #[error("expected an array in C order, found Fortran order; save numpy.ascontiguousarray of it")]
+    #[error(
+        "expected an array in C order, found Fortran order; save numpy.ascontiguousarray of it"
+    )]
     FortranOrder,
     /// The array is no matrix, or an empty one.
-    #[error("expected an array of [vectors, numbers] with at least one of each, found {0:?}; reshape it before it is saved")]
+    #[error(
+        "expected an array of [vectors, numbers] with at least one of each, found {0:?}; reshape it before it is saved"
+    )]
     Axes(Vec<u64>),
     /// The file is not as long as it says.
     #[error("the file says {expected} bytes of numbers, found {found}; write or copy it again")]
@@ -37,7 +41,9 @@ pub enum VectorsFault {
         known: String,
     },
     /// A number is infinite or none.
-    #[error("row {row}, number {column}: expected a finite number, found {found}; remove such rows, or replace the number")]
+    #[error(
+        "row {row}, number {column}: expected a finite number, found {found}; remove such rows, or replace the number"
+    )]
     NotFinite {
         /// The row, from 1.
         row: usize,
@@ -47,7 +53,9 @@ pub enum VectorsFault {
         found: String,
     },
     /// A shard differs from the first.
-    #[error("expected {expected}, as in {first}, found {found}; all files of a folder must hold vectors of one kind")]
+    #[error(
+        "expected {expected}, as in {first}, found {found}; all files of a folder must hold vectors of one kind"
+    )]
     Disagree {
         /// The first file.
         first: String,

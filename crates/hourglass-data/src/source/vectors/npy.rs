@@ -54,8 +54,11 @@ impl Source for NpyVectors {
 /// The array of a file that begins with `start`.
 pub(super) fn array(start: &[u8]) -> Result<Array, VectorsFault> {
     let mut rest = start;
-    let (header, header_bytes) = read_npy_header(&mut rest)
-        .map_err(|error| VectorsFault::Unreadable(format!("expected a .npy header, but it can't be read: {error}")))?;
+    let (header, header_bytes) = read_npy_header(&mut rest).map_err(|error| {
+        VectorsFault::Unreadable(format!(
+            "expected a .npy header, but it can't be read: {error}"
+        ))
+    })?;
     let name = header.dtype().descr();
     let number = match name.trim_matches('\'') {
         "|u1" | "|b1" | "<u1" => Number::U8,

@@ -48,9 +48,14 @@ pub(super) fn open_vectors(
     let [_, width] = first_array.matrix().map_err(in_first)?;
     let number = first_array.number;
     let input = match request.options.input.as_deref() {
-        Some(Input::Vectors { width: expected, .. }) if *expected != width => {
+        Some(Input::Vectors {
+            width: expected, ..
+        }) if *expected != width => {
             let expected = *expected;
-            return Err(in_first(VectorsFault::Width { expected, found: width }));
+            return Err(in_first(VectorsFault::Width {
+                expected,
+                found: width,
+            }));
         }
         Some(input @ Input::Vectors { .. }) => input.clone(),
         _ => Input::Vectors {
@@ -60,9 +65,10 @@ pub(super) fn open_vectors(
         },
     };
     let labels = match (&request.options.rows.label, label) {
-        (Some(_), Some((name, array))) => {
-            Some(labels_of(name, Bytes::map(&first.path)?, &array, request.label_names).map_err(in_first)?)
-        }
+        (Some(_), Some((name, array))) => Some(
+            labels_of(name, Bytes::map(&first.path)?, &array, request.label_names)
+                .map_err(in_first)?,
+        ),
         (Some(name), None) => {
             let path = Path::new(name);
             let none = || {
@@ -75,7 +81,8 @@ pub(super) fn open_vectors(
                 return Err(none());
             }
             let bytes = Bytes::map(path)?;
-            let found = npy::array(&bytes).and_then(|array| labels_of(name, bytes, &array, request.label_names));
+            let found = npy::array(&bytes)
+                .and_then(|array| labels_of(name, bytes, &array, request.label_names));
             Some(found.map_err(|fault| DataError::format(path, fault))?)
         }
         (None, _) => None,
@@ -89,13 +96,22 @@ pub(super) fn open_vectors(
         let fault = |fault: VectorsFault| DataError::format(&file.path, fault);
         let [_, found] = array.matrix().map_err(fault)?;
         if found != width || array.number != number {
-            return Err(fault(VectorsFault::disagree((&first_name, &first_array), &array)));
+            return Err(fault(VectorsFault::disagree(
+                (&first_name, &first_array),
+                &array,
+            )));
         }
         parts.push(array.take(file.bytes).map_err(fault)?);
         paths.push(file.path);
     }
-    let directory = request.locations.data_directory().ok().map(|directory| directory.join("arrays"));
-    let remembered = directory.as_ref().map(|directory| directory.join(format!("{key}.json")));
+    let directory = request
+        .locations
+        .data_directory()
+        .ok()
+        .map(|directory| directory.join("arrays"));
+    let remembered = directory
+        .as_ref()
+        .map(|directory| directory.join(format!("{key}.json")));
     let known = remembered.as_ref().and_then(|path| {
         let bytes = hourglass_files::read(path).ok()?;
         serde_json::from_slice::<Checked>(&bytes).ok()
@@ -122,12 +138,18 @@ pub(super) fn open_vectors(
             &paths[0],
             VectorsFault::Labels {
                 name: name.clone(),
-                reason: format!("expected {rows} labels, one for each vector, found {}", labels.len()),
+                reason: format!(
+                    "expected {rows} labels, one for each vector, found {}",
+                    labels.len()
+                ),
             },
         ));
     }
     let dataset = Dataset::new(request.name, input, values, labels.map(Bytes::owned));
-    Splits::new(dataset.with_details(checked.sha256, None, label_names), None)
+    Splits::new(
+        dataset.with_details(checked.sha256, None, label_names),
+        None,
+    )
 }
 
 /// What is remembered of arrays that were found to be finite.
@@ -203,12 +225,23 @@ fn labels_of(
     names.sort_unstable_by(f64::total_cmp);
     names.dedup();
     let mut all = known.to_vec();
-    all.extend(names.iter().map(f64::to_string).filter(|name| !known.contains(name)));
+    all.extend(
+        names
+            .iter()
+            .map(f64::to_string)
+            .filter(|name| !known.contains(name)),
+    );
     if all.len() > 256 {
-        return Err(fault(format!("expected at most 256 different labels, found {}", all.len())));
+        return Err(fault(format!(
+            "expected at most 256 different labels, found {}",
+            all.len()
+        )));
     }
-    let places: std::collections::HashMap<&str, u8> = all.iter().map(String::as_str).zip(0..=u8::MAX).collect();
-    let labels = numbers.iter().map(|number| places[number.to_string().as_str()]);
+    let places: std::collections::HashMap<&str, u8> =
+        all.iter().map(String::as_str).zip(0..=u8::MAX).collect();
+    let labels = numbers
+        .iter()
+        .map(|number| places[number.to_string().as_str()]);
     let labels = labels.collect();
     Ok((all, labels))
 }

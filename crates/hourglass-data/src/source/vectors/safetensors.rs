@@ -87,9 +87,15 @@ pub(super) fn arrays(bytes: &[u8]) -> Result<Vec<(String, Array)>, VectorsFault>
 }
 
 /// The array that is meant: the one that is named, or the only one with two axes.
-pub(super) fn chosen(arrays: &[(String, Array)], name: Option<&str>) -> Result<Array, VectorsFault> {
+pub(super) fn chosen(
+    arrays: &[(String, Array)],
+    name: Option<&str>,
+) -> Result<Array, VectorsFault> {
     let listed = |arrays: &mut dyn Iterator<Item = &(String, Array)>| {
-        let texts: Vec<String> = arrays.map(|(name, array)| format!("{name} {:?}", array.axes)).take(12).collect();
+        let texts: Vec<String> = arrays
+            .map(|(name, array)| format!("{name} {:?}", array.axes))
+            .take(12)
+            .collect();
         match texts.is_empty() {
             true => "no array".to_owned(),
             false => texts.join(", "),
@@ -97,12 +103,17 @@ pub(super) fn chosen(arrays: &[(String, Array)], name: Option<&str>) -> Result<A
     };
     if let Some(name) = name {
         let found = arrays.iter().find(|(other, _)| other == name);
-        return found.map(|(_, array)| array.clone()).ok_or_else(|| VectorsFault::NoArray {
-            name: name.into(),
-            known: listed(&mut arrays.iter()),
-        });
+        return found
+            .map(|(_, array)| array.clone())
+            .ok_or_else(|| VectorsFault::NoArray {
+                name: name.into(),
+                known: listed(&mut arrays.iter()),
+            });
     }
-    let matrices: Vec<_> = arrays.iter().filter(|(_, array)| array.axes.len() == 2).collect();
+    let matrices: Vec<_> = arrays
+        .iter()
+        .filter(|(_, array)| array.axes.len() == 2)
+        .collect();
     match matrices.as_slice() {
         [(_, array)] => Ok(array.clone()),
         [] => Err(VectorsFault::Several(listed(&mut arrays.iter()))),

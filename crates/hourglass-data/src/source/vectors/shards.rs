@@ -66,13 +66,19 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
-        let is_shard = path.extension().is_some_and(|extension| extension == "npy" || extension == "safetensors");
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_shard = path
+            .extension()
+            .is_some_and(|extension| extension == "npy" || extension == "safetensors");
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if is_shard && !is_hidden {
             files.push(path);
         }
     }
-    files.sort_by_cached_key(|path| natural(&path.file_name().unwrap_or_default().to_string_lossy()));
+    files.sort_by_cached_key(|path| {
+        natural(&path.file_name().unwrap_or_default().to_string_lossy())
+    });
     Ok(files)
 }
 
@@ -81,9 +87,13 @@ fn natural(name: &str) -> Vec<(u64, String)> {
     let mut key = Vec::new();
     let mut rest = name;
     while !rest.is_empty() {
-        let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let text = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (words, after) = rest.split_at(text);
-        let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let digits = after
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (number, after) = after.split_at(digits);
         key.push((0, words.to_owned()));
         key.push((number.parse().unwrap_or(u64::MAX), number.to_owned()));
@@ -98,8 +108,23 @@ mod tests {
 
     #[test]
     fn shards_are_in_the_order_of_their_numbers() {
-        let mut names = ["part-10.npy", "part-9.npy", "part-1.npy", "a.npy", "part-02.npy"];
+        let mut names = [
+            "part-10.npy",
+            "part-9.npy",
+            "part-1.npy",
+            "a.npy",
+            "part-02.npy",
+        ];
         names.sort_by_key(|name| natural(name));
-        assert_eq!(names, ["a.npy", "part-1.npy", "part-02.npy", "part-9.npy", "part-10.npy"]);
+        assert_eq!(
+            names,
+            [
+                "a.npy",
+                "part-1.npy",
+                "part-02.npy",
+                "part-9.npy",
+                "part-10.npy"
+            ]
+        );
     }
 }
