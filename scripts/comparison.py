@@ -1,8 +1,20 @@
-"""How far what two programs compute may be apart: what every script that compares Hourglass with another program goes by."""
+"""What every script that compares Hourglass with another program goes by: how far what they compute may be apart, and the shape of
+what a model takes."""
 
 import numpy as np
 
 TOLERANCE = 1e-5
+
+
+def shape_of(config: dict) -> list[int]:
+    """The shape of what the network gets, as config.json has it: of format 1, which knew only images, or of a later one."""
+    taken = config.get("input", {"kind": "image", "shape": config.get("shape")})
+    if taken["kind"] == "image":
+        return taken["shape"]
+    if taken["kind"] == "vectors":
+        return [1, 1, taken["width"]]
+    widths = [len(column.get("values", [])) if column["type"] == "categorical" else 1 for column in taken["columns"]]
+    return [1, 1, sum(widths) + sum(column.get("indicator", False) for column in taken["columns"])]
 
 
 def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from comparison import TOLERANCE, deviations, within  # noqa: E402
 
 STEPS = "5"
+# The samples that are compared are those to test on, which a table has only if they are asked for.
+TESTS = {"tabular": ["--test-fraction", "0.4"]}
 # What no recipe has: GELU, an activation after the decoder, a stochastic encoder that is convolutional.
 VARIANTS = {
     "undercomplete-gelu": ["undercomplete", "--set", "network.activation=gelu"],
@@ -79,7 +81,8 @@ def main() -> int:
             table.check(run.name, run)
         if not arguments.runs:
             recipes = sorted(path.parent.name for path in Path("models").glob("*/recipe.toml"))
-            for name, settings in {**{recipe: [recipe] for recipe in recipes}, **VARIANTS}.items():
+            settings_of = {recipe: [recipe, *TESTS.get(recipe, [])] for recipe in recipes}
+            for name, settings in {**settings_of, **VARIANTS}.items():
                 run = Path(folder) / name
                 sections = (Path("models") / settings[0] / "recipe.toml").read_text()
                 steps = [f"{key}.steps={STEPS}" for key in ("pretraining.training", "training", "classifier")

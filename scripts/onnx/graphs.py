@@ -10,6 +10,9 @@ import numpy as np
 import onnxruntime
 from onnx import checker, shape_inference
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from comparison import shape_of  # noqa: E402
+
 BATCH = 768  # 10,000 images are no multiple of it, so the last batch has another size
 
 
@@ -62,13 +65,16 @@ def hourglass_outputs(program: Program, run: Path) -> dict[str, np.ndarray]:
 
 def graph_outputs(program: Program, run: Path, given: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
     """The same from the exported graphs, for the images and codes given; and what onnx.checker says against a graph."""
-    shape = json.loads((run / "config.json").read_text())["shape"]
-    # Bytes are the stored pixels; dividing by 255 gives the images exactly as Hourglass has them.
-    pixels = np.rint(given["images"] * 255).astype(np.uint8).reshape(-1, *shape)
+    config = json.loads((run / "config.json").read_text())
+    whole = (["--external-data"], given["images"], "reconstructions")
+    if config.get("input", {"kind": "image"})["kind"] == "image":
+        # Bytes are the stored pixels; dividing by 255 gives the images exactly as Hourglass has them.
+        pixels = np.rint(given["images"] * 255).astype(np.uint8).reshape(-1, *shape_of(config))
+        whole = (["--bytes", "--external-data"], pixels, "reconstructions")
     graphs = {
         "encode": (["--part", "encoder"], given["images"], "codes"),
         "decode": (["--part", "decoder", "--logits"], given["encode"], "reconstructions"),
-        "reconstruct": (["--bytes", "--external-data"], pixels, "reconstructions"),
+        "reconstruct": whole,
     }
     outputs, complaints = {}, []
     for what, (options, inputs, output) in graphs.items():

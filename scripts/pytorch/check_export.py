@@ -17,7 +17,7 @@ from torch import Tensor
 from reference import Reference
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from comparison import TOLERANCE, deviations, within  # noqa: E402
+from comparison import TOLERANCE, deviations, shape_of, within  # noqa: E402
 
 
 def load(folder: Path, path: Path | None = None) -> Reference:
@@ -27,7 +27,7 @@ def load(folder: Path, path: Path | None = None) -> Reference:
     """
     path = path or folder / "model.safetensors"
     stored = json.loads((folder / "config.json").read_text())
-    model = Reference(stored["model"], stored["shape"])
+    model = Reference(stored["model"], shape_of(stored))
     weights = load_file(path)
     strays = [name for name in weights if name.split(".")[0] not in ("encoder", "decoder")]
     if strays:

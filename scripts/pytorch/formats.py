@@ -1,6 +1,6 @@
 """Writes what PyTorch computes with the models of every format: crates/hourglass-store/tests/formats/*/*/expected.json.
 
-The image has (37 i mod 256) / 255 as its i-th pixel.
+The sample has (37 i mod 256) / 255 as its i-th feature.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from check_export import load
+from comparison import shape_of  # of scripts/, which check_export has made known
 
 FORMATS = Path(__file__).parents[2] / "crates/hourglass-store/tests/formats"
 
@@ -17,7 +18,7 @@ FORMATS = Path(__file__).parents[2] / "crates/hourglass-store/tests/formats"
 def main() -> None:
     for folder in sorted(path.parent for path in FORMATS.glob("*/*/config.json")):
         model = load(folder).double()
-        shape = json.loads((folder / "config.json").read_text())["shape"]
+        shape = shape_of(json.loads((folder / "config.json").read_text()))
         pixels = torch.arange(shape[0] * shape[1] * shape[2]) * 37 % 256
         codes = model.encode((pixels.float() / 255).double()[None])
         decoded = model.decode(codes)

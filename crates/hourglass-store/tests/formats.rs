@@ -63,5 +63,5 @@ fn models_of_every_format_compute_what_they_did() {
         assert_close(model.decode(codes), &expected["decoded"], &name);
         seen += 1;
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 7);
 }

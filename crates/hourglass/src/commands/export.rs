@@ -14,7 +14,7 @@ use hourglass_store::{Description, Precision, SavedModel, save_tensors, save_wei
 
 use crate::arguments::{LocationArguments, SampleArguments};
 use crate::backend::Cpu;
-use crate::images::Opening;
+use crate::images::{Opening, require_images};
 use crate::output::check_is_new;
 use crate::progress::Stages;
 use crate::usage::UsageError;
@@ -107,6 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_usage(arguments)?;
     let saved = SavedModel::find(&arguments.model)?;
     let description = saved.description()?;
+    if arguments.bytes {
+        let instead = "leave out --bytes: the graph then takes the features of rows and vectors";
+        require_images(&description, "export --bytes", instead)?;
+    }
     let model = saved.load::<Cpu>(&Default::default())?;
     check_is_new(&arguments.out, arguments.force)?;
     let examples = match &arguments.examples {
