@@ -223,6 +223,28 @@ impl Input {
         }
     }
 
+    /// The same input, which takes rows with missing cells too: where training had none, the centre of a column's scale stands for
+    /// them, or 1/2 of yes and no.
+    pub fn allowing_missing(&self) -> Self {
+        let mut input = self.clone();
+        if let Self::Table {
+            missing, columns, ..
+        } = &mut input
+        {
+            for column in columns.iter_mut().filter(|column| column.fill.is_none()) {
+                column.fill = match &column.kind {
+                    ColumnKind::Numeric(affine) => Some(affine.centre),
+                    ColumnKind::YesNo { .. } => Some(0.5),
+                    ColumnKind::Categorical { .. } => None,
+                };
+            }
+            if *missing == Missing::Refuse {
+                *missing = Missing::Mean;
+            }
+        }
+        input
+    }
+
     /// The raw form of a sample's features.
     ///
     /// # Shapes

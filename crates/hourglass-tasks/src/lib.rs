@@ -7,6 +7,7 @@ pub mod decode;
 pub mod detect;
 pub mod embed;
 pub mod encode;
+mod filling;
 mod finite;
 mod inpainting;
 mod mask;
@@ -21,6 +22,7 @@ mod sampling;
 mod statistics;
 pub mod stream;
 
+pub use filling::CellFiller;
 pub use finite::NotFinite;
 pub use inpainting::{InpaintMethod, Inpainter};
 pub use mask::{Mask, MaskError, Side};

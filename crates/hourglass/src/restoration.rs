@@ -66,7 +66,7 @@ pub(crate) struct Prepared<'a> {
     arguments: &'a RestorationArguments,
     pub(crate) saved: SavedModel,
     pub(crate) description: Description,
-    images: Subset,
+    pub(crate) images: Subset,
 }
 
 /// What a command tells about its work.
@@ -80,10 +80,18 @@ pub(crate) struct RestorationWords {
 }
 
 impl RestorationArguments {
-    /// Checks the arguments and opens model and images.
+    /// Checks the arguments and opens model and samples.
     pub(crate) fn prepare(&self) -> Result<Prepared<'_>> {
+        self.prepare_as(Description::clone)
+    }
+
+    /// The same for samples that the model takes in another way.
+    pub(crate) fn prepare_as(
+        &self,
+        taken: impl FnOnce(&Description) -> Description,
+    ) -> Result<Prepared<'_>> {
         let saved = SavedModel::find(&self.model)?;
-        let description = saved.description()?;
+        let description = taken(&saved.description()?);
         let is_empty = !self.out.exists() || fs::read_dir(&self.out)?.next().is_none();
         if !(is_empty || self.force) {
             bail!(

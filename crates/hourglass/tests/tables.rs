@@ -255,7 +255,7 @@ fn every_command_takes_a_table_or_says_why_not() {
         ),
         (
             &["inpaint", "run", "--mask", "half:left", "--out", "x"],
-            "expected a model of images",
+            "expected random:SHARE with a model of rows",
         ),
         (
             &["sample", "run", "--out", "x.gif"],
@@ -271,6 +271,56 @@ fn every_command_takes_a_table_or_says_why_not() {
         assert!(ran.stderr.contains(part), "{arguments:?}: {ran:#?}");
         assert_ne!(ran.code, Some(0));
     }
+}
+
+#[test]
+fn missing_cells_are_filled_in_better_than_by_the_mean() {
+    let workplace = trained(&[
+        "--set",
+        "objective.level=0.3",
+        "--set",
+        "objective.trim=0.2",
+    ]);
+    let hide = [
+        "inpaint",
+        "run",
+        "people.csv",
+        "--mask",
+        "random:0.2",
+        "--out",
+        "hidden",
+        "--json",
+    ];
+    let json = workplace.run(&hide).succeeds().json();
+    let error = |what: &str| {
+        json["errors"][what]["unknown_squared_error"]["value"]
+            .as_f64()
+            .expect("an error")
+    };
+    assert!(error("model") < 0.8 * error("baseline"), "{json:#}");
+
+    let with_hole = people(40).replacen("Oslo", "", 1);
+    workplace.write("holes.csv", &with_hole);
+    workplace
+        .run(&["inpaint", "run", "holes.csv", "--out", "filled"])
+        .succeeds();
+    let filled = table(&fs::read_to_string(workplace.path("filled/rows.csv")).expect("rows"));
+    let before = table(&with_hole);
+    let hole = before
+        .iter()
+        .position(|row| row["town"].is_empty())
+        .expect("a hole");
+    assert!(["Bern", "Oslo", "Rome"].contains(&filled[hole]["town"].as_str()));
+    for (row, filled) in before.iter().zip(&filled) {
+        let [known, kept] = [row, filled].map(|row| number(row, "weight"));
+        assert!((known - kept).abs() < 1e-4, "{known} {kept}");
+    }
+    let ran = workplace.run(&["reconstruct", "run", "holes.csv", "--out", "made"]);
+    assert!(
+        ran.stderr
+            .contains("column `town`: expected a value, found none"),
+        "{ran:#?}"
+    );
 }
 
 #[test]

@@ -4,26 +4,27 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use hourglass_data::{ImageOptions, Shape, Split, Subset};
+use hourglass_data::{ImageOptions, Kind, Shape, Split, Subset};
 use hourglass_store::{Description, SavedModel};
-use hourglass_tasks::{InpaintMethod, Inpainter, Mask};
+use hourglass_tasks::{CellFiller, InpaintMethod, Inpainter, Mask};
 use serde_json::json;
 
 use crate::images::{open, require_images};
-use crate::restoration::{RestorationArguments, RestorationWords};
+use crate::restoration::{Prepared, RestorationArguments, RestorationWords};
 use crate::usage::UsageError;
 
-/// Fill in unknown parts of images; the known pixels stay as they are
+/// Fill in unknown parts of images, or missing cells of tables; what is known stays as it is
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hourglass inpaint variational mnist-mini --mask half:bottom --out halves\n  hourglass inpaint conv photographs --mask rect:8,8,12,12 --training mnist-mini --out filled\n  hourglass inpaint variational digit.png --mask scratches.png --out filled\n\nA rectangle is X,Y,WIDTH,HEIGHT in pixels of the model's images, to whose shape images and masks are brought first. There are three methods. latent finds the most probable code given the known pixels, by the prior of a variational model or by a normal distribution fitted to the codes of training images. projection reconstructs again and again, and puts the known pixels back each time. gibbs, for variational models, draws codes and fills in by turns, and takes the mean. latent has by far the smallest errors. The images' own pixels in the unknown part are taken as the truth for the errors."
+    after_help = "Examples:\n  hourglass inpaint variational mnist-mini --mask half:bottom --out halves\n  hourglass inpaint conv photographs --mask rect:8,8,12,12 --training mnist-mini --out filled\n  hourglass inpaint variational digit.png --mask scratches.png --out filled\n  hourglass inpaint runs/denoising-1 holes.csv --out filled\n\nA rectangle is X,Y,WIDTH,HEIGHT in pixels of the model's images, to whose shape images and masks are brought first. There are three methods. latent finds the most probable code given the known pixels, by the prior of a variational model or by a normal distribution fitted to the codes of training images. projection reconstructs again and again, and puts the known pixels back each time. gibbs, for variational models, draws codes and fills in by turns, and takes the mean. latent has by far the smallest errors. The images' own pixels in the unknown part are taken as the truth for the errors."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
     restoration: RestorationArguments,
-    /// The unknown part: rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE, or an image in which it is white
+    /// The unknown part: rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE, or an image in which it is white. Of a table
+    /// the missing cells are unknown; random:SHARE hides others, to measure how well they are filled in
     #[arg(long)]
-    mask: String,
+    mask: Option<String>,
     /// How the unknown pixels are found [default: latent, or projection for sparse models and where there are no training images]
     #[arg(long, value_enum)]
     method: Option<MethodName>,
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
 const TRAINING_IMAGES: usize = 10_000;
 /// Projection ends when no image moves by half of what a byte can tell.
 const TOLERANCE: f64 = 0.5 / 255.0;
+/// The same of a row, in units of its features.
+const CELL_TOLERANCE: f64 = 1e-3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MethodName {
@@ -65,11 +68,27 @@ impl From<MethodName> for InpaintMethod {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let prepared = arguments.restoration.prepare()?;
+    let prepared = arguments
+        .restoration
+        .prepare_as(|description| Description {
+            input: description.input.allowing_missing(),
+            ..description.clone()
+        })?;
     let description = &prepared.description;
-    let instead = "a mask is a part of a picture";
-    require_images(description, "inpaint", instead)?;
-    let mask = mask(arguments, description)?;
+    match description.input.kind() {
+        Kind::Image => {}
+        Kind::Table => return fill_cells(arguments, &prepared),
+        Kind::Vectors => {
+            let instead = "every number of a vector is known";
+            require_images(description, "inpaint", instead)?;
+        }
+    }
+    let Some(mask) = &arguments.mask else {
+        bail!(UsageError(
+            "--mask: expected rect:X,Y,WIDTH,HEIGHT, half:left (right, top, bottom), random:SHARE or an image".into()
+        ));
+    };
+    let mask = read_mask(mask, arguments, description)?;
     mask.check(description.shape())?;
     let (method, training) = method(arguments, &prepared.saved, description)?;
     let words = RestorationWords {
@@ -90,6 +109,43 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         seed: arguments.seed,
         prior: None,
         training,
+    };
+    prepared.run(&mut how, &words)
+}
+
+/// Fills in the missing cells of a table.
+fn fill_cells(arguments: &Arguments, prepared: &Prepared<'_>) -> Result<()> {
+    if arguments
+        .method
+        .is_some_and(|method| method != MethodName::Projection)
+    {
+        bail!(UsageError(
+            "--method: expected projection, by which the cells of tables are filled in".into()
+        ));
+    }
+    let hidden = match arguments.mask.as_deref().map(str::parse) {
+        None => 0.0,
+        Some(Ok(Mask::Random(share))) => share,
+        Some(_) => bail!(UsageError(
+            "--mask: expected random:SHARE with a model of rows, which hides known cells to measure how well they are filled in; \
+             missing cells are filled in anyway"
+                .into()
+        )),
+    };
+    let words = RestorationWords {
+        truth: hidden > 0.0,
+        baseline: "what stands for missing cells",
+        settings: vec![
+            ("mask", json!(arguments.mask)),
+            ("seed", json!(arguments.seed)),
+        ],
+    };
+    let mut how = CellFiller {
+        rows: prepared.images.clone(),
+        hidden,
+        steps: arguments.steps as usize,
+        tolerance: CELL_TOLERANCE,
+        seed: arguments.seed,
     };
     prepared.run(&mut how, &words)
 }
@@ -145,8 +201,7 @@ fn training_images(
 }
 
 /// The mask that is asked for: in words, or in an image.
-fn mask(arguments: &Arguments, description: &Description) -> Result<Mask> {
-    let text = &arguments.mask;
+fn read_mask(text: &str, arguments: &Arguments, description: &Description) -> Result<Mask> {
     if !Path::new(text).is_file() {
         return text
             .parse()
