@@ -178,7 +178,9 @@ pub enum DataError {
     },
 
     /// The samples are of another kind than those that a model was trained on.
-    #[error("{name}: expected {expected}, as the model was trained on, found {found}")]
+    #[error(
+        "{name}: expected samples of the kind `{expected}`, like those to train on, found `{found}`"
+    )]
     OtherKind {
         /// The dataset.
         name: String,

@@ -38,25 +38,20 @@ pub fn open_with(
 ) -> Result<Splits, DataError> {
     options.images.check()?;
     let splits = open_one(name_or_path, locations, options, &[], progress)?;
-    let kind = splits.train().kind();
-    if let Some(expected) = options.input.as_deref().map(Input::kind)
-        && expected != kind
-    {
-        return Err(DataError::OtherKind {
-            name: name_or_path.into(),
-            expected,
-            found: kind,
-        });
+    if let Some(input) = options.input.as_deref() {
+        check_kind(name_or_path, input.kind(), &splits)?;
     }
+    let kind = splits.train().kind();
     let splits = match &options.test {
         Some(test) => {
             // The columns, categories and labels of the training samples hold for the others too.
             let like = DataOptions {
-                input: Some(splits.train().input().clone()),
+                input: (kind != Kind::Image).then(|| splits.train().input().clone()),
                 ..options.clone()
             };
             let label_names = splits.train().label_names().unwrap_or_default();
             let others = open_one(test, locations, &like, label_names, progress)?;
+            check_kind(test, splits.train().kind(), &others)?;
             splits.with_test(&others)?
         }
         None => splits,
@@ -64,6 +59,18 @@ pub fn open_with(
     match options.test_fraction {
         Some(fraction) => splits.hold_out(fraction),
         None => Ok(splits),
+    }
+}
+
+fn check_kind(name: &str, expected: Kind, found: &Splits) -> Result<(), DataError> {
+    let found = found.train().kind();
+    match found == expected {
+        true => Ok(()),
+        false => Err(DataError::OtherKind {
+            name: name.into(),
+            expected,
+            found,
+        }),
     }
 }
 
@@ -115,16 +122,23 @@ fn open_path(request: &Request<'_>, progress: Progress<'_>) -> Result<Splits, Da
             found: start.as_deref().map_or("a directory".into(), describe),
         }
     })?;
+    if let Some(expected) = request.options.input.as_deref().map(Input::kind)
+        && expected != source.kind()
+    {
+        return Err(DataError::OtherKind {
+            name: request.name.into(),
+            expected,
+            found: source.kind(),
+        });
+    }
+    request.options.check_used(request.name, source.kind())?;
     let file = match &start {
         Some(start) if !source.reads_packed() => unpacked(path, request.locations, |_| {
             source.unpacked_length(start, path)
         })?,
         _ => path.into(),
     };
-    let splits = source.open(&file, request, progress)?;
-    let kind = splits.train().kind();
-    request.options.check_used(request.name, kind)?;
-    Ok(splits)
+    source.open(&file, request, progress)
 }
 
 fn unknown_name(name: &str) -> DataError {

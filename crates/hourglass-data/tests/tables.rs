@@ -136,6 +136,85 @@ fn separators_commas_marks_and_line_ends_are_told_by_the_file() {
 }
 
 #[test]
+fn a_comma_is_decimal_only_where_it_does_not_separate() {
+    let place = Place::new();
+    let error = place.refusal("a,b\n1,2\n\"1,234\",3\n", &DataOptions::default());
+    assert!(
+        error.contains("row 2, column `a`") && error.contains("`1,234`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn labels_of_numbers_and_texts_have_one_order() {
+    let place = Place::new();
+    let labels: Vec<String> = (0..60)
+        .map(|row| match row % 3 {
+            0 => format!("{row}"),
+            1 => format!("1{}a", row % 7),
+            _ => format!("b{}", row % 5),
+        })
+        .collect();
+    let rows_of: String = labels
+        .iter()
+        .map(|label| format!("1.5,{label}\n"))
+        .collect();
+    let splits = place.open_text(
+        &format!("a,label\n{rows_of}"),
+        &rows(|rows| rows.label = Some("label".into())),
+    );
+    let splits = splits.unwrap();
+    let names = splits.train().label_names().unwrap().to_vec();
+    let numbers: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    assert!(
+        numbers.is_sorted()
+            && names[..numbers.len()]
+                .iter()
+                .all(|name| name.parse::<u32>().is_ok())
+    );
+    for (row, label) in labels.iter().enumerate() {
+        let number = splits.train().label(row).unwrap();
+        assert_eq!(&names[usize::from(number)], label);
+    }
+}
+
+#[test]
+fn other_numbers_in_a_column_of_0_and_1_are_taken_as_they_are() {
+    let place = Place::new();
+    let splits = place.open_text(
+        "flag,always,code\n0,0,01\n1,0,1\n",
+        &rows(|rows| rows.categorical = vec!["code".into()]),
+    );
+    let splits = splits.unwrap();
+    let kinds: Vec<String> = kinds(&splits).into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(kinds, ["yes/no 0 1", "number", "category 01 1"]);
+    let like = DataOptions {
+        input: Some(splits.train().input().clone()),
+        ..DataOptions::default()
+    };
+    let splits = place
+        .open_text("flag,always,code\n5,3,1\n1.0,0,1.0\n", &like)
+        .unwrap();
+    assert_eq!(raw(&splits, 0), [5.0, 3.0, 1.0]);
+    // 1.0 may be 01 or 1.
+    assert_eq!(raw(&splits, 1), [1.0, 0.0, 2.0]);
+    let error = place.refusal("flag,always,code\nmaybe,3,1\n", &like);
+    assert!(
+        error.contains("expected 0 or 1") && error.contains("`maybe`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_open_quotation_mark_does_not_fill_the_memory() {
+    let place = Place::new();
+    let mut text = b"a,b\n1,\"".to_vec();
+    text.resize(70 << 20, b'x');
+    let error = place.refusal(text, &DataOptions::default());
+    assert!(error.contains("quotation mark"), "{error}");
+}
+
+#[test]
 fn packed_tables_are_read_as_they_are() {
     let place = Place::new();
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -284,6 +363,11 @@ fn what_is_wrong_is_named_with_row_and_column() {
         error.contains("row 1001, column `b`") && error.contains("--id"),
         "{error}"
     );
+    let error = place.refusal(
+        "a,b\n1,2\n",
+        &rows(|rows| rows.columns = Some(vec!["a".into(), "a".into()])),
+    );
+    assert!(error.contains("`a` twice"), "{error}");
     let error = place.refusal("a\n1\n", &rows(|rows| rows.array = Some("x".into())));
     assert!(error.contains("data.array"), "{error}");
 }

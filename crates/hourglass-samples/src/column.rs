@@ -28,7 +28,7 @@ pub struct Column {
 pub enum ColumnKind {
     /// Numbers.
     Numeric(Affine),
-    /// One of two opposites; raw 0 or 1.
+    /// One of two opposites; raw 0 or 1, and another number only where the values are 0 and 1 and a file has another.
     YesNo {
         /// How no and yes are written.
         values: [String; 2],
@@ -124,10 +124,31 @@ impl Column {
             _ if raw.is_nan() => String::new(),
             // As many digits as the single precision in which cells are kept has.
             ColumnKind::Numeric(_) => (raw as f32).to_string(),
-            ColumnKind::YesNo { values } => values[usize::from(raw >= 0.5)].clone(),
+            ColumnKind::YesNo { values } => match raw {
+                0.0 => values[0].clone(),
+                1.0 => values[1].clone(),
+                other => (other as f32).to_string(),
+            },
             ColumnKind::Categorical { values } => {
                 values.get(raw as usize).cloned().unwrap_or_default()
             }
+        }
+    }
+
+    /// What the features of a column say about its cell, as it would be written in a file; where there is none, or another value than
+    /// training had, that.
+    ///
+    /// # Panics
+    /// If these are fewer than [`features`](Self::features).
+    pub fn told(&self, features: &[f32]) -> String {
+        let values = self.value_features();
+        let is_none = self.indicator && features[values] > 0.5;
+        let is_other = matches!(self.kind, ColumnKind::Categorical { .. })
+            && features[..values].iter().all(|&feature| feature == 0.0);
+        match (is_none, is_other) {
+            (true, _) => "no value".into(),
+            (false, true) => "another value or none".into(),
+            (false, false) => self.text(self.decode(features)),
         }
     }
 

@@ -54,6 +54,9 @@ pub enum Score {
     /// The squared distances of the features from their reconstructions and from their means, each in units of what is usual
     /// among the normal samples: a sum over columns, for rows and vectors.
     Columns,
+    /// The negative log-likelihood in nats of a sample's features, each of them normal around its reconstruction, with the mean
+    /// squared error among the normal samples as its variance: a sum over columns too.
+    Nll,
     /// The Mahalanobis distance of the code from the codes of the normal images:
     /// d² = (z - m)ᵀ S⁻¹ (z - m), m and S their mean and covariance.
     Distance,
@@ -88,7 +91,7 @@ pub enum DetectError {
     Pca(#[from] PcaError),
     /// A score is not a finite number.
     #[error(
-        "image {index}: expected a finite score, found {found}; the weights are damaged, or the training has diverged"
+        "sample {index}: expected a finite score, found {found}; the weights are damaged, or the training has diverged"
     )]
     NotFinite {
         /// The image, from 0.
@@ -111,6 +114,7 @@ pub struct Scorer<'a, B: Backend> {
 enum Fitted {
     Error,
     Columns(Box<FeatureScale>),
+    Nll(Box<FeatureScale>),
     Bound(usize),
     Distance(Pca),
     Pca(Pca, usize),
@@ -135,6 +139,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
             Score::Columns => {
                 Fitted::Columns(Box::new(FeatureScale::fit(model, normal, device, done)?))
             }
+            Score::Nll => Fitted::Nll(Box::new(FeatureScale::fit(model, normal, device, done)?)),
             Score::Bound { samples } => {
                 let blank = Tensor::zeros([1, normal.dataset().features()], device);
                 if model.posterior(blank).is_none() {
@@ -188,6 +193,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
             (Fitted::Error, Likelihood::Bernoulli) => "reconstruction_nats",
             (Fitted::Error, likelihood) => likelihood.term(),
             (Fitted::Columns(_), _) => "unusualness",
+            (Fitted::Nll(_), _) => "negative_log_likelihood",
             (Fitted::Bound(_), _) if is_grey => "negative_elbo_less_entropy",
             (Fitted::Bound(_), _) => "negative_elbo",
             (Fitted::Distance(_), _) => "mahalanobis_distance",
@@ -197,7 +203,7 @@ impl<'a, B: Backend> Scorer<'a, B> {
 
     /// Whether it can be said which columns made a score.
     pub fn has_reasons(&self) -> bool {
-        matches!(self.fitted, Fitted::Columns(_))
+        matches!(self.fitted, Fitted::Columns(_) | Fitted::Nll(_))
     }
 
     /// Scores samples batch after batch; `each` is called with each batch, its scores, and a function that says which columns
@@ -211,19 +217,12 @@ impl<'a, B: Backend> Scorer<'a, B> {
         mut each: impl FnMut(&Batch, &[f64], &dyn Fn(usize) -> Vec<Reason>) -> Result<(), E>,
     ) -> Result<(), E> {
         let dataset = images.dataset();
-        let features = dataset.features();
         for (index, inputs) in (0..).zip(input_batches(self.model, images, self.device)) {
-            let (mut made, mut parts) = (Vec::new(), Vec::new());
-            let scores = match &self.fitted {
-                Fitted::Columns(scale) => {
-                    each_row(self.model, &inputs, features, |row, rebuilt| {
-                        made.push(rebuilt.to_vec());
-                        parts.push(scale.parts(row, rebuilt));
-                    });
-                    parts.iter().map(|parts| parts.iter().sum()).collect()
-                }
-                _ => self.score_batch(&inputs, index),
-            };
+            let Scores {
+                scores,
+                made,
+                parts,
+            } = self.score_batch(&inputs, index);
             let batch = inputs.batch;
             let reasons = |place: usize| match parts.get(place) {
                 Some(parts) => Reason::largest(dataset, batch.indices[place], &made[place], parts),
@@ -238,12 +237,17 @@ impl<'a, B: Backend> Scorer<'a, B> {
         Ok(())
     }
 
-    fn score_batch(&self, inputs: &InputBatch<B>, index: u64) -> Vec<f64> {
+    fn score_batch(&self, inputs: &InputBatch<B>, index: u64) -> Scores {
         let InputBatch { batch, images, .. } = inputs;
         let images = images.clone();
-        match &self.fitted {
-            // See `score`.
-            Fitted::Columns(_) => Vec::new(),
+        let scores = match &self.fitted {
+            Fitted::Columns(scale) => {
+                return self.sums(inputs, 0.0, |row, made| scale.parts(row, made));
+            }
+            Fitted::Nll(scale) => {
+                let constant = scale.log_normalisation();
+                return self.sums(inputs, constant, |row, made| scale.nats(row, made));
+            }
             Fitted::Error => {
                 let parameters = self.model.decode(self.model.encode(images.clone()));
                 let likelihood = self.model.likelihood();
@@ -261,8 +265,45 @@ impl<'a, B: Backend> Scorer<'a, B> {
                     .map(|(image, other)| squared_distance(image, other))
                     .collect()
             }
+        };
+        Scores {
+            scores,
+            made: Vec::new(),
+            parts: Vec::new(),
         }
     }
+
+    /// Scores that are sums over the features and a constant.
+    fn sums(
+        &self,
+        inputs: &InputBatch<B>,
+        constant: f64,
+        parts_of: impl Fn(&[f32], &[f32]) -> Vec<f64>,
+    ) -> Scores {
+        let features = inputs.batch.images.len() / inputs.batch.len().max(1);
+        let (mut made, mut parts) = (Vec::new(), Vec::new());
+        each_row(self.model, inputs, features, |row, rebuilt| {
+            made.push(rebuilt.to_vec());
+            parts.push(parts_of(row, rebuilt));
+        });
+        let sums = parts
+            .iter()
+            .map(|parts: &Vec<f64>| parts.iter().sum::<f64>());
+        Scores {
+            scores: sums.map(|sum| sum + constant).collect(),
+            made,
+            parts,
+        }
+    }
+}
+
+/// The scores of a batch.
+struct Scores {
+    scores: Vec<f64>,
+    /// The reconstruction of each sample, where its score is a sum over the features.
+    made: Vec<Vec<f32>>,
+    /// What each feature adds to it.
+    parts: Vec<Vec<f64>>,
 }
 
 impl Score {
@@ -270,7 +311,7 @@ impl Score {
     pub fn batch_sizes(self, images: usize, shape: Shape) -> Vec<usize> {
         let draws = match self {
             Self::Bound { samples } => vec![1, samples.min(DRAWS), samples % DRAWS],
-            Self::Error | Self::Columns | Self::Distance | Self::Pca => vec![1],
+            Self::Error | Self::Columns | Self::Nll | Self::Distance | Self::Pca => vec![1],
         };
         let sizes = measuring_sizes(images, shape).into_iter();
         sizes
@@ -359,6 +400,76 @@ mod tests {
     use hourglass_models::{ModelConfig, load_state_dict};
 
     use super::*;
+
+    /// Of a model that makes the same of every image, both scores can be written out.
+    #[test]
+    fn scores_by_feature_are_sums_of_squares_over_variances() {
+        let pixels = [
+            [0, 100, 200, 50],
+            [10, 120, 180, 60],
+            [20, 80, 220, 40],
+            [255, 0, 0, 255],
+        ];
+        let images = images(&pixels);
+        let means = [0.05_f32, 0.4, 0.8, 0.2];
+        let model = constant("undercomplete", r#"{"likelihood": "squared_error"}"#, means);
+        let x = |row: usize, feature: usize| f64::from(pixels[row][feature] as f32 / 255.0);
+        let error = |row: usize| -> f64 {
+            let each = (0..4).map(|feature| (x(row, feature) - f64::from(means[feature])).powi(2));
+            each.sum()
+        };
+        // 55 % of four are three; the odd one is the last.
+        let kept = [0, 1, 2];
+        assert!(kept.iter().all(|&row| error(row) < error(3)));
+        let mean = |of: &dyn Fn(usize) -> f64| kept.iter().map(|&row| of(row)).sum::<f64>() / 3.0;
+        let centre: Vec<f64> = (0..4).map(|feature| mean(&|row| x(row, feature))).collect();
+        let spread = (0..4).map(|feature| mean(&|row| (x(row, feature) - centre[feature]).powi(2)));
+        let spread: Vec<f64> = spread.collect();
+        let ridge = 1e-3 * spread.iter().sum::<f64>() / 4.0;
+        let residual =
+            |row: usize, feature: usize| (x(row, feature) - f64::from(means[feature])).powi(2);
+        let variance: Vec<f64> = (0..4)
+            .map(|feature| mean(&|row| residual(row, feature)) + ridge)
+            .collect();
+        let rebuilt = |row: usize| {
+            (0..4)
+                .map(|feature| residual(row, feature) / variance[feature])
+                .sum::<f64>()
+        };
+        let away = |row: usize, feature: usize| (x(row, feature) - centre[feature]).powi(2);
+        let distance = |row: usize| {
+            (0..4)
+                .map(|feature| away(row, feature) / (spread[feature] + ridge))
+                .sum::<f64>()
+        };
+        let median = |of: &dyn Fn(usize) -> f64| {
+            let mut all = kept.map(of);
+            all.sort_by(f64::total_cmp);
+            all[1]
+        };
+        let (r, d) = (median(&rebuilt), median(&distance));
+        let (name, found) = scores(&model, Score::Columns, &images);
+        assert_eq!(name, "unusualness");
+        for (row, found) in found.iter().enumerate() {
+            let expected = rebuilt(row) / r + distance(row) / d;
+            assert!(
+                (found - expected).abs() < 1e-4 * expected,
+                "{row}: {found} {expected}"
+            );
+        }
+        let (_, found) = scores(&model, Score::Nll, &images);
+        for (row, found) in found.iter().enumerate() {
+            let normal = |feature: usize| {
+                let v = variance[feature];
+                residual(row, feature) / (2.0 * v) + (2.0 * std::f64::consts::PI * v).ln() / 2.0
+            };
+            let expected: f64 = (0..4).map(normal).sum();
+            assert!(
+                (found - expected).abs() < 1e-4 * expected.abs().max(1.0),
+                "{row}: {found} {expected}"
+            );
+        }
+    }
 
     /// Images of four pixels.
     fn images(pixels: &[[u8; 4]]) -> Subset {

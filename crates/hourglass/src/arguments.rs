@@ -99,7 +99,10 @@ impl SampleArguments {
     pub(crate) fn for_model(&self, input: &Input) -> DataOptions {
         let mut options = self.options();
         match input {
-            Input::Image { shape } => options.images.shape = Some(*shape),
+            Input::Image { shape } => {
+                options.images.shape = Some(*shape);
+                options.kind = options.kind.or(Some(Kind::Image));
+            }
             Input::Table { .. } | Input::Vectors { .. } => {
                 options.input = Some(Arc::new(input.clone()));
             }

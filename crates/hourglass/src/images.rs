@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use hourglass_data::{
-    DataError, DataOptions, Kind, Locations, SourceReport, Split, Splits, Subset,
+    DataError, DataOptions, Kind, Locations, Scaling, SourceReport, Split, Splits, Subset,
 };
+use hourglass_models::Likelihood;
+use hourglass_samples::Group;
 use hourglass_store::{Description, SavedModel};
 use hourglass_train::Recipe;
 
@@ -266,7 +268,23 @@ pub(crate) fn fitted_samples(splits: Splits, recipe: &Recipe) -> Result<(Splits,
         }
         return Ok((splits, training, validation));
     }
-    let fitted = training.fit(recipe.data.scaling.unwrap_or_default());
+    let scaling = recipe.data.scaling.unwrap_or_default();
+    let groups = splits.train().input().groups();
+    let has_numbers = groups
+        .iter()
+        .any(|group| matches!(group, Group::Numeric(_)));
+    if has_numbers
+        && scaling != Scaling::MinMax
+        && recipe.model.likelihood() == Likelihood::Bernoulli
+    {
+        bail!(
+            "{}: expected a likelihood of numbers such as squared_error, found bernoulli, which is for values from 0 to 1; use \
+             --set objective.likelihood=squared_error (or {{ gaussian = {{ sigma = 0.5 }} }} for a variational model), or \
+             --scaling min-max",
+            recipe.place("objective.likelihood")
+        );
+    }
+    let fitted = training.fit(scaling);
     for line in fitted.notes {
         note!("{}: {line}", splits.train().name());
     }

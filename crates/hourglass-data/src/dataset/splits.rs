@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hourglass_samples::Input;
+use hourglass_samples::{Column, ColumnKind, Input};
 
 use super::dataset::Dataset;
 use super::order::split_test;
@@ -81,15 +81,19 @@ impl Splits {
         if **own == *input {
             return Ok(self);
         }
-        let names = |input: &Input| -> Vec<String> {
-            input
-                .columns()
-                .iter()
-                .map(|column| column.name.clone())
+        // Numbers may be scaled in another way, but the places of values must be the same.
+        let unscaled = |input: &Input| -> Vec<(String, Option<ColumnKind>)> {
+            let columns = input.columns().iter();
+            let kind = |column: &Column| match &column.kind {
+                ColumnKind::Numeric(_) => None,
+                other => Some(other.clone()),
+            };
+            columns
+                .map(|column| (column.name.clone(), kind(column)))
                 .collect()
         };
         let is_same = own.kind() == input.kind() && own.raw_width() == input.raw_width();
-        match is_same && names(own) == names(input) {
+        match is_same && unscaled(own) == unscaled(input) {
             true => Ok(self.with_input(&Arc::new(input.clone()))),
             false => Err(DataError::OtherColumns {
                 name: self.train.name().into(),

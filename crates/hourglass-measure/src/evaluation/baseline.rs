@@ -1,12 +1,13 @@
 //! The linear baseline: PCA of the training images, kept in a cache of fitted baselines.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fs_err as fs;
 use hourglass_data::{Batches, Kind, Subset, measuring_batch};
-use hourglass_files::{hex_sha256, write_atomically};
+use hourglass_files::{Hashing, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -217,26 +218,26 @@ const METHOD: u32 = 2;
 
 /// A name for exactly the images of some subsets, and for how baselines are fitted to them.
 pub(super) fn cache_key(subsets: &[&Subset]) -> String {
-    let mut text = Vec::new();
+    let mut hashing = Hashing::new(io::sink());
+    let mut add = |bytes: &[u8]| hashing.write_all(bytes).expect("a sink takes everything");
     for number in [METHOD, EVALUATION_SEED as u32] {
-        text.extend(number.to_le_bytes());
+        add(&number.to_le_bytes());
     }
     for subset in subsets {
-        let batch = measuring_batch(subset.dataset().features());
-        text.extend((batch.get() as u32).to_le_bytes());
-        text.extend(format!("{} {}", subset.shape(), subset.len()).bytes());
-        text.extend(subset.dataset().sha256().bytes());
-        text.extend(
-            subset
-                .indices()
-                .iter()
-                .flat_map(|index| index.to_le_bytes()),
-        );
+        let dataset = subset.dataset();
+        let batch = measuring_batch(dataset.features());
+        add(&(batch.get() as u32).to_le_bytes());
+        add(format!("{} {}", subset.shape(), subset.len()).as_bytes());
+        add(dataset.sha256().as_bytes());
+        for index in subset.indices() {
+            add(&index.to_le_bytes());
+        }
         // Labels are not part of the hash of the pixels.
-        let labels = subset.indices().iter();
-        text.extend(labels.map(|&index| subset.dataset().label(index as usize).unwrap_or(u8::MAX)));
+        for &index in subset.indices() {
+            add(&[dataset.label(index as usize).unwrap_or(u8::MAX)]);
+        }
     }
-    hex_sha256(&text)[..32].into()
+    hashing.finish()[..32].into()
 }
 
 #[cfg(test)]

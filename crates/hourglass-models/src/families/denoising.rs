@@ -116,10 +116,10 @@ impl FamilyConfig for DenoisingConfig {
             warmup,
         )?;
         require(
-            warmup > 0.0 || warmup_level.is_none(),
-            "objective.warmup_level",
-            "with an objective.warmup above 0",
-            first,
+            (warmup > 0.0) == warmup_level.is_some(),
+            "objective.warmup",
+            "a share above 0 and an objective.warmup_level, or neither",
+            warmup,
         )?;
         require(
             (0.0..1.0).contains(&trim),

@@ -40,7 +40,7 @@ pub(super) fn columns(model: &ModelReport) -> Result<Markup, ReportError> {
                             @for column in columns {
                                 tr {
                                     th scope="row" { (column.name) }
-                                    td { (format!("{:.3}", column.explained)) }
+                                    td { (column.explained.map_or("–".to_owned(), |share| format!("{share:.3}"))) }
                                     td { (bars(column, &column.data, "data")) }
                                     td { (bars(column, &column.reconstructed, "reconstructions")) }
                                     @if let Some(sampled) = &column.sampled { td { (bars(column, sampled, "samples")) } }
@@ -115,21 +115,25 @@ pub(super) fn strangest(model: &ModelReport) -> Markup {
 
 /// The columns with the largest errors, in the user's units.
 fn reasons(input: &Input, row: &Reconstructed) -> Vec<String> {
-    let (found, expected) = (input.decode(&row.image), input.decode(&row.reconstruction));
-    let mut errors = Vec::new();
+    let mut reasons = Vec::new();
     let mut first = 0;
-    for (place, column) in input.columns().iter().enumerate() {
+    for column in input.columns() {
         let own = first..first + column.features();
         first = own.end;
-        let pairs = row.image[own.clone()].iter().zip(&row.reconstruction[own]);
-        let error: f64 = pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum();
-        errors.push((error, place, column));
+        let (found, made) = (&row.image[own.clone()], &row.reconstruction[own]);
+        let error: f64 = found
+            .iter()
+            .zip(made)
+            .map(|(a, b)| f64::from(a - b).powi(2))
+            .sum();
+        let expected = column.text(column.decode(made));
+        let found = column.told(found);
+        reasons.push((
+            error,
+            format!("{}: expected {expected}, found {found}", column.name),
+        ));
     }
-    errors.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let largest = errors.into_iter().take(NAMED);
-    let texts = largest.map(|(_, place, column)| {
-        let [expected, found] = [expected[place], found[place]].map(|cell| column.text(cell));
-        format!("{}: expected {expected}, found {found}", column.name)
-    });
-    texts.collect()
+    reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let largest = reasons.into_iter().take(NAMED);
+    largest.map(|(_, reason)| reason).collect()
 }

@@ -1,5 +1,7 @@
 //! How unusual each feature of a sample is, against what is usual among normal samples.
 
+use std::f64::consts::PI;
+
 use burn::tensor::backend::Backend;
 use hourglass_data::Subset;
 use hourglass_measure::{InputBatch, host, input_batches};
@@ -93,11 +95,16 @@ impl FeatureScale {
         let spread: Vec<f64> = spread
             .map(|(mean, square)| (square - mean * mean).max(0.0))
             .collect();
-        let ridge = RIDGE * spread.iter().sum::<f64>() / features as f64;
+        // Where all kept samples are alike, a feature's own unit is the only scale that there is.
+        let mean_spread = match spread.iter().sum::<f64>() / features as f64 {
+            mean if mean > 0.0 => mean,
+            _ => 1.0,
+        };
+        let ridge = RIDGE * mean_spread;
         let with_ridge = |variances: Vec<f64>| {
-            let raised = variances.into_iter().map(|variance| variance + ridge);
-            raised
-                .map(|variance| variance.max(f64::MIN_POSITIVE))
+            variances
+                .into_iter()
+                .map(|variance| variance + ridge)
                 .collect()
         };
         let mut scale = Self {
@@ -121,9 +128,32 @@ impl FeatureScale {
         }
         scale.medians = totals.map(|mut sums| {
             sums.sort_unstable_by(f64::total_cmp);
-            sums[sums.len() / 2].max(f64::MIN_POSITIVE)
+            match sums[sums.len() / 2] {
+                median if median > 0.0 => median,
+                _ => 1.0,
+            }
         });
         Ok(scale)
+    }
+
+    /// What each feature adds to the negative log-likelihood, but for its normalisation.
+    ///
+    /// # Shapes
+    /// - row, made, output: `[features]`
+    pub(super) fn nats(&self, row: &[f32], made: &[f32]) -> Vec<f64> {
+        let pairs = squares(row, made).zip(&self.residual);
+        pairs
+            .map(|(square, variance)| square / (2.0 * variance))
+            .collect()
+    }
+
+    /// sum_j log(2 pi v_j) / 2
+    pub(super) fn log_normalisation(&self) -> f64 {
+        let each = self
+            .residual
+            .iter()
+            .map(|variance| (2.0 * PI * variance).ln());
+        each.sum::<f64>() / 2.0
     }
 
     fn sums(&self, row: &[f32], made: &[f32]) -> [f64; 2] {

@@ -1,6 +1,7 @@
 //! Which columns made the score of a sample.
 
 use hourglass_data::{Dataset, Input};
+use hourglass_samples::ColumnKind;
 use serde::Serialize;
 
 /// How many columns are named for a sample.
@@ -35,8 +36,12 @@ impl Reason {
         let (expected, found) = (input.decode(made), dataset.raw(index as usize));
         let reasons = places.into_iter().filter(|(_, part)| *part > 0.0);
         let text = |place: usize, cell: f64| match input.columns().get(place) {
-            Some(column) if cell.is_nan() => format!("none ({})", column.name),
-            Some(column) => rounded(&column.text(cell)),
+            Some(_) if cell.is_nan() => "no value".to_owned(),
+            Some(column) => match (&column.kind, column.text(cell)) {
+                (ColumnKind::Numeric(_), text) => rounded(&text),
+                (_, text) if text.is_empty() => "another value".into(),
+                (_, text) => text,
+            },
             None => rounded(&(cell as f32).to_string()),
         };
         reasons
@@ -76,7 +81,7 @@ fn by_column(input: &Input, parts: &[f64]) -> Vec<f64> {
     columns.collect()
 }
 
-/// A number with four digits; other texts as they are.
+/// A number with four digits; what is no number as it is.
 fn rounded(text: &str) -> String {
     match text.parse::<f64>() {
         Ok(number) if number != 0.0 && number.is_finite() => {

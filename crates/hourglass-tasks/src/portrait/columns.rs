@@ -14,7 +14,7 @@ const ROWS: usize = 5000;
 /// The most columns that are shown.
 const COLUMNS: usize = 60;
 
-/// Bars of the histogram of a column of numbers.
+/// The most bars of a column.
 const BARS: usize = 24;
 
 /// Rows that are drawn from the prior.
@@ -34,8 +34,8 @@ pub struct ColumnView {
     /// The same of rows drawn from the prior, where the family has one.
     pub sampled: Option<Vec<f64>>,
     /// Of numbers the share of the variance that the reconstructions explain, at most 1; of others the share of the rows whose
-    /// cell is reconstructed.
-    pub explained: f64,
+    /// cell is reconstructed. None of a column that never varies.
+    pub explained: Option<f64>,
 }
 
 /// The first columns of a table.
@@ -107,7 +107,10 @@ fn bars(column: &Column, data: &[f64]) -> (Vec<String>, BarOf) {
     };
     match &column.kind {
         ColumnKind::YesNo { values } => (values.to_vec(), place(2)),
-        ColumnKind::Categorical { values } => (values.clone(), place(values.len())),
+        ColumnKind::Categorical { values } => {
+            let shown = values.len().min(BARS);
+            (values[..shown].to_vec(), place(shown))
+        }
         ColumnKind::Numeric(_) => {
             let there = data.iter().filter(|cell| cell.is_finite());
             let (least, most) = there.fold(
@@ -128,7 +131,7 @@ fn bars(column: &Column, data: &[f64]) -> (Vec<String>, BarOf) {
     }
 }
 
-fn explained(column: &Column, data: &[f64], made: &[f64]) -> f64 {
+fn explained(column: &Column, data: &[f64], made: &[f64]) -> Option<f64> {
     let pairs: Vec<(f64, f64)> = data.iter().copied().zip(made.iter().copied()).collect();
     let pairs: Vec<(f64, f64)> = pairs
         .into_iter()
@@ -140,11 +143,10 @@ fn explained(column: &Column, data: &[f64], made: &[f64]) -> f64 {
             let mean = pairs.iter().map(|(cell, _)| cell).sum::<f64>() / count;
             let all: f64 = pairs.iter().map(|(cell, _)| (cell - mean).powi(2)).sum();
             let left: f64 = pairs.iter().map(|(cell, made)| (cell - made).powi(2)).sum();
-            1.0 - left / all
+            (all > 0.0).then(|| 1.0 - left / all)
         }
-        ColumnKind::YesNo { .. } | ColumnKind::Categorical { .. } => {
-            pairs.iter().filter(|(cell, made)| cell == made).count() as f64 / count
-        }
+        ColumnKind::YesNo { .. } | ColumnKind::Categorical { .. } => (count > 0.0)
+            .then(|| pairs.iter().filter(|(cell, made)| cell == made).count() as f64 / count),
     }
 }
 
@@ -167,14 +169,15 @@ mod tests {
     fn a_perfect_reconstruction_explains_all_and_the_mean_nothing() {
         let numbers = column(ColumnKind::Numeric(Affine::IDENTITY));
         let data = [1.0, 2.0, 6.0];
-        assert_eq!(explained(&numbers, &data, &data), 1.0);
-        assert_eq!(explained(&numbers, &data, &[3.0; 3]), 0.0);
+        assert_eq!(explained(&numbers, &data, &data), Some(1.0));
+        assert_eq!(explained(&numbers, &data, &[3.0; 3]), Some(0.0));
+        assert_eq!(explained(&numbers, &[2.0; 3], &data), None);
         let texts = column(ColumnKind::Categorical {
             values: vec!["a".into(), "b".into()],
         });
         assert_eq!(
             explained(&texts, &[0.0, 1.0, 1.0, f64::NAN], &[0.0, 1.0, 0.0, 0.0]),
-            2.0 / 3.0
+            Some(2.0 / 3.0)
         );
     }
 

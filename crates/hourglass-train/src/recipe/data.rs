@@ -88,7 +88,7 @@ impl DataConfig {
 #[serde(untagged)]
 pub enum LabelName {
     /// Its number.
-    Number(u8),
+    Number(i64),
     /// Its name.
     Name(String),
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use hourglass_data::catalog::{self, Content};
-use hourglass_data::{Dataset, FetchEvent, Kind, Shape, Splits};
+use hourglass_data::{Dataset, FetchEvent, Kind, Missing, Shape, Splits};
 use serde_json::{Value, json};
 
 use crate::arguments::{LocationArguments, SampleArguments, parse_shape};
@@ -41,14 +41,18 @@ enum DataCommand {
     },
     /// Describe a data set
     #[command(
-        after_help = "Examples:\n  hourglass data info mnist-mini\n  hourglass data info path/to/idx-files\n  hourglass data info photographs --shape 3x32x32 --on-error skip"
+        after_help = "Examples:\n  hourglass data info mnist-mini\n  hourglass data info path/to/idx-files\n  hourglass data info photographs --shape 3x32x32 --on-error skip\n  hourglass data info sensors.csv --missing mean"
     )]
     Info {
-        /// A name from the catalog, a folder of PNG and JPEG images, one image, a .npy file, or a directory of IDX files
+        /// A name from the catalog, a folder of PNG and JPEG images, one image, a .csv, .parquet, .npy or .safetensors file, a folder
+        /// of such arrays, or a directory of IDX files
         data: String,
         /// Crop and scale the images to this shape, such as 3x32x32 [default: the shape of the first image]
         #[arg(long, value_name = "CxHxW", value_parser = parse_shape)]
         shape: Option<Shape>,
+        /// What is done about missing cells of a table: refuse, mean or indicator [default: refuse]
+        #[arg(long, value_name = "WHAT")]
+        missing: Option<Missing>,
         #[command(flatten)]
         samples: SampleArguments,
         #[command(flatten)]
@@ -66,12 +70,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::Info {
             data,
             shape,
+            missing,
             samples,
             locations,
             json,
         } => {
             let mut options = samples.options();
             options.images.shape = *shape;
+            options.rows.missing = missing.unwrap_or_default();
             let splits = open(data, &locations.locations(), &options)?;
             info(&splits, *json)
         }

@@ -76,6 +76,8 @@ enum ScoreName {
     /// The distances of a row's columns from their reconstructions and from their means, in units of what is usual: the columns
     /// that made a score are named
     Columns,
+    /// The negative log-likelihood in nats of normal errors, with the variance that each feature's error has among normal samples
+    Nll,
     /// The negative evidence lower bound in nats, of variational models; for Bernoulli without the image's own entropy
     Bound,
     /// The Mahalanobis distance of the code from those of the training images
@@ -232,7 +234,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let pca = match (normal.is_empty(), score, &reference) {
         (
             false,
-            ScoreName::Error | ScoreName::Columns | ScoreName::Bound | ScoreName::Distance,
+            ScoreName::Error
+            | ScoreName::Columns
+            | ScoreName::Nll
+            | ScoreName::Bound
+            | ScoreName::Distance,
             Some(_),
         ) => {
             let scored = chosen.run(detect(ScoreName::Pca, None));
@@ -313,6 +319,7 @@ fn score_text(name: &str) -> String {
         "unusualness" => {
             "distances of the features from their reconstructions and means, usual ones are near 2"
         }
+        "negative_log_likelihood" => "in nats, of normal errors around the reconstruction",
         "pca_squared_error" => "squared_error per sample, of PCA",
         _ => "per sample",
     };
@@ -417,6 +424,7 @@ impl Detect<'_> {
         match self.score {
             ScoreName::Error => Score::Error,
             ScoreName::Columns => Score::Columns,
+            ScoreName::Nll => Score::Nll,
             ScoreName::Bound => Score::Bound {
                 samples: self.arguments.samples.into(),
             },

@@ -106,8 +106,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         },
     })?;
     if arguments.json {
+        // The weights were hashed once already, to find earlier estimates.
+        let model_sha256 = match estimates {
+            Some(estimates) => estimates.model_sha256,
+            None => saved.sha256()?,
+        };
         let json = to_json(
-            &saved.sha256()?,
+            &model_sha256,
             &description,
             arguments,
             (name, images.name),

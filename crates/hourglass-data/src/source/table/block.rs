@@ -14,7 +14,12 @@ pub(super) enum Cell<'a> {
     /// A text of a typed column.
     Text(&'a str),
     /// What stands in a text file, which may be a number.
-    Field(&'a [u8]),
+    Field {
+        /// The bytes.
+        text: &'a [u8],
+        /// Whether a comma may be that of a decimal fraction.
+        decimal_comma: bool,
+    },
 }
 
 /// Some rows in the order of the file.

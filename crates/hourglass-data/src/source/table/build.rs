@@ -1,5 +1,7 @@
 //! From cells to rows of numbers: blocks are read and converted side by side.
 
+use std::cmp::Ordering;
+
 use hourglass_samples::{Input, Missing};
 use rayon::prelude::*;
 
@@ -174,18 +176,22 @@ fn numbers_of(
     let width = columns.len();
     let mut numbers = vec![0.0; block.rows() * width];
     let shared = &*columns;
-    numbers
-        .par_chunks_mut(width)
-        .enumerate()
-        .try_for_each(|(row, numbers)| {
-            for ((number, column), &place) in numbers.iter_mut().zip(shared).zip(&roles.features) {
-                if column.is_numeric() {
-                    *number =
-                        column.number(block.cell(row, place), rows_before + row as u64 + 1)?;
-                }
+    let convert = |(row, numbers): (usize, &mut [f32])| {
+        for ((number, column), &place) in numbers.iter_mut().zip(shared).zip(&roles.features) {
+            if column.is_numeric() {
+                *number = column.number(block.cell(row, place), rows_before + row as u64 + 1)?;
             }
-            Ok(())
-        })?;
+        }
+        Ok(())
+    };
+    let converted = numbers.par_chunks_mut(width).enumerate();
+    if converted.try_for_each(convert).is_err() {
+        // The first fault in the order of the file, whichever thread has met one first.
+        numbers
+            .chunks_mut(width)
+            .enumerate()
+            .try_for_each(convert)?;
+    }
     for (place, column) in columns.iter_mut().enumerate() {
         let is_numeric = column.is_numeric();
         for (row, number) in numbers.iter_mut().skip(place).step_by(width).enumerate() {
@@ -207,7 +213,7 @@ impl Labels {
             column: name.into(),
         };
         let Some(text) = cell_text(cell, &place)? else {
-            return Err(TableFault::Missing { place: place() });
+            return Err(TableFault::NoLabel { place: place() });
         };
         let number = self.dictionary.number(&text, MOST_LABELS);
         let number = number.ok_or_else(|| TableFault::TooManyLabels { place: place() })?;
@@ -221,8 +227,10 @@ impl Labels {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         let number = |place: usize| texts[place].parse::<f64>().ok();
         order[known.len()..].sort_by(|&a, &b| match (number(a), number(b)) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => texts[a].cmp(&texts[b]),
+            (Some(x), Some(y)) => x.total_cmp(&y).then_with(|| texts[a].cmp(&texts[b])),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => texts[a].cmp(&texts[b]),
         });
         let mut places = vec![0; texts.len()];
         order

@@ -1,7 +1,7 @@
 //! Which columns of a file are what, and the kind of each feature as it shows while rows are read.
 
 use hourglass_samples::{Affine, Column, ColumnKind, Input, Missing, Scaling};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::block::{Cell, Place, is_missing};
 use super::fault::TableFault;
@@ -58,9 +58,6 @@ impl Roles {
                 place + 1
             ));
         }
-        for name in &options.categorical {
-            find(names, name, "--categorical")?;
-        }
         let is_other = |place: usize| Some(place) == label || Some(place) == id;
         let features: Vec<usize> = match (model, &options.columns) {
             (Some(model), _) => of_model(names, model, &mut notes, is_other)?,
@@ -75,6 +72,19 @@ impl Roles {
             return Err(TableFault::Names(format!(
                 "`{name}` among the features and as label or id"
             )));
+        }
+        let mut seen = HashSet::new();
+        if let Some(&twice) = features.iter().find(|place| !seen.insert(**place)) {
+            let name = &names[twice];
+            return Err(TableFault::Names(format!(
+                "`{name}` twice among the columns"
+            )));
+        }
+        for name in &options.categorical {
+            let place = find(names, name, "--categorical")?;
+            if !features.contains(&place) {
+                return Err(TableFault::NotAFeature(name.clone()));
+            }
         }
         if features.is_empty() {
             let others = names.join(", ");
@@ -194,12 +204,12 @@ pub(super) struct FeatureColumn {
 enum State {
     /// No cell had a value yet.
     Undecided,
-    /// Numbers; whether all of them are 0 or 1.
-    Numbers { are_bits: bool },
+    /// Numbers; whether all of them are 0 or 1, and which of these there were.
+    Numbers { are_bits: bool, seen: [bool; 2] },
     /// Texts, numbered in the order in which they come.
     Texts(Dictionary),
-    /// A column of a model, of which nothing is left open.
-    Fixed(ColumnKind),
+    /// A column of a model, of which nothing is left open, and the places of its values.
+    Fixed(ColumnKind, Places),
 }
 
 /// Texts and their numbers.
@@ -235,6 +245,42 @@ impl Dictionary {
     }
 }
 
+/// The places of a column's values: by their text or, where that is unknown, by the number that only one of them is.
+struct Places {
+    texts: HashMap<String, usize>,
+    numbers: HashMap<u64, Option<usize>>,
+}
+
+impl Places {
+    fn of(kind: &ColumnKind) -> Self {
+        let values: &[String] = match kind {
+            ColumnKind::Numeric(_) => &[],
+            ColumnKind::YesNo { values } => values,
+            ColumnKind::Categorical { values } => values,
+        };
+        let mut numbers = HashMap::new();
+        for (place, value) in values.iter().enumerate() {
+            if let Some(number) = parse(value.as_bytes(), false) {
+                let same = numbers.entry(number.to_bits());
+                same.and_modify(|place| *place = None)
+                    .or_insert(Some(place));
+            }
+        }
+        Self {
+            texts: values.iter().cloned().zip(0..).collect(),
+            numbers,
+        }
+    }
+
+    fn find(&self, text: &str) -> Option<usize> {
+        let number = || {
+            let number = parse(text.as_bytes(), false)?;
+            self.numbers.get(&number.to_bits()).copied().flatten()
+        };
+        self.texts.get(text).copied().or_else(number)
+    }
+}
+
 impl FeatureColumn {
     pub(super) fn new(name: &str, is_categorical: bool) -> Self {
         Self {
@@ -252,7 +298,7 @@ impl FeatureColumn {
     pub(super) fn of_model(column: &Column) -> Self {
         Self {
             name: column.name.clone(),
-            state: State::Fixed(column.kind.clone()),
+            state: State::Fixed(column.kind.clone(), Places::of(&column.kind)),
             has_missing: false,
             unknown: 0,
         }
@@ -266,13 +312,19 @@ impl FeatureColumn {
         let is_number = match cell {
             Cell::Missing => return,
             Cell::Number(number) if number.is_nan() => return,
-            Cell::Field(field) if is_missing(field) => return,
+            Cell::Field { text, .. } if is_missing(text) => return,
             Cell::Number(_) => true,
             Cell::Text(_) => false,
-            Cell::Field(field) => parse(field).is_some(),
+            Cell::Field {
+                text,
+                decimal_comma,
+            } => parse(text, decimal_comma).is_some(),
         };
         self.state = match is_number {
-            true => State::Numbers { are_bits: true },
+            true => State::Numbers {
+                are_bits: true,
+                seen: [false; 2],
+            },
             false => State::Texts(Dictionary::default()),
         };
     }
@@ -285,7 +337,7 @@ impl FeatureColumn {
     pub(super) fn is_numeric(&self) -> bool {
         matches!(
             self.state,
-            State::Undecided | State::Numbers { .. } | State::Fixed(ColumnKind::Numeric(_))
+            State::Undecided | State::Numbers { .. } | State::Fixed(ColumnKind::Numeric(_), _)
         )
     }
 
@@ -294,10 +346,13 @@ impl FeatureColumn {
         let number = match cell {
             Cell::Missing => return Ok(f32::NAN),
             Cell::Number(number) => number,
-            Cell::Field(field) if is_missing(field) => return Ok(f32::NAN),
-            Cell::Field(field) => match parse(field) {
+            Cell::Field { text, .. } if is_missing(text) => return Ok(f32::NAN),
+            Cell::Field {
+                text,
+                decimal_comma,
+            } => match parse(text, decimal_comma) {
                 Some(number) => number,
-                None => return Err(self.not_a_number(row, &String::from_utf8_lossy(field))),
+                None => return Err(self.not_a_number(row, &String::from_utf8_lossy(text))),
             },
             Cell::Text(text) => return Err(self.not_a_number(row, text)),
         };
@@ -322,8 +377,9 @@ impl FeatureColumn {
     pub(super) fn note(&mut self, number: f32) {
         if number.is_nan() {
             self.has_missing = true;
-        } else if let State::Numbers { are_bits } = &mut self.state {
+        } else if let State::Numbers { are_bits, seen } = &mut self.state {
             *are_bits &= number == 0.0 || number == 1.0;
+            seen[usize::from(number != 0.0)] = true;
         }
     }
 
@@ -347,26 +403,27 @@ impl FeatureColumn {
                     });
                 }
             },
-            State::Fixed(ColumnKind::YesNo { values }) => {
-                match values.iter().position(|value| is_same(value, &text)) {
-                    Some(number) => number,
-                    None => {
+            State::Fixed(ColumnKind::YesNo { values }, places) => match places.find(&text) {
+                Some(number) => number,
+                // Another number is as strange as it is far away; a text can't be told from the two.
+                None => match parse(text.as_bytes(), false).filter(|number| number.is_finite()) {
+                    Some(number) if values == &["0", "1"] => return Ok(number as f32),
+                    _ => {
                         return Err(TableFault::OtherValue {
                             place: place(),
                             values: values.join(" or "),
                             found: text,
                         });
                     }
-                }
-            }
-            State::Fixed(ColumnKind::Categorical { values }) => {
-                let found = values.iter().position(|value| is_same(value, &text));
-                found.unwrap_or_else(|| {
+                },
+            },
+            State::Fixed(ColumnKind::Categorical { values }, places) => {
+                places.find(&text).unwrap_or_else(|| {
                     self.unknown += 1;
                     values.len()
                 })
             }
-            State::Undecided | State::Numbers { .. } | State::Fixed(ColumnKind::Numeric(_)) => {
+            State::Undecided | State::Numbers { .. } | State::Fixed(ColumnKind::Numeric(_), _) => {
                 unreachable!("`is_numeric` tells them apart")
             }
         };
@@ -393,13 +450,15 @@ impl FeatureColumn {
     /// The column once all cells are read.
     pub(super) fn finish(self) -> Column {
         let kind = match self.state {
-            State::Fixed(kind) => kind,
-            State::Undecided | State::Numbers { are_bits: false } => {
-                ColumnKind::Numeric(Affine::IDENTITY)
-            }
-            State::Numbers { are_bits: true } => ColumnKind::YesNo {
+            State::Fixed(kind, _) => kind,
+            // A column of nothing but 0 may have any number in other files.
+            State::Numbers {
+                are_bits: true,
+                seen: [true, true],
+            } => ColumnKind::YesNo {
                 values: ["0".into(), "1".into()],
             },
+            State::Undecided | State::Numbers { .. } => ColumnKind::Numeric(Affine::IDENTITY),
             State::Texts(dictionary) => match <[String; 2]>::try_from(dictionary.into_texts()) {
                 Ok(values) if are_opposites(&values) => ColumnKind::YesNo { values },
                 Ok(values) => ColumnKind::Categorical {
@@ -426,20 +485,15 @@ pub(super) fn cell_text(
         Cell::Missing => Ok(None),
         Cell::Number(number) => Ok((!number.is_nan()).then(|| number.to_string())),
         Cell::Text(text) => Ok(Some(text.to_owned())),
-        Cell::Field(field) if is_missing(field) => Ok(None),
-        Cell::Field(field) => match std::str::from_utf8(field) {
+        Cell::Field { text, .. } if is_missing(text) => Ok(None),
+        Cell::Field { text, .. } => match std::str::from_utf8(text) {
             Ok(text) => Ok(Some(text.to_owned())),
             Err(_) => Err(TableFault::Encoding {
                 place: place(),
-                found: String::from_utf8_lossy(field).into_owned(),
+                found: String::from_utf8_lossy(text).into_owned(),
             }),
         },
     }
-}
-
-/// Whether two texts are the same, or the same number.
-fn is_same(a: &str, b: &str) -> bool {
-    a == b || matches!((parse(a.as_bytes()), parse(b.as_bytes())), (Some(a), Some(b)) if a == b)
 }
 
 /// Whether two texts are no and yes, in either order.
@@ -450,19 +504,15 @@ fn are_opposites(texts: &[String; 2]) -> bool {
     OPPOSITES.iter().any(|[no, yes]| is_pair(no, yes))
 }
 
-/// A number as text files have it, with a decimal point or, where there is none, a decimal comma.
-pub(super) fn parse(field: &[u8]) -> Option<f64> {
+/// A number as text files have it, with a decimal point or, where that is allowed, a decimal comma.
+pub(super) fn parse(field: &[u8], decimal_comma: bool) -> Option<f64> {
     let text = std::str::from_utf8(field).ok()?;
     // Rust reads `inf` and `infinity` too, which are refused as numbers that are not finite, and `nan`, which is missing.
-    if let Ok(number) = text.parse::<f64>() {
-        return Some(number);
+    match text.parse() {
+        Ok(number) => Some(number),
+        Err(_) if decimal_comma && !text.contains('.') => text.replacen(',', ".", 1).parse().ok(),
+        Err(_) => None,
     }
-    let is_decimal =
-        |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b'+' | b'-' | b'e' | b'E');
-    let has_one_comma = text.bytes().filter(|&byte| byte == b',').count() == 1;
-    (has_one_comma && text.bytes().all(is_decimal))
-        .then(|| text.replace(',', ".").parse().ok())
-        .flatten()
 }
 
 /// The input of a table whose columns are not scaled yet.

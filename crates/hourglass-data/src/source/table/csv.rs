@@ -29,6 +29,9 @@ const BLOCK_CELLS: usize = 1 << 20;
 /// The most columns of a text file.
 const MOST_COLUMNS: usize = 1 << 17;
 
+/// The most bytes of a row.
+const MOST_ROW_BYTES: u64 = 1 << 26;
+
 /// How cells may be separated, the usual way first.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
@@ -106,8 +109,11 @@ struct CsvReader {
     records: ::csv::Reader<Box<dyn Read + Send>>,
     names: Vec<String>,
     read: Arc<AtomicU64>,
+    /// Bytes that were read, unpacked, since the last row.
+    since_row: Arc<AtomicU64>,
     bytes: u64,
     rows: u64,
+    decimal_comma: bool,
 }
 
 impl CsvReader {
@@ -147,7 +153,11 @@ impl CsvReader {
             })));
         }
         let separator = separator_of(line);
-        let all: Box<dyn Read + Send> = Box::new(io::Cursor::new(line.to_vec()).chain(text));
+        let since_row = Arc::new(AtomicU64::new(0));
+        let all: Box<dyn Read + Send> = Box::new(Limited {
+            from: io::Cursor::new(line.to_vec()).chain(text),
+            since_row: since_row.clone(),
+        });
         let mut records = ReaderBuilder::new()
             .delimiter(separator)
             .trim(::csv::Trim::All)
@@ -156,19 +166,22 @@ impl CsvReader {
         let header = records
             .byte_headers()
             .map_err(|error| fault(of_csv(&error, 0)))?;
-        let names = names_of(header).map_err(fault)?;
+        let decimal_comma = separator != b',';
+        let names = names_of(header, decimal_comma).map_err(fault)?;
         Ok(Self {
             records,
             names,
             read,
+            since_row,
             bytes,
             rows: 0,
+            decimal_comma,
         })
     }
 }
 
 /// The names of the columns in a header.
-fn names_of(header: &ByteRecord) -> Result<Vec<String>, TableFault> {
+fn names_of(header: &ByteRecord, decimal_comma: bool) -> Result<Vec<String>, TableFault> {
     if header.len() > MOST_COLUMNS {
         return Err(TableFault::TooWide {
             most: MOST_COLUMNS,
@@ -176,10 +189,10 @@ fn names_of(header: &ByteRecord) -> Result<Vec<String>, TableFault> {
         });
     }
     // pandas names columns 0, 1, 2 ... where they have no names.
-    let is_count = |(place, field): (usize, &[u8])| parse(field) == Some(place as f64);
+    let is_count = |(place, field): (usize, &[u8])| parse(field, false) == Some(place as f64);
     let are_numbers = header
         .iter()
-        .all(|field| parse(field).is_some() || is_missing(field));
+        .all(|field| parse(field, decimal_comma).is_some() || is_missing(field));
     let are_counted = header
         .iter()
         .filter(|field| !field.is_empty())
@@ -268,9 +281,14 @@ impl Reader for CsvReader {
                 break;
             }
             self.rows += 1;
+            self.since_row.store(0, Ordering::Relaxed);
             block.push(record);
         }
-        Ok((!block.is_empty()).then(|| Box::new(Records(block)) as Box<dyn Block>))
+        let records = Records {
+            records: block,
+            decimal_comma: self.decimal_comma,
+        };
+        Ok((records.rows() > 0).then(|| Box::new(records) as Box<dyn Block>))
     }
 
     fn progress(&self) -> (usize, usize) {
@@ -281,15 +299,21 @@ impl Reader for CsvReader {
     }
 }
 
-struct Records(Vec<ByteRecord>);
+struct Records {
+    records: Vec<ByteRecord>,
+    decimal_comma: bool,
+}
 
 impl Block for Records {
     fn rows(&self) -> usize {
-        self.0.len()
+        self.records.len()
     }
 
     fn cell(&self, row: usize, column: usize) -> Cell<'_> {
-        Cell::Field(&self.0[row][column])
+        Cell::Field {
+            text: &self.records[row][column],
+            decimal_comma: self.decimal_comma,
+        }
     }
 }
 
@@ -304,5 +328,27 @@ impl<R: Read> Read for Counted<R> {
         let count = self.from.read(buffer)?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
+    }
+}
+
+/// Refuses a row that goes on and on, as after a quotation mark that is never closed.
+struct Limited<R> {
+    from: R,
+    since_row: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        let before = self.since_row.fetch_add(count as u64, Ordering::Relaxed);
+        match before > MOST_ROW_BYTES {
+            true => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "expected a row of at most {MOST_ROW_BYTES} bytes, found a longer one; is a quotation mark missing?"
+                ),
+            )),
+            false => Ok(count),
+        }
     }
 }

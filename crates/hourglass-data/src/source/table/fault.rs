@@ -135,6 +135,19 @@ pub enum TableFault {
         /// What stands there.
         found: String,
     },
+    /// A column is named as categorical that is no feature.
+    #[error(
+        "--categorical: expected a column of the features, found `{0}`, which is none; leave it out"
+    )]
+    NotAFeature(String),
+    /// A row has no label.
+    #[error(
+        "{place}: expected a label, found none; fill the cell, or name another column by --label"
+    )]
+    NoLabel {
+        /// Where.
+        place: Place,
+    },
     /// Nothing is left to learn from.
     #[error("expected at least one column of features, found none but {0}")]
     NoFeatures(String),

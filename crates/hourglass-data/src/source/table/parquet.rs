@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use ::parquet::basic::{LogicalType, Type as PhysicalType};
+use ::parquet::basic::{Compression, ConvertedType, LogicalType, Type as PhysicalType};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType};
 use ::parquet::errors::ParquetError;
@@ -148,8 +148,10 @@ impl Reader for ParquetReader {
         let most = BLOCK_ROWS.min(BLOCK_CELLS / self.chosen.len()).max(1);
         let rows = most.min(self.left_in_group);
         let mut columns: Vec<Option<Cells>> = self.names.iter().map(|_| None).collect();
+        let schema = self.file.metadata().file_metadata().schema_descr();
         for (place, reader) in self.chosen.iter().zip(&mut self.group) {
-            columns[*place] = Some(guarded(|| read_cells(reader, rows))?);
+            let is_unsigned = is_unsigned(&schema.column(*place));
+            columns[*place] = Some(guarded(|| read_cells(reader, rows, is_unsigned))?);
         }
         self.left_in_group -= rows;
         self.done += rows;
@@ -176,9 +178,11 @@ fn check_type(column: &ColumnDescPtr, name: &str) -> Result<(), TableFault> {
     }
     let advice = "convert it to numbers or text, or leave it out by --columns";
     match column.logical_type_ref() {
-        None
-        | Some(
-            LogicalType::Integer { .. }
+        // Older files have only this.
+        None if is_plain(column.converted_type()) => {}
+        None => return refuse(column.converted_type().to_string(), advice),
+        Some(
+            LogicalType::Integer(_)
             | LogicalType::String
             | LogicalType::Enum
             | LogicalType::Unknown,
@@ -194,6 +198,34 @@ fn check_type(column: &ColumnDescPtr, name: &str) -> Result<(), TableFault> {
         | PhysicalType::BYTE_ARRAY => Ok(()),
         other => refuse(other.to_string(), advice),
     }
+}
+
+/// Whether an older file's annotation is that of a number or a text.
+fn is_plain(converted: ConvertedType) -> bool {
+    matches!(
+        converted,
+        ConvertedType::NONE
+            | ConvertedType::UTF8
+            | ConvertedType::ENUM
+            | ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::UINT_32
+            | ConvertedType::UINT_64
+            | ConvertedType::INT_8
+            | ConvertedType::INT_16
+            | ConvertedType::INT_32
+            | ConvertedType::INT_64
+    )
+}
+
+/// Whether whole numbers are to be read without a sign.
+fn is_unsigned(column: &ColumnDescPtr) -> bool {
+    let by_logical_type = matches!(
+        column.logical_type_ref(),
+        Some(LogicalType::Integer(whole)) if !whole.is_signed
+    );
+    let converted = column.converted_type();
+    by_logical_type || matches!(converted, ConvertedType::UINT_32 | ConvertedType::UINT_64)
 }
 
 /// Some rows, column after column; nothing of those that are not read.
@@ -220,7 +252,10 @@ impl Block for Columns {
             Some(Cells::Texts(texts)) => match &texts[row] {
                 Some(text) => match std::str::from_utf8(text.data()) {
                     Ok(text) => Cell::Text(text),
-                    Err(_) => Cell::Field(text.data()),
+                    Err(_) => Cell::Field {
+                        text: text.data(),
+                        decimal_comma: false,
+                    },
                 },
                 None => Cell::Missing,
             },
@@ -230,7 +265,11 @@ impl Block for Columns {
 }
 
 /// The next cells of a column.
-fn read_cells(reader: &mut ColumnReader, rows: usize) -> Result<Cells, ParquetError> {
+fn read_cells(
+    reader: &mut ColumnReader,
+    rows: usize,
+    is_unsigned: bool,
+) -> Result<Cells, ParquetError> {
     let numbers = |numbers: Vec<Option<f64>>| {
         Cells::Numbers(
             numbers
@@ -243,9 +282,17 @@ fn read_cells(reader: &mut ColumnReader, rows: usize) -> Result<Cells, ParquetEr
         ColumnReader::BoolColumnReader(column) => {
             numbers(read(column, rows, |bit| f64::from(u8::from(bit)))?)
         }
-        ColumnReader::Int32ColumnReader(column) => numbers(read(column, rows, f64::from)?),
+        ColumnReader::Int32ColumnReader(column) => {
+            numbers(read(column, rows, |number| match is_unsigned {
+                true => f64::from(number.cast_unsigned()),
+                false => f64::from(number),
+            })?)
+        }
         ColumnReader::Int64ColumnReader(column) => {
-            numbers(read(column, rows, |number| number as f64)?)
+            numbers(read(column, rows, |number| match is_unsigned {
+                true => number.cast_unsigned() as f64,
+                false => number as f64,
+            })?)
         }
         ColumnReader::FloatColumnReader(column) => numbers(read(column, rows, f64::from)?),
         ColumnReader::DoubleColumnReader(column) => numbers(read(column, rows, |number| number)?),
@@ -305,8 +352,22 @@ fn check_places(file: &SerializedFileReader<File>) -> Result<(), ParquetError> {
             || dictionary.is_some_and(|place| place < 0)
             || column.compressed_size() < 0
     });
-    match is_bad {
-        true => Err(ParquetError::General("a column at a negative place".into())),
-        false => Ok(()),
+    if is_bad {
+        return Err(ParquetError::General("a column at a negative place".into()));
+    }
+    let mut columns = file
+        .metadata()
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
+    let is_readable =
+        |compression| matches!(compression, Compression::SNAPPY | Compression::UNCOMPRESSED);
+    match columns.find(|column| !is_readable(column.compression())) {
+        Some(column) => Err(ParquetError::General(format!(
+            "its columns are compressed by {}, of which this program reads only SNAPPY and none; save it with \
+             compression=\"snappy\"",
+            column.compression()
+        ))),
+        None => Ok(()),
     }
 }

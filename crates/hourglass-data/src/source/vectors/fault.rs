@@ -40,9 +40,9 @@ pub enum VectorsFault {
         /// The arrays that there are.
         known: String,
     },
-    /// A number is infinite or none.
+    /// A number is infinite, none, or too large for single precision.
     #[error(
-        "row {row}, number {column}: expected a finite number, found {found}; remove such rows, or replace the number"
+        "row {row}, number {column}: expected a finite number in the range of single precision, found {found}; remove such rows, or replace the number"
     )]
     NotFinite {
         /// The row, from 1.

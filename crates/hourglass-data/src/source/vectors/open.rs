@@ -130,6 +130,13 @@ pub(super) fn open_vectors(
         }
     };
     let rows = values.rows();
+    if rows > u32::MAX as usize {
+        let message = format!("expected at most {} vectors, found {rows}", u32::MAX);
+        return Err(DataError::format(
+            request.name,
+            VectorsFault::Unreadable(message),
+        ));
+    }
     let (label_names, labels) = labels.unzip();
     if let (Some(labels), Some(name)) = (&labels, &request.options.rows.label)
         && labels.len() != rows
@@ -182,7 +189,10 @@ fn check(values: &Values, paths: &[PathBuf], progress: Progress<'_>) -> Result<C
             hashing.write_all(bytes).expect("a sink takes everything");
             numbers.clear();
             values.number().read(bytes, &mut numbers);
-            if let Some(place) = numbers.iter().position(|number| !number.is_finite()) {
+            if let Some(place) = numbers
+                .iter()
+                .position(|&number| !(number as f32).is_finite())
+            {
                 let width = numbers.len() / (bytes.len() / row_bytes);
                 let fault = VectorsFault::NotFinite {
                     row: block * rows + place / width + 1,
@@ -218,6 +228,8 @@ fn labels_of(
     let bytes = array.take(file)?;
     let mut numbers = Vec::new();
     array.number.read(&bytes, &mut numbers);
+    // -0 is 0.
+    numbers.iter_mut().for_each(|number| *number += 0.0);
     if let Some(number) = numbers.iter().find(|number| number.fract() != 0.0) {
         return Err(fault(format!("{expected}, found {number}")));
     }

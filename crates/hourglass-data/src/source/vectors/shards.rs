@@ -31,7 +31,10 @@ impl Source for Shards {
     }
 
     fn knows(&self, path: &Path, start: Option<&[u8]>) -> bool {
-        start.is_none() && files(path).is_ok_and(|files| !files.is_empty())
+        // Beside images, an array is something else.
+        start.is_none()
+            && files(path).is_ok_and(|files| !files.is_empty())
+            && !holds_images(path).unwrap_or(false)
     }
 
     fn unpacked_length(&self, _: &[u8], _: &Path) -> Result<Length, DataError> {
@@ -60,6 +63,25 @@ impl Source for Shards {
         }
         open_vectors(shards, None, request, progress)
     }
+}
+
+/// Whether there are images or further folders, which may hold some.
+fn holds_images(folder: &Path) -> std::io::Result<bool> {
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_ascii_lowercase());
+        let is_image = extension.is_some_and(|extension| {
+            ["png", "jpg", "jpeg"]
+                .iter()
+                .any(|known| extension == *known)
+        });
+        if is_image || path.is_dir() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
