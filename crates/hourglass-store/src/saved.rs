@@ -19,6 +19,9 @@ use crate::{
 /// No file of a model is larger: networks have at most 2^30 parameters.
 const MOST_BYTES: u64 = 5 << 30;
 
+/// No other file of a model is larger: config.json has a few numbers for each feature.
+const MOST_BYTES_OF_SETTINGS: u64 = 1 << 28;
+
 /// A finished model: in a directory, or published. Its files are read only when they are needed.
 #[derive(Debug, Clone)]
 pub struct SavedModel {
@@ -200,12 +203,12 @@ impl SavedModel {
         }
     }
 
-    /// A file of the model, of at most 1 MiB: any but its weights.
+    /// A file of the model, of at most 256 MiB: any but its weights.
     ///
     /// # Errors
     /// Names the file that can't be read.
     pub fn file(&self, name: &str) -> io::Result<Cow<'static, [u8]>> {
-        self.read(name, 1 << 20)
+        self.read(name, MOST_BYTES_OF_SETTINGS)
     }
 
     fn read(&self, name: &str, most: u64) -> io::Result<Cow<'static, [u8]>> {

@@ -171,9 +171,13 @@ pub fn read_model<B: Backend>(
 /// How large a file with the weights of a model can be: a decoder is about as large as its encoder, and a stochastic encoder
 /// gives twice as many values.
 pub(crate) fn most_bytes(config: &ModelConfig, shape: Shape) -> u64 {
+    // The header has the settings in it, with the scaling of each feature.
     const HEADER: u64 = 1 << 20;
+    const FEATURE: u64 = 1 << 8;
+    let header = (shape.features() as u64).saturating_mul(FEATURE);
     let least = config.network().least_values(shape).unwrap_or(0) as u64;
-    HEADER.saturating_add(least.saturating_mul(4 * size_of::<f32>() as u64))
+    let values = least.saturating_mul(4 * size_of::<f32>() as u64);
+    HEADER.saturating_add(header).saturating_add(values)
 }
 
 /// `path` is where the weights are from.

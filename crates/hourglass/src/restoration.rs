@@ -39,7 +39,7 @@ pub(crate) struct RestorationArguments {
     /// Use only the first N images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// The directory to write to: the images as PNG files in images/, and grid.png
+    /// The directory to write to: images as PNG files in images/, and grid.png; rows as rows.csv; vectors as vectors.npy
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How many images grid.png shows
