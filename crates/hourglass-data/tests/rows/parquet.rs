@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hourglass_data::{DataError, DataOptions, Locations, Missing, Splits, open_with};
+use ::parquet::column::writer::ColumnWriter;
+use ::parquet::data_type::ByteArray;
+use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::writer::SerializedFileWriter;
+use ::parquet::schema::parser::parse_message_type;
+use hourglass_data::{DataOptions, Missing};
 use hourglass_samples::ColumnKind;
-use parquet::column::writer::ColumnWriter;
-use parquet::data_type::ByteArray;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::parser::parse_message_type;
-use tempfile::TempDir;
+
+use super::Place;
 
 /// The cells of a column; for each row whether it has one, where it may have none.
 enum Cells {
@@ -62,33 +63,8 @@ fn write(path: &PathBuf, schema: &str, groups: &[Vec<Cells>]) {
     writer.close().unwrap();
 }
 
-struct Place {
-    files: TempDir,
-    data: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            files: TempDir::new().unwrap(),
-            data: TempDir::new().unwrap(),
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.files.path().join("table.parquet")
-    }
-
-    fn open(&self, options: &DataOptions) -> Result<Splits, DataError> {
-        let locations = Locations::from_env(Some(self.data.path().into()));
-        open_with(
-            self.path().to_str().unwrap(),
-            &locations,
-            options,
-            &mut |_, _| {},
-        )
-    }
-}
+/// The file that every test writes.
+const FILE: &str = "table.parquet";
 
 #[test]
 fn typed_columns_become_numbers_opposites_and_categories() {
@@ -106,15 +82,18 @@ fn typed_columns_become_numbers_opposites_and_categories() {
         ]
     };
     write(
-        &place.path(),
+        &place.path(FILE),
         schema,
         &[group(0, ["Bern", "12"]), group(5, ["Bern", "Rome"])],
     );
-    let error = place.open(&DataOptions::default()).unwrap_err().to_string();
+    let error = place
+        .open(FILE, &DataOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("row 1, column `y`"), "{error}");
     let mut options = DataOptions::default();
     options.rows.missing = Missing::Mean;
-    let splits = place.open(&options).unwrap();
+    let splits = place.open(FILE, &options).unwrap();
     let train = splits.train();
     assert_eq!(train.len(), 4);
     let row = |index: usize| train.raw(index);
@@ -154,17 +133,20 @@ fn columns_that_are_no_numbers_and_no_texts_are_refused_unless_they_are_left_out
             false => Cells::Int32(vec![1, 2]),
         };
         write(
-            &place.path(),
+            &place.path(FILE),
             schema,
             &[vec![cells, Cells::Floats(vec![1.0, 2.0])]],
         );
-        let error = place.open(&DataOptions::default()).unwrap_err().to_string();
+        let error = place
+            .open(FILE, &DataOptions::default())
+            .unwrap_err()
+            .to_string();
         for part in [part, "bad", "--columns"] {
             assert!(error.contains(part), "{part}: {error}");
         }
         let mut options = DataOptions::default();
         options.rows.columns = Some(vec!["x".into()]);
-        assert_eq!(place.open(&options).unwrap().train().raw(1), [2.0]);
+        assert_eq!(place.open(FILE, &options).unwrap().train().raw(1), [2.0]);
     }
 }
 
@@ -172,18 +154,25 @@ fn columns_that_are_no_numbers_and_no_texts_are_refused_unless_they_are_left_out
 fn damaged_files_are_refused() {
     let place = Place::new();
     let columns = || vec![Cells::Floats((0..500).map(|row| row as f32).collect())];
-    write(&place.path(), "required float x;", &[columns(), columns()]);
-    let whole = std::fs::read(place.path()).unwrap();
+    write(
+        &place.path(FILE),
+        "required float x;",
+        &[columns(), columns()],
+    );
+    let whole = std::fs::read(place.path(FILE)).unwrap();
     for length in [0, 4, 100, whole.len() / 2, whole.len() - 1] {
-        std::fs::write(place.path(), &whole[..length]).unwrap();
-        let error = place.open(&DataOptions::default()).unwrap_err().to_string();
+        std::fs::write(place.path(FILE), &whole[..length]).unwrap();
+        let error = place
+            .open(FILE, &DataOptions::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("table.parquet"), "{length}: {error}");
     }
     for place_of_damage in (4..whole.len()).step_by(97) {
         let mut damaged = whole.clone();
         damaged[place_of_damage] ^= 0xff;
-        std::fs::write(place.path(), &damaged).unwrap();
+        std::fs::write(place.path(FILE), &damaged).unwrap();
         // Either numbers come out, or an error: nothing panics or takes all memory.
-        let _ = place.open(&DataOptions::default());
+        let _ = place.open(FILE, &DataOptions::default());
     }
 }

@@ -1,54 +1,28 @@
 //! Tables: what columns become, how they are found by name, and what is refused.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hourglass_data::{
     DataError, DataOptions, Input, Kind, Locations, Missing, RowOptions, Scaling, Splits, Subset,
-    open_with,
 };
 use hourglass_samples::ColumnKind;
 use tempfile::TempDir;
 
-/// A directory with files, and one for caches.
-struct Place {
-    files: TempDir,
-    data: TempDir,
-}
+use super::Place;
 
 impl Place {
-    fn new() -> Self {
-        Self {
-            files: TempDir::new().unwrap(),
-            data: TempDir::new().unwrap(),
-        }
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.files.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn open(&self, name: &str, options: &DataOptions) -> Result<Splits, DataError> {
-        let path = self.files.path().join(name);
-        let locations = Locations::from_env(Some(self.data.path().into()));
-        open_with(path.to_str().unwrap(), &locations, options, &mut |_, _| {})
-    }
-
     fn open_text(&self, text: &str, options: &DataOptions) -> Result<Splits, DataError> {
         self.write("table.csv", text);
         self.open("table.csv", options)
     }
 
     #[track_caller]
-    fn refusal(&self, text: impl AsRef<[u8]>, options: &DataOptions) -> String {
+    fn refusal_of(&self, text: impl AsRef<[u8]>, options: &DataOptions) -> String {
         self.write("table.csv", text);
-        let error = self.open("table.csv", options).expect_err("a refusal");
-        let error = error.to_string();
+        let error = self.refusal("table.csv", options);
         assert!(error.contains("table.csv"), "{error}");
         error
     }
@@ -138,7 +112,7 @@ fn separators_commas_marks_and_line_ends_are_told_by_the_file() {
 #[test]
 fn a_comma_is_decimal_only_where_it_does_not_separate() {
     let place = Place::new();
-    let error = place.refusal("a,b\n1,2\n\"1,234\",3\n", &DataOptions::default());
+    let error = place.refusal_of("a,b\n1,2\n\"1,234\",3\n", &DataOptions::default());
     assert!(
         error.contains("row 2, column `a`") && error.contains("`1,234`"),
         "{error}"
@@ -198,7 +172,7 @@ fn other_numbers_in_a_column_of_0_and_1_are_taken_as_they_are() {
     assert_eq!(raw(&splits, 0), [5.0, 3.0, 1.0]);
     // 1.0 may be 01 or 1.
     assert_eq!(raw(&splits, 1), [1.0, 0.0, 2.0]);
-    let error = place.refusal("flag,always,code\nmaybe,3,1\n", &like);
+    let error = place.refusal_of("flag,always,code\nmaybe,3,1\n", &like);
     assert!(
         error.contains("expected 0 or 1") && error.contains("`maybe`"),
         "{error}"
@@ -210,7 +184,7 @@ fn an_open_quotation_mark_does_not_fill_the_memory() {
     let place = Place::new();
     let mut text = b"a,b\n1,\"".to_vec();
     text.resize(70 << 20, b'x');
-    let error = place.refusal(text, &DataOptions::default());
+    let error = place.refusal_of(text, &DataOptions::default());
     assert!(error.contains("quotation mark"), "{error}");
 }
 
@@ -249,17 +223,17 @@ fn a_models_columns_are_found_by_their_names() {
     for part in ["another order", "extra", "`colour`: 1 cells"] {
         assert!(notes.contains(part), "{part}: {notes}");
     }
-    let error = place.refusal("a,color,b\n1,red,2\n", &like);
+    let error = place.refusal_of("a,color,b\n1,red,2\n", &like);
     assert!(
         error.contains("none named colour") && error.contains("color"),
         "{error}"
     );
-    let error = place.refusal("a,colour,b\n1,red,\n", &like);
+    let error = place.refusal_of("a,colour,b\n1,red,\n", &like);
     assert!(
         error.contains("row 1, column `b`") && error.contains("--missing"),
         "{error}"
     );
-    let error = place.refusal("a,colour,b\n1,red,x\n", &like);
+    let error = place.refusal_of("a,colour,b\n1,red,x\n", &like);
     assert!(
         error.contains("expected a number") && error.contains("`x`"),
         "{error}"
@@ -270,7 +244,7 @@ fn a_models_columns_are_found_by_their_names() {
 fn missing_cells_are_refused_filled_or_marked() {
     let place = Place::new();
     let text = "a,b,c\n1,x,2\n,y,2\n3,,2\nNA,x,2\n";
-    let error = place.refusal(text, &DataOptions::default());
+    let error = place.refusal_of(text, &DataOptions::default());
     assert!(
         error.contains("row 2, column `a`") && error.contains("--missing mean"),
         "{error}"
@@ -347,28 +321,28 @@ fn what_is_wrong_is_named_with_row_and_column() {
         ("a,label\n1,x\n2,\n", &labelled, &["row 2, column `label`"]),
         (&wide, &plain, &["at most 131072 columns"]),
     ] {
-        let error = place.refusal(text, options);
+        let error = place.refusal_of(text, options);
         for part in parts {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
-    let error = place.refusal(b"a,b\n1,caf\xe9\n", &plain);
+    let error = place.refusal_of(b"a,b\n1,caf\xe9\n", &plain);
     assert!(
         error.contains("UTF-8") && error.contains("row 1, column `b`"),
         "{error}"
     );
     let ids: String = (0..1001).map(|row| format!("{row},name{row}\n")).collect();
-    let error = place.refusal(format!("a,b\n{ids}"), &plain);
+    let error = place.refusal_of(format!("a,b\n{ids}"), &plain);
     assert!(
         error.contains("row 1001, column `b`") && error.contains("--id"),
         "{error}"
     );
-    let error = place.refusal(
+    let error = place.refusal_of(
         "a,b\n1,2\n",
         &rows(|rows| rows.columns = Some(vec!["a".into(), "a".into()])),
     );
     assert!(error.contains("`a` twice"), "{error}");
-    let error = place.refusal("a\n1\n", &rows(|rows| rows.array = Some("x".into())));
+    let error = place.refusal_of("a\n1\n", &rows(|rows| rows.array = Some("x".into())));
     assert!(error.contains("data.array"), "{error}");
 }
 
@@ -442,13 +416,13 @@ fn tables_and_images_have_settings_of_their_own() {
     let place = Place::new();
     let mut options = DataOptions::default();
     options.images.strict = true;
-    let error = place.refusal("a\n1\n2\n", &options);
+    let error = place.refusal_of("a\n1\n2\n", &options);
     assert!(error.contains("data.strict"), "{error}");
     let images = DataOptions {
         kind: Some(Kind::Image),
         ..DataOptions::default()
     };
-    let error = place.refusal("a\n1\n2\n", &images);
+    let error = place.refusal_of("a\n1\n2\n", &images);
     assert!(error.contains("expected a PNG or JPEG image"), "{error}");
 }
 

@@ -1,40 +1,8 @@
 //! Vectors: arrays of numbers in NumPy and safetensors files, and folders of them.
 
-use std::path::{Path, PathBuf};
+use hourglass_data::{DataOptions, Kind};
 
-use hourglass_data::{DataError, DataOptions, Kind, Locations, Splits, open_with};
-use tempfile::TempDir;
-
-struct Place {
-    files: TempDir,
-    data: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            files: TempDir::new().unwrap(),
-            data: TempDir::new().unwrap(),
-        }
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.files.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn open(&self, path: &Path, options: &DataOptions) -> Result<Splits, DataError> {
-        let locations = Locations::from_env(Some(self.data.path().into()));
-        open_with(path.to_str().unwrap(), &locations, options, &mut |_, _| {})
-    }
-
-    #[track_caller]
-    fn refusal(&self, path: &Path, options: &DataOptions) -> String {
-        self.open(path, options).expect_err("a refusal").to_string()
-    }
-}
+use super::Place;
 
 fn npy(descr: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
