@@ -287,7 +287,8 @@ fn names_that_lead_nowhere() {
         .to_string();
     assert!(
         error.ends_with(
-            "expected a PNG or JPEG image, a .npy file or an IDX file of images, found text"
+            "expected a PNG or JPEG image, a .npy file, a Parquet file, a .csv or .tsv file, a .safetensors file or an IDX file of \
+             images, found text"
         ),
         "{error}"
     );

@@ -20,7 +20,7 @@ use crate::{
 const MOST_BYTES: u64 = 5 << 30;
 
 /// No other file of a model is larger: config.json has a few numbers for each feature.
-const MOST_BYTES_OF_SETTINGS: u64 = 1 << 28;
+const MOST_BYTES_OF_SETTINGS: u64 = 1 << 26;
 
 /// A finished model: in a directory, or published. Its files are read only when they are needed.
 #[derive(Debug, Clone)]
@@ -203,7 +203,7 @@ impl SavedModel {
         }
     }
 
-    /// A file of the model, of at most 256 MiB: any but its weights.
+    /// A file of the model, of at most 64 MiB: any but its weights.
     ///
     /// # Errors
     /// Names the file that can't be read.

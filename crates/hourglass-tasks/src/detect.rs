@@ -1,6 +1,7 @@
 //! Anomaly scores: how little an image resembles those that a model was trained on. A higher score is more anomalous.
 
 mod columns;
+mod error;
 mod reasons;
 mod table;
 mod threshold;
@@ -9,15 +10,17 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use hourglass_data::{Batch, Subset, measuring_sizes};
 use hourglass_kernels::sum_dim;
-use hourglass_measure::pca::{Pca, PcaError, rows_fitted};
+use hourglass_measure::pca::{Pca, rows_fitted};
 use hourglass_measure::{Cache, InputBatch, fit_pca, host, input_batches};
 use hourglass_models::{Autoencoder, Likelihood, Model, Shape, StepContext};
 
+pub use error::DetectError;
 pub use reasons::Reason;
 pub use table::ScoreTable;
 pub use threshold::Threshold;
 
 use self::columns::{FeatureScale, each_row};
+use self::error::WIDEST_DISTANCE;
 use crate::stream::{Done, codes};
 
 /// Draws of the code per image that are made at a time.
@@ -29,9 +32,6 @@ const SEED: u64 = 0;
 /// What is added to the variances of the codes, as a share of their mean: a dimension that never varies in training must
 /// not make every other image infinitely far away.
 const RIDGE: f64 = 1e-6;
-
-/// The widest code for which the Mahalanobis distance is computed: its covariance takes 134 MB, and half a minute to decompose.
-const WIDEST_DISTANCE: usize = 4096;
 
 /// The most products that are summed for the covariance of the codes; if there are very many images, a sample is used.
 const MOST_PRODUCTS: usize = 500_000_000_000;
@@ -64,44 +64,6 @@ pub enum Score {
     /// that are as many as there are features, PCA would rebuild everything; then it has the components that hold 90 % of the
     /// variance.
     Pca,
-}
-
-/// What can go wrong with scores.
-#[derive(Debug, thiserror::Error)]
-pub enum DetectError {
-    /// The family has no bound.
-    #[error(
-        "expected a family with a prior and a posterior for the score `bound`, variational, found {family}; use `error` or `distance`"
-    )]
-    NoBound {
-        /// The family.
-        family: &'static str,
-    },
-    /// The covariance of the code would be too large.
-    #[error(
-        "expected a code of at most {most} numbers for the score `distance`, found {code}; use `error`",
-        most = WIDEST_DISTANCE
-    )]
-    TooWide {
-        /// The width of the code.
-        code: usize,
-    },
-    /// No mean and covariance can be computed from the normal images.
-    #[error(transparent)]
-    Pca(#[from] PcaError),
-    /// A score is not a finite number.
-    #[error(
-        "sample {index}: expected a finite score, found {found}; the weights are damaged, or the training has diverged"
-    )]
-    NotFinite {
-        /// The image, from 0.
-        index: u32,
-        /// The score.
-        found: f64,
-    },
-    /// There are no images to take a threshold from.
-    #[error("the threshold: expected images that are normal, found none")]
-    NoImages,
 }
 
 /// Scores images; see [`Score`].

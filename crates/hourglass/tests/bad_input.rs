@@ -904,19 +904,19 @@ fn damaged_settings() {
         config.to_string().into_bytes()
     };
     let mut newer: Value = serde_json::from_slice(&whole).expect("JSON");
-    newer["format"] = json!(2);
+    newer["format"] = json!(3);
     newer["added"] = json!("since");
     newer["model"]["family"] = json!("magic");
     let cases: Vec<(Vec<u8>, &[&str])> = vec![
         (
             newer.to_string().into_bytes(),
-            &["expected format 1", "found 2", "a later version"],
+            &["expected format 2", "found 3", "a later version"],
         ),
         (whole[..whole.len() / 2].to_vec(), &["EOF"]),
         (b"[]".to_vec(), &["expected"]),
         (
             changed("/format", json!(99)),
-            &["expected format 1", "found 99"],
+            &["expected format 2", "found 99"],
         ),
         (
             changed("/model/family", json!("magic")),
@@ -947,13 +947,13 @@ fn damaged_settings() {
             &["model.safetensors", "472800000 values or more", "found"],
         ),
         (
-            changed("/shape", json!([1, 1_u64 << 40, 1_u64 << 40])),
+            changed("/input/shape", json!([1, 1_u64 << 40, 1_u64 << 40])),
             &["expected", "1099511627776"],
         ),
-        (changed("/shape", json!([0, 0, 0])), &["expected"]),
+        (changed("/input/shape", json!([0, 0, 0])), &["expected"]),
         (
-            vec![b' '; 2 << 20],
-            &["config.json", "at most 1048576 bytes"],
+            vec![b' '; (64 << 20) + 1],
+            &["config.json", "at most 67108864 bytes"],
         ),
     ];
     for (bytes, parts) in cases {

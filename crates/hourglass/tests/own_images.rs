@@ -29,7 +29,7 @@ fn a_folder_is_trained_on_in_the_shape_asked_for_and_resumed() {
     let ran = workplace.train("run", &small).succeeds();
     let told = [
         "photographs: passed over 1 file of other kinds",
-        "the images as they were read are kept in",
+        "the data as they were read are kept in",
     ];
     assert!(
         told.iter().all(|told| ran.stderr.contains(told)),

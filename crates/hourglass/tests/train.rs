@@ -360,6 +360,7 @@ fn data_and_devices_are_described() {
         .collect();
     let expected = [
         ("mnist-mini", true),
+        ("breast-cancer", true),
         ("mnist", false),
         ("fashion-mnist", false),
     ];

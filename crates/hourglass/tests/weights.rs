@@ -58,7 +58,7 @@ fn weights_come_back_by_a_recipe_and_by_a_config() {
         .as_str()
         .expect("settings");
     let settings: Value = serde_json::from_str(settings).expect("JSON");
-    assert_eq!(settings["format"], 1);
+    assert_eq!(settings["format"], 2);
     assert_eq!(settings["data"]["licence"], "CC BY-SA 3.0");
 
     import(

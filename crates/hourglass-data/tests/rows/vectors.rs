@@ -103,11 +103,11 @@ fn folders_of_shards_are_one_dataset() {
     let place = Place::new();
     place.write(
         "shards/part-10.npy",
-        &npy("<f4", "(1, 2)", &floats(&[5.0, 6.0])),
+        npy("<f4", "(1, 2)", &floats(&[5.0, 6.0])),
     );
     place.write(
         "shards/part-2.npy",
-        &npy("<f4", "(2, 2)", &floats(&[1.0, 2.0, 3.0, 4.0])),
+        npy("<f4", "(2, 2)", &floats(&[1.0, 2.0, 3.0, 4.0])),
     );
     let folder = place.files.path().join("shards");
     let splits = place.open(&folder, &DataOptions::default()).unwrap();
@@ -115,7 +115,7 @@ fn folders_of_shards_are_one_dataset() {
     assert_eq!(rows, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     place.write(
         "shards/part-3.npy",
-        &npy("<f4", "(1, 3)", &floats(&[5.0, 6.0, 7.0])),
+        npy("<f4", "(1, 3)", &floats(&[5.0, 6.0, 7.0])),
     );
     let error = place.refusal(&folder, &DataOptions::default());
     for part in ["part-3.npy", "part-2.npy", "2 numbers", "3 numbers"] {
@@ -162,7 +162,7 @@ fn numbers_that_are_not_finite_are_named() {
     let place = Place::new();
     let mut numbers = vec![0.5_f32; 30];
     numbers[17] = f32::NAN;
-    let path = place.write("a.npy", &npy("<f4", "(10, 3)", &floats(&numbers)));
+    let path = place.write("a.npy", npy("<f4", "(10, 3)", &floats(&numbers)));
     let error = place.refusal(&path, &DataOptions::default());
     assert!(
         error.contains("row 6, number 3") && error.contains("NaN"),

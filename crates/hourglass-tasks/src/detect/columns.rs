@@ -7,7 +7,7 @@ use hourglass_data::Subset;
 use hourglass_measure::{InputBatch, host, input_batches};
 use hourglass_models::{Autoencoder, Model};
 
-use super::DetectError;
+use super::error::DetectError;
 use crate::stream::Done;
 
 /// The most samples that the scale is fitted to; of more, a sample is drawn.

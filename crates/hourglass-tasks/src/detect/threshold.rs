@@ -1,6 +1,6 @@
 //! The score above which an image is called anomalous.
 
-use super::DetectError;
+use super::error::DetectError;
 
 /// The score above which images are called anomalous, and how far it can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,5 @@
 //! What readers of tables give.
 
-use std::fmt;
-
 use super::fault::TableFault;
 
 /// A cell of a table.
@@ -46,21 +44,6 @@ pub(super) trait Reader: Send {
 
     /// How much of the file has been read, and how much there is.
     fn progress(&self) -> (usize, usize);
-}
-
-/// Where a cell is. Rows are counted from 1, without the header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The row.
-    pub row: u64,
-    /// The name of the column.
-    pub column: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {}, column `{}`", self.row, self.column)
-    }
 }
 
 /// What stands for a missing cell in text files: what pandas, R and SQL write.

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use hourglass_samples::{Input, Missing};
 use rayon::prelude::*;
 
-use super::block::{Block, Cell, Place, Reader};
+use super::block::{Block, Cell, Reader};
 use super::columns::{Dictionary, FeatureColumn, Roles, cell_text, unscaled};
 use super::fault::TableFault;
+use super::place::Place;
 use crate::cache::{Progress, TableAbout, TableWriter};
 use crate::error::DataError;
 use crate::options::RowOptions;

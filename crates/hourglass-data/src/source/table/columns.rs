@@ -3,8 +3,9 @@
 use hourglass_samples::{Affine, Column, ColumnKind, Input, Missing, Scaling};
 use std::collections::{HashMap, HashSet};
 
-use super::block::{Cell, Place, is_missing};
+use super::block::{Cell, is_missing};
 use super::fault::TableFault;
+use super::place::Place;
 use crate::options::RowOptions;
 
 /// The most different values of a column of text.

@@ -1,6 +1,6 @@
 //! What is wrong with a table.
 
-use super::block::Place;
+use super::place::Place;
 
 /// What is wrong with a table; rows are counted from 1, without the header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ mod csv;
 mod fault;
 mod open;
 mod parquet;
+mod place;
 
 pub(crate) use self::csv::{Csv, open_packed_table};
 pub(crate) use self::parquet::Parquet;

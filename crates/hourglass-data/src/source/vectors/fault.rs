@@ -1,7 +1,5 @@
 //! What is wrong with a file of vectors.
 
-use super::array::Array;
-
 /// What is wrong with a file of vectors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VectorsFault {
@@ -80,15 +78,4 @@ pub enum VectorsFault {
         /// What was expected and found.
         reason: String,
     },
-}
-
-impl VectorsFault {
-    /// A shard that differs from the first one.
-    pub(super) fn disagree(first: (&str, &Array), found: &Array) -> Self {
-        Self::Disagree {
-            first: first.0.into(),
-            expected: first.1.describe(),
-            found: found.describe(),
-        }
-    }
 }

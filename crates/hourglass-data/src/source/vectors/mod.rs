@@ -3,6 +3,7 @@
 mod array;
 mod fault;
 mod npy;
+mod npy_array;
 mod open;
 mod safetensors;
 mod shards;

@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use hourglass_samples::Kind;
-use npyz::Order;
 
-use super::array::Array;
-use super::fault::VectorsFault;
+use super::npy_array::npy_array;
 use super::open::{File, open_vectors};
 use crate::cache::Progress;
-use crate::dataset::{Number, Splits};
+use crate::dataset::Splits;
 use crate::error::DataError;
 use crate::source::kind::{Request, Source};
 use crate::source::npy::{MAGIC, read_npy_header};
@@ -34,7 +32,7 @@ impl Source for NpyVectors {
     }
 
     fn unpacked_length(&self, start: &[u8], path: &Path) -> Result<Length, DataError> {
-        let array = array(start).map_err(|fault| DataError::format(path, fault))?;
+        let array = npy_array(start).map_err(|fault| DataError::format(path, fault))?;
         let bytes = array.bytes().saturating_add(array.start as u128);
         Ok(Length::Exactly(u64::try_from(bytes).unwrap_or(u64::MAX)))
     }
@@ -46,40 +44,7 @@ impl Source for NpyVectors {
         progress: Progress<'_>,
     ) -> Result<Splits, DataError> {
         let file = File::map(path)?;
-        let array = array(&file.bytes).map_err(|fault| DataError::format(path, fault))?;
+        let array = npy_array(&file.bytes).map_err(|fault| DataError::format(path, fault))?;
         open_vectors(vec![(file, array)], None, request, progress)
     }
-}
-
-/// The array of a file that begins with `start`.
-pub(super) fn array(start: &[u8]) -> Result<Array, VectorsFault> {
-    let mut rest = start;
-    let (header, header_bytes) = read_npy_header(&mut rest).map_err(|error| {
-        VectorsFault::Unreadable(format!(
-            "expected a .npy header, but it can't be read: {error}"
-        ))
-    })?;
-    let name = header.dtype().descr();
-    let number = match name.trim_matches('\'') {
-        "|u1" | "|b1" | "<u1" => Number::U8,
-        "|i1" | "<i1" => Number::I8,
-        "<u2" => Number::U16,
-        "<i2" => Number::I16,
-        "<u4" => Number::U32,
-        "<i4" => Number::I32,
-        "<u8" => Number::U64,
-        "<i8" => Number::I64,
-        "<f2" => Number::F16,
-        "<f4" => Number::F32,
-        "<f8" => Number::F64,
-        other => return Err(VectorsFault::Type(other.into())),
-    };
-    if header.order() != Order::C {
-        return Err(VectorsFault::FortranOrder);
-    }
-    Ok(Array {
-        number,
-        axes: header.shape().to_vec(),
-        start: header_bytes,
-    })
 }

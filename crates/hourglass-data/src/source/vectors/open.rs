@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array::Array;
 use super::fault::VectorsFault;
-use super::npy;
+use super::npy_array::npy_array;
 use crate::cache::{FileState, Progress};
 use crate::dataset::{Bytes, Dataset, Splits, Values};
 use crate::error::DataError;
@@ -81,7 +81,7 @@ pub(super) fn open_vectors(
                 return Err(none());
             }
             let bytes = Bytes::map(path)?;
-            let found = npy::array(&bytes)
+            let found = npy_array(&bytes)
                 .and_then(|array| labels_of(name, bytes, &array, request.label_names));
             Some(found.map_err(|fault| DataError::format(path, fault))?)
         }
@@ -96,10 +96,11 @@ pub(super) fn open_vectors(
         let fault = |fault: VectorsFault| DataError::format(&file.path, fault);
         let [_, found] = array.matrix().map_err(fault)?;
         if found != width || array.number != number {
-            return Err(fault(VectorsFault::disagree(
-                (&first_name, &first_array),
-                &array,
-            )));
+            return Err(fault(VectorsFault::Disagree {
+                first: first_name,
+                expected: first_array.describe(),
+                found: array.describe(),
+            }));
         }
         parts.push(array.take(file.bytes).map_err(fault)?);
         paths.push(file.path);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use hourglass_samples::Kind;
 
 use super::fault::VectorsFault;
+use super::npy_array::npy_array;
 use super::open::{File, open_vectors};
-use super::{npy, safetensors};
+use super::safetensors;
 use crate::cache::Progress;
 use crate::dataset::Splits;
 use crate::error::DataError;
@@ -52,7 +53,7 @@ impl Source for Shards {
             let fault = |fault: VectorsFault| DataError::format(&path, fault);
             let file = File::map(&path)?;
             let array = match file.bytes.starts_with(MAGIC) {
-                true => npy::array(&file.bytes).map_err(fault)?,
+                true => npy_array(&file.bytes).map_err(fault)?,
                 false => {
                     let arrays = safetensors::arrays(&file.bytes).map_err(fault)?;
                     let name = request.options.rows.array.as_deref();
