@@ -88,10 +88,9 @@ impl Opening<'_> {
         let splits = match &recipe {
             Some(recipe) => {
                 let mut options = recipe.data.options();
-                self.how.change(&mut options);
-                options.images.shape = self.how.for_model(input).images.shape;
-                if *self.how == SampleArguments::default() {
-                    options = recipe.data.options();
+                if *self.how != SampleArguments::default() {
+                    self.how.change(&mut options);
+                    options.images.shape = self.how.for_model(input).images.shape;
                 }
                 open(&data.name, self.locations, &options)?
             }

@@ -39,7 +39,10 @@ pub(crate) trait Source: Sync {
     fn knows(&self, path: &Path, start: Option<&[u8]>) -> bool;
 
     /// How long a file that begins with `start` is, so that no more of it is unpacked. `path` is the packed file, for errors.
-    fn unpacked_length(&self, start: &[u8], path: &Path) -> Result<Length, DataError>;
+    /// Kinds that don't say it set no limit.
+    fn unpacked_length(&self, _start: &[u8], _path: &Path) -> Result<Length, DataError> {
+        Ok(Length::AtMost(u64::MAX))
+    }
 
     /// Opens what lies at `path`: the path that was requested, or where a packed file was unpacked to. Images are brought to
     /// the requested shape where they have another; meanwhile `progress` is called.

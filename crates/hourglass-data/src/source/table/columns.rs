@@ -197,7 +197,6 @@ fn listed(names: &[&str]) -> String {
 pub(super) struct FeatureColumn {
     name: String,
     state: State,
-    has_missing: bool,
     /// Of a model's column: cells with categories that training did not have.
     unknown: u64,
 }
@@ -290,7 +289,6 @@ impl FeatureColumn {
                 true => State::Texts(Dictionary::default()),
                 false => State::Undecided,
             },
-            has_missing: false,
             unknown: 0,
         }
     }
@@ -300,7 +298,6 @@ impl FeatureColumn {
         Self {
             name: column.name.clone(),
             state: State::Fixed(column.kind.clone(), Places::of(&column.kind)),
-            has_missing: false,
             unknown: 0,
         }
     }
@@ -376,9 +373,7 @@ impl FeatureColumn {
 
     /// Takes note of a number.
     pub(super) fn note(&mut self, number: f32) {
-        if number.is_nan() {
-            self.has_missing = true;
-        } else if let State::Numbers { are_bits, seen } = &mut self.state {
+        if let (false, State::Numbers { are_bits, seen }) = (number.is_nan(), &mut self.state) {
             *are_bits &= number == 0.0 || number == 1.0;
             seen[usize::from(number != 0.0)] = true;
         }
@@ -391,7 +386,6 @@ impl FeatureColumn {
             column: self.name.clone(),
         };
         let Some(text) = cell_text(cell, &place)? else {
-            self.has_missing = true;
             return Ok(f32::NAN);
         };
         let number = match &mut self.state {

@@ -18,7 +18,7 @@ use crate::cache::Progress;
 use crate::dataset::Splits;
 use crate::error::DataError;
 use crate::source::kind::{Request, Source};
-use crate::source::unpack::{Length, is_packed};
+use crate::source::unpack::is_packed;
 
 /// Rows that are read before they are converted.
 const BLOCK_ROWS: usize = 8192;
@@ -64,10 +64,6 @@ impl Source for Csv {
 
     fn reads_packed(&self) -> bool {
         true
-    }
-
-    fn unpacked_length(&self, _: &[u8], _: &Path) -> Result<Length, DataError> {
-        Ok(Length::AtMost(u64::MAX))
     }
 
     fn open(

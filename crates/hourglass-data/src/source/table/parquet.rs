@@ -19,7 +19,6 @@ use crate::cache::Progress;
 use crate::dataset::Splits;
 use crate::error::DataError;
 use crate::source::kind::{Request, Source};
-use crate::source::unpack::Length;
 
 /// Cells that are read before rows are converted.
 const BLOCK_CELLS: usize = 1 << 19;
@@ -44,10 +43,6 @@ impl Source for Parquet {
 
     fn knows(&self, _: &Path, start: Option<&[u8]>) -> bool {
         start.is_some_and(|start| start.starts_with(MAGIC))
-    }
-
-    fn unpacked_length(&self, _: &[u8], _: &Path) -> Result<Length, DataError> {
-        Ok(Length::AtMost(u64::MAX))
     }
 
     fn open(

@@ -12,7 +12,6 @@ use crate::cache::Progress;
 use crate::dataset::{Number, Splits};
 use crate::error::DataError;
 use crate::source::kind::{Request, Source};
-use crate::source::unpack::Length;
 
 /// A safetensors file.
 pub(crate) struct Safetensors;
@@ -29,10 +28,6 @@ impl Source for Safetensors {
     fn knows(&self, _: &Path, start: Option<&[u8]>) -> bool {
         // The length of the header, and its opening brace.
         start.is_some_and(|start| start.get(6..10) == Some(b"\0\0{\""))
-    }
-
-    fn unpacked_length(&self, _: &[u8], _: &Path) -> Result<Length, DataError> {
-        Ok(Length::AtMost(u64::MAX))
     }
 
     fn open(

@@ -13,7 +13,6 @@ use crate::dataset::Splits;
 use crate::error::DataError;
 use crate::source::kind::{Request, Source};
 use crate::source::npy::MAGIC;
-use crate::source::unpack::Length;
 
 /// A folder of `.npy` or `.safetensors` files, in the order of their names, where numbers count as numbers.
 pub(crate) struct Shards;
@@ -36,10 +35,6 @@ impl Source for Shards {
         start.is_none()
             && files(path).is_ok_and(|files| !files.is_empty())
             && !holds_images(path).unwrap_or(false)
-    }
-
-    fn unpacked_length(&self, _: &[u8], _: &Path) -> Result<Length, DataError> {
-        Ok(Length::AtMost(u64::MAX))
     }
 
     fn open(
